@@ -1,0 +1,1 @@
+"""A small synthetic world, written in the nuScenes format."""
