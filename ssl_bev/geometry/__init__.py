@@ -1,0 +1,21 @@
+from .bev_grid import BEVGrid
+from .projection import ground_homography, ground_lift, pixel_grid, pixels_to_ground, project_points
+from .transforms import invert_rigid, planar_pose, rotation_z, scale_pixels, transform_points, translation
+from .warp import sample_bev, warp_bev
+
+__all__ = [
+    'BEVGrid',
+    'ground_homography',
+    'ground_lift',
+    'invert_rigid',
+    'pixel_grid',
+    'pixels_to_ground',
+    'planar_pose',
+    'project_points',
+    'rotation_z',
+    'sample_bev',
+    'scale_pixels',
+    'transform_points',
+    'translation',
+    'warp_bev',
+]

@@ -1,0 +1,54 @@
+"""Sampling of BEV maps at metric positions, and their SE(2) warp by ego motion."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .bev_grid import BEVGrid
+from .transforms import planar_pose
+
+
+def sample_bev(
+    bev: Tensor,  # (B, C, H, W)
+    grid: BEVGrid,
+    xy: Tensor,  # (B, h, w, 2), metres
+    mode: str = 'bilinear',
+) -> Tensor:  # (B, C, h, w)
+    """Read a BEV map at positions in metres; the border's value is repeated over half a cell, zeros beyond.
+
+    Raises:
+        ValueError: the map's shape is not the grid's.
+    """
+    if tuple(bev.shape[-2:]) != grid.shape:
+        raise ValueError(f'bev is {tuple(bev.shape[-2:])} (rows, columns), its grid is {grid.shape}')
+    positions = grid.normalize(xy)
+    sampled = F.grid_sample(bev, positions, mode=mode, padding_mode='border', align_corners=False)
+    inside = (positions.abs() <= 1).all(-1, keepdim=True).movedim(-1, 1)
+    return torch.where(inside, sampled, 0.0)
+
+
+def warp_bev(
+    bev: Tensor,  # (B, C, H, W)
+    grid: BEVGrid,
+    target2source: Tensor,  # (B, 4, 4)
+    mode: str = 'bilinear',
+) -> tuple[Tensor, Tensor]:  # (B, C, H, W), (B, H, W)
+    """Carry a BEV map from its source frame into a target frame on the same grid.
+
+    Args:
+        bev: map in the source frame.
+        grid: range and cell size of both maps.
+        target2source: pose of the target frame in the source frame; only its SE(2) part in the x, y plane counts.
+        mode: 'bilinear' or 'nearest'.
+
+    Returns:
+        The map seen from the target frame, and valid: True where the target cell's centre lies inside the source.
+    """
+    pose = planar_pose(target2source).to(torch.float32)
+    centers = grid.cell_centers(bev.device).flatten(0, 1)
+    xy = (centers @ pose[:, :2, :2].mT + pose[:, None, :2, 2]).unflatten(1, grid.shape)
+    # Rounding must not throw out border cells of an identity or whole-cell warp.
+    valid = (grid.normalize(xy).abs() <= 1 - 1e-6).all(-1)
+    return sample_bev(bev, grid, xy.to(bev.dtype), mode), valid
