@@ -1,5 +1,6 @@
 from .bev_grid import BEVGrid
 from .projection import ground_homography, ground_lift, pixel_grid, pixels_to_ground, project_points
+from .reprojection import reproject
 from .transforms import invert_rigid, planar_pose, rotation_z, scale_pixels, transform_points, translation
 from .warp import sample_bev, warp_bev
 
@@ -12,6 +13,7 @@ __all__ = [
     'pixels_to_ground',
     'planar_pose',
     'project_points',
+    'reproject',
     'rotation_z',
     'sample_bev',
     'scale_pixels',

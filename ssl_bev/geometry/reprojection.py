@@ -1,0 +1,49 @@
+"""The differentiable reprojection of a BEV map into the cameras."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .bev_grid import BEVGrid
+from .projection import ground_homography, pixel_grid, pixels_to_ground
+from .warp import sample_bev
+
+
+def reproject(
+    bev: Tensor,  # (B, K, H, W)
+    grid: BEVGrid,
+    bev2img: Tensor,  # (B, N, 4, 4)
+    road2bev: Tensor,  # (B, 4, 4)
+    image_size: tuple[int, int],
+    stride: int,
+) -> tuple[Tensor, Tensor, Tensor]:  # (B, K, N, h, w), (B, N, h, w), (B, N, h, w)
+    """Read a BEV map at the road point behind every `stride`-th image pixel, differentiably.
+
+    Convention: value (i, j) stands for the image position ((j + 0.5) stride, (i + 0.5) stride).
+
+    Args:
+        bev: logits or any other map.
+        grid: range and cell size of `bev`.
+        bev2img: projections into the images.
+        road2bev: pose of the road frame in the BEV frame.
+        image_size: height and width of the images, pixels; multiples of the stride.
+        stride: distance of the pixels read.
+
+    Returns:
+        The map in the images; the ground area of one pixel in square metres; and valid: True below the horizon,
+        in front of the camera and inside the grid. Values that are not valid are 0.
+
+    Source: arXiv 2602.18066, section on differentiable reprojection; for the flat road it is one homography a camera.
+    """
+    batch, cameras = bev2img.shape[:2]
+    pixels = pixel_grid(image_size, stride, bev.device)
+    height, width = pixels.shape[:2]
+    homography = ground_homography(bev2img, road2bev[:, None])
+    xy, area, below_horizon = pixels_to_ground(pixels.flatten(0, 1), homography)
+    valid = below_horizon & grid.contains(xy)
+    # All cameras share one map, so they are one tall image to grid_sample.
+    sampled = sample_bev(bev, grid, xy.view(batch, cameras * height, width, 2).to(bev.dtype))
+    sampled = sampled.unflatten(2, (cameras, height))
+    valid = valid.view(batch, cameras, height, width)
+    return torch.where(valid[:, None], sampled, 0.0), area.view_as(valid), valid

@@ -1,0 +1,131 @@
+"""The decoder from BEV features to class logits, at two levels of a class hierarchy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule, bias_init_with_prob
+from torch import Tensor, nn
+
+from ssl_bev.geometry import BEVGrid
+
+
+@MODELS.register_module()
+class BEVSegHead(BaseModule):
+    """Upsample BEV features to the label grid and classify each cell, once coarsely and once finely.
+
+    Pseudo-labels cannot tell a lane divider from a stop line, so pretraining has fewer, *coarse* classes. Both class
+    layers always exist: a checkpoint has one shape in every phase, and a phase may train both at once. When
+    fine-tuning starts, `init_fine_from_coarse` copies to each fine class the row of the coarse class it belongs to.
+
+    Args:
+        in_channels: channels of the BEV features.
+        grid: `BEVGrid` arguments of the label grid: x_range, y_range in metres, cell_size in metres.
+        classes: fine classes, those of the BEV labels.
+        coarse_classes: coarse class -> the fine classes that belong to it, in the pseudo-labels' order.
+        channels: channels of the decoder.
+        num_upsamples: steps of factor 2 between the features and the label grid.
+        loss: config of the loss, called as `loss(logits, target)`.
+        predict_classes: 'fine' or 'coarse', what `predict` gives.
+        dropout: share of decoder channels dropped before the class layers.
+
+    Raises:
+        ValueError: a fine class without or with two parents, an unknown name, or a wrong `predict_classes`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        grid: Mapping,
+        classes: Sequence[str],
+        coarse_classes: Mapping[str, Sequence[str]],
+        loss: dict,
+        channels: int = 64,
+        num_upsamples: int = 2,
+        predict_classes: str = 'fine',
+        dropout: float = 0.0,
+        norm_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.grid = BEVGrid(**grid)
+        self.classes = tuple(classes)
+        self.coarse_classes = tuple(coarse_classes)
+        self.parent = _parents(self.classes, coarse_classes)
+        if predict_classes not in ('fine', 'coarse'):
+            raise ValueError(f"predict_classes must be 'fine' or 'coarse', got {predict_classes!r}")
+        self.predict_classes = predict_classes
+        factor = 2**num_upsamples
+        if any(n % factor for n in self.grid.shape):
+            raise ValueError(
+                f'the grid {self.grid.shape} (rows, columns) must be a multiple of 2^num_upsamples = {factor}'
+            )
+
+        norm_cfg = norm_cfg or dict(type='GN', num_groups=8)
+        widths = [in_channels] + [channels] * (num_upsamples + 1)
+        self.blocks = nn.ModuleList(ConvModule(a, b, 3, padding=1, norm_cfg=norm_cfg) for a, b in pairwise(widths))
+        self.dropout = nn.Dropout2d(dropout)
+        self.fine = nn.Conv2d(channels, len(self.classes), 1)
+        self.coarse = nn.Conv2d(channels, len(self.coarse_classes), 1)
+        self.loss_module = MODELS.build(loss)
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        for layer in (self.fine, self.coarse):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.constant_(layer.bias, bias_init_with_prob(0.1))
+
+    @torch.no_grad()
+    def init_fine_from_coarse(self) -> None:
+        """Start each fine class from the weights of the coarse class that it belongs to."""
+        self.fine.weight.copy_(self.coarse.weight[list(self.parent)])
+        self.fine.bias.copy_(self.coarse.bias[list(self.parent)])
+
+    def forward(
+        self,
+        bev: Tensor,  # (B, C, h, w)
+    ) -> dict[str, Tensor]:  # 'fine': (B, K, H, W), 'coarse': (B, K', H, W)
+        """Class logits on the label grid.
+
+        Raises:
+            ValueError: the features do not reach the label grid after upsampling.
+        """
+        factor = 2 ** (len(self.blocks) - 1)
+        if (bev.shape[2] * factor, bev.shape[3] * factor) != self.grid.shape:
+            raise ValueError(
+                f'BEV features of {tuple(bev.shape[2:])} times {factor} do not give the label grid {self.grid.shape} '
+                '(rows, columns); check bev_shape of the encoder and num_upsamples'
+            )
+        for i, block in enumerate(self.blocks):
+            if i:
+                bev = F.interpolate(bev, scale_factor=2, mode='bilinear', align_corners=False)
+            bev = block(bev)
+        bev = self.dropout(bev)
+        return dict(fine=self.fine(bev), coarse=self.coarse(bev))
+
+    def loss(
+        self,
+        logits: Tensor,  # (B, K, H, W)
+        target: Tensor,  # (B, K, H, W), 0, 1 or 255 = ignore
+    ) -> Tensor:  # ()
+        """The loss of the fine logits against BEV labels."""
+        return self.loss_module(logits, target)
+
+    def predict(self, logits: dict[str, Tensor]) -> tuple[Tensor, tuple[str, ...]]:  # (B, K, H, W), K names
+        """Class probabilities and their names."""
+        names = self.classes if self.predict_classes == 'fine' else self.coarse_classes
+        return logits[self.predict_classes].sigmoid(), names
+
+
+def _parents(classes: Sequence[str], coarse_classes: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
+    members = [name for fine in coarse_classes.values() for name in fine]
+    if sorted(members) != sorted(classes):
+        raise ValueError(
+            f'coarse_classes must name each of classes {tuple(classes)} exactly once, got the members {tuple(members)}'
+        )
+    return tuple(next(i for i, fine in enumerate(coarse_classes.values()) if name in fine) for name in classes)

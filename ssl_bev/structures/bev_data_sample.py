@@ -1,0 +1,23 @@
+"""What travels with a window of images: calibration, poses, labels, and later the prediction."""
+
+from __future__ import annotations
+
+from mmengine.structures import BaseDataElement
+
+
+class BEVDataSample(BaseDataElement):
+    """One window of T frames seen by N cameras; the last frame is the current one.
+
+    Data fields (tensors, moved by `.to()`):
+        bev2img: (T, N, 4, 4) float32, from the frame's BEV frame to pixels of the augmented image.
+        bev2global: (T, 4, 4) float64, pose of each BEV frame.
+        road2bev: (T, 4, 4) float32, pose of the road frame, whose plane z = 0 is the road.
+        frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
+        gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
+        pseudo_target: (T, N, K', h, w) uint8, 0, 1 or 255 = ignore, at a stride of the augmented images.
+        pseudo_confidence: (T, N, h, w) uint8, 255 = certain.
+        pred_bev_seg: (K, H, W) float32 probabilities, added by the model.
+
+    Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
+    img_shape, bev_frame, bev_classes, pseudo_classes, pred_classes, x_range, y_range, cell_size.
+    """

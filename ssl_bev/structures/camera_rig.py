@@ -1,0 +1,73 @@
+"""The geometry of a batch: where its cameras and its road are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid, ground_lift, invert_rigid, project_points
+
+from .bev_data_sample import BEVDataSample
+
+
+@dataclass(frozen=True)
+class CameraRig:
+    """Calibration and poses of a batch of windows, or of one of its frames (then without T).
+
+    Args:
+        bev2img: (B, T, N, 4, 4) projections into the augmented images.
+        bev2global: (B, T, 4, 4) poses, float64: global coordinates are kilometres, cells centimetres.
+        road2bev: (B, T, 4, 4) poses of the road frame.
+        frame_valid: (B, T) bool.
+        image_size: height and width of the augmented images, padding excluded.
+    """
+
+    bev2img: Tensor
+    bev2global: Tensor
+    road2bev: Tensor
+    frame_valid: Tensor
+    image_size: tuple[int, int]
+
+    @classmethod
+    def from_data_samples(cls, data_samples: Sequence[BEVDataSample]) -> CameraRig:
+        """Stack the windows of a batch.
+
+        Raises:
+            ValueError: the samples' images differ in size.
+        """
+        sizes = {tuple(sample.img_shape[:2]) for sample in data_samples}
+        if len(sizes) != 1:
+            raise ValueError(f'the images of a batch must have one size (height, width), got {sorted(sizes)}')
+        names = [field.name for field in fields(cls) if field.name != 'image_size']
+        stacked = {name: torch.stack([getattr(sample, name) for sample in data_samples]) for name in names}
+        return cls(image_size=sizes.pop(), **stacked)
+
+    @property
+    def num_frames(self) -> int:
+        return self.frame_valid.shape[1]
+
+    def frame(self, index: int) -> CameraRig:
+        """The rig at one frame of the window, without the dimension T."""
+        return CameraRig(
+            self.bev2img[:, index],
+            self.bev2global[:, index],
+            self.road2bev[:, index],
+            self.frame_valid[:, index],
+            self.image_size,
+        )
+
+    def target2source(self, target: int, source: int) -> Tensor:  # (B, 4, 4) float32
+        """The pose of frame `target` in the BEV frame of frame `source`."""
+        # The general inverse: an augmented (flipped) BEV frame is still rigid.
+        return (invert_rigid(self.bev2global[:, source]) @ self.bev2global[:, target]).float()
+
+    def observed(self, grid: BEVGrid) -> Tensor:  # (B, H, W) bool
+        """True where some camera of this single frame looks at the road cell's centre. Occlusion is not known."""
+        centers = grid.cell_centers(self.bev2img.device).flatten(0, 1)
+        plane = torch.cat([centers, torch.ones_like(centers[:, :1])], -1)
+        points = (plane @ ground_lift(self.road2bev).mT)[:, None, :, :3]
+        visible = project_points(points, self.bev2img, self.image_size)[2]
+        return visible.any(1).unflatten(1, grid.shape)
