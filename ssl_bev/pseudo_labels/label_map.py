@@ -1,0 +1,159 @@
+"""What a teacher's classes mean for the BEV targets: positive, negative or ignore. Everything goes by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+IGNORE = 255
+_VALUES = {'positive': 1, 'negative': 0, 'ignore': IGNORE}
+_FOLDER = Path(__file__).parent / 'label_maps'
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label space and its meaning for the BEV targets.
+
+    Args:
+        name: for error messages.
+        class_names: the label space in the order of its ids.
+        roles: class name -> role.
+        targets: target -> role -> 0 (negative), 1 (positive) or 255 (ignore).
+        unavailable: target -> why this label space cannot give it.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    roles: Mapping[str, str]
+    targets: Mapping[str, Mapping[str, int]]
+    unavailable: Mapping[str, str]
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping) -> LabelMap:
+        """Read a label map by the name of a shipped one, from a YAML or JSON file, or from its content.
+
+        Raises:
+            FileNotFoundError: neither a shipped name nor a file.
+            ValueError: the content contradicts itself.
+        """
+        if isinstance(source, Mapping):
+            return _parse('label map', source)
+        return _parse(str(source), _read(source))
+
+    def table(
+        self, teacher_class_names: Sequence[str], target_classes: Sequence[str]
+    ) -> np.ndarray:  # (num_ids, K) uint8
+        """The value of each target (columns) for each teacher class id (rows): 1, 0 or 255 = ignore.
+
+        Raises:
+            ValueError: a class that the map does not know (with its nearest names), a target that it cannot
+                give, or a target for which the teacher has no positive class.
+        """
+        for target in target_classes:
+            if target in self.unavailable:
+                raise ValueError(f'label map {self.name}: no target {target!r}: {self.unavailable[target]}')
+            if target not in self.targets:
+                raise ValueError(f'label map {self.name}: unknown target {target!r}{_near(target, self.targets)}')
+        for class_name in teacher_class_names:
+            if class_name not in self.roles:
+                raise ValueError(
+                    f'label map {self.name}: unknown teacher class {class_name!r}{_near(class_name, self.roles)}'
+                )
+        values = [[self.targets[t][self.roles[c]] for t in target_classes] for c in teacher_class_names]
+        table = np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
+        for column, target in enumerate(target_classes):
+            if not (table[:, column] == 1).any():
+                positive = [c for c, role in self.roles.items() if self.targets[target][role] == 1]
+                raise ValueError(
+                    f'label map {self.name}: target {target!r} is missing from the teacher, whose classes contain none '
+                    f'of {positive}'
+                )
+        return table
+
+
+def shipped_label_maps() -> list[str]:
+    """The names that `LabelMap.load` takes."""
+    return sorted(path.stem for path in _FOLDER.glob('*.yaml') if '_to_' not in path.stem)
+
+
+def reduction_table(
+    source_class_names: Sequence[str], target_class_names: Sequence[str], reduction: str | Path = 'mapillary_v2_to_v1'
+) -> np.ndarray:  # (num_source_ids,) uint8
+    """The target id of each source id; 255 where the target label space has no such class.
+
+    Args:
+        source_class_names: names in the order of the ids that are to be reduced.
+        target_class_names: names in the order of the ids that are wanted.
+        reduction: a shipped table of names, or a file like it.
+
+    Raises:
+        ValueError: a source name that neither the table nor the target label space knows.
+    """
+    names: Mapping[str, str] = _read(reduction)['names']
+    ids = {name: i for i, name in enumerate(target_class_names)}
+    for name in source_class_names:
+        if name not in names and name not in ids:
+            raise ValueError(f'reduction {reduction}: unknown class {name!r}{_near(name, [*names, *ids])}')
+    return np.array([ids.get(names.get(name, name), IGNORE) for name in source_class_names], np.uint8)
+
+
+def _read(source: str | Path) -> dict:
+    shipped = _FOLDER / f'{source}.yaml'
+    path = shipped if shipped.is_file() else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'label map {str(source)!r} is neither a file nor one of {", ".join(shipped_label_maps())}'
+        )
+    return yaml.safe_load(path.read_text())
+
+
+def _parse(name: str, content: Mapping) -> LabelMap:
+    missing = [key for key in ('class_names', 'roles', 'targets') if key not in content]
+    if missing:
+        raise ValueError(f'label map {name} needs the keys class_names, roles and targets, missing: {missing}')
+    class_names = tuple(content['class_names'])
+    known = {*class_names, *content.get('also_accepted', ())}
+    roles: dict[str, str] = {}
+    for role, members in content['roles'].items():
+        for member in members:
+            if member not in known:
+                raise ValueError(
+                    f'label map {name}: role {role!r} names an unknown class {member!r}{_near(member, known)}'
+                )
+            if member in roles:
+                raise ValueError(f'label map {name}: class {member!r} has the roles {roles[member]!r} and {role!r}')
+            roles[member] = role
+    without_role = sorted(known - set(roles))
+    if without_role:
+        raise ValueError(f'label map {name}: classes without a role: {without_role}')
+    targets = {
+        target: _role_values(name, target, rules, set(content['roles'])) for target, rules in content['targets'].items()
+    }
+    return LabelMap(name, class_names, roles, targets, dict(content.get('unavailable', {})))
+
+
+def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], roles: set[str]) -> dict[str, int]:
+    values: dict[str, int] = {}
+    for rule, members in rules.items():
+        if rule not in _VALUES:
+            raise ValueError(f'label map {name}, target {target!r}: {rule!r} is none of {", ".join(_VALUES)}')
+        for role in members:
+            if role not in roles:
+                raise ValueError(f'label map {name}, target {target!r}: unknown role {role!r}{_near(role, roles)}')
+            if role in values:
+                raise ValueError(f'label map {name}, target {target!r}: role {role!r} stands twice')
+            values[role] = _VALUES[rule]
+    if set(values) != roles:
+        raise ValueError(f'label map {name}, target {target!r}: roles not covered: {sorted(roles - set(values))}')
+    return values
+
+
+def _near(name: str, known: Sequence[str] | Mapping[str, object] | set[str]) -> str:
+    by_lower = {str(k).lower(): str(k) for k in known}
+    found = [by_lower[m] for m in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
+    return f'; near matches: {", ".join(found)}' if found else f'; known: {", ".join(sorted(by_lower.values())[:20])}'
