@@ -1,0 +1,158 @@
+"""Training curves of several runs in one picture, from the scalars that mmengine logs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
+LINE_STYLES = ('-', '--', ':', '-.')
+
+RunPath = str | Path
+
+
+class Curve(NamedTuple):
+    """Values of one scalar against training steps and seconds."""
+
+    steps: list[float]
+    seconds: list[float]
+    values: list[float]
+
+
+def read_scalars(path: RunPath) -> list[dict]:
+    """Read what mmengine logged for a run.
+
+    Args:
+        path: a `scalars.json`, or a work directory: all its `*/vis_data/scalars.json`, oldest first. Where a later
+            file starts at a step that an earlier one already has (a resumed run), the later one counts.
+
+    Returns:
+        The records in the order of training. Each has `steps` (training steps so far) and `seconds` (time that the
+        logged training steps took, validation and checkpoints left out).
+
+    Raises:
+        FileNotFoundError: There is no such file, or no scalars below the directory.
+        ValueError: A line is no JSON object.
+    """
+    path = Path(path)
+    files = sorted(path.glob('*/vis_data/scalars.json')) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise FileNotFoundError(f'no scalars of mmengine at {path}: give a scalars.json or the work_dir of a run')
+    records: list[dict] = []
+    for file in files:
+        fresh = _parse(file)
+        first = next((record['steps'] for record in fresh if record['steps']), 0)
+        records = [record for record in records if record['steps'] < first] + fresh
+    seconds = previous = 0.0
+    for record in records:
+        if 'iter' in record:
+            seconds += record.get('time', 0.0) * max(record['steps'] - previous, 0)
+            previous = record['steps']
+        record['seconds'] = seconds
+    return records
+
+
+def plot_curves(
+    runs: Mapping[str, RunPath | Sequence[RunPath]],
+    out: RunPath,
+    metric: str | None = None,
+) -> Path:
+    """Draw total loss, each loss, and mIoU against training steps and against seconds.
+
+    Args:
+        runs: name of a run to its `scalars.json` or work directory; several ones are stages that follow each other,
+            drawn as one curve.
+        out: the picture to write; its folder is made.
+        metric: the scalar to draw as accuracy. By default the logged one whose name ends in `mIoU`.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        ValueError: There are no runs, or a run never logged `metric`.
+        FileNotFoundError: A run has no scalars.
+    """
+    if not runs:
+        raise ValueError('runs must name at least one run, got none')
+    logs = {name: _join_stages(path) for name, path in runs.items()}
+    figure = Figure(figsize=(13, 8.5), layout='constrained')
+    axes = figure.subplots(2, 2)
+    components = sorted({key for records in logs.values() for key in _loss_names(records)})
+    for number, (name, records) in enumerate(logs.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        total = _curve(records, 'loss')
+        axes[0, 0].plot(total.steps, total.values, color=colour, label=name)
+        for style, key in enumerate(components):
+            part = _curve(records, key)
+            if any(part.values):
+                axes[0, 1].plot(
+                    part.steps, part.values, LINE_STYLES[style % 4], color=colour, lw=1.2, label=f'{name}: {key}'
+                )
+        score = _curve(records, metric or _metric_name(records))
+        if metric and not score.values:
+            raise ValueError(f'metric {metric!r} was never logged by the run {name!r}: {runs[name]}')
+        axes[1, 0].plot(score.steps, score.values, 'o-', color=colour, ms=4, label=name)
+        axes[1, 1].plot(score.seconds, score.values, 'o-', color=colour, ms=4, label=name)
+    _finish(axes[0, 0], 'total loss', 'training steps', log=True)
+    _finish(axes[0, 1], 'each loss, as weighted', 'training steps', log=True)
+    _finish(axes[1, 0], metric or 'mIoU', 'training steps')
+    _finish(axes[1, 1], metric or 'mIoU', 'seconds of training steps')
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    return out
+
+
+def _parse(file: Path) -> list[dict]:
+    records, steps = [], 0
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f'{file}, line {number}: not a JSON object ({error})') from error
+        steps = record.get('iter', steps)  # a record of a validation has none: it belongs to the training so far
+        records.append({**record, 'steps': steps})
+    return records
+
+
+def _join_stages(paths: RunPath | Sequence[RunPath]) -> list[dict]:
+    """Put the stages of a run one behind the other."""
+    joined: list[dict] = []
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        steps, seconds = (joined[-1]['steps'], joined[-1]['seconds']) if joined else (0, 0.0)
+        joined += [
+            {**record, 'steps': record['steps'] + steps, 'seconds': record['seconds'] + seconds}
+            for record in read_scalars(path)
+        ]
+    return joined
+
+
+def _loss_names(records: list[dict]) -> set[str]:
+    return {key for record in records for key in record if key.startswith('loss_')}
+
+
+def _metric_name(records: list[dict]) -> str:
+    names = {key for record in records for key in record if key.lower().endswith('miou')}
+    return min(names, key=lambda name: (len(name), name), default='mIoU')
+
+
+def _curve(records: list[dict], key: str) -> Curve:
+    chosen = [record for record in records if key in record]
+    return Curve(*([record[name] for record in chosen] for name in ('steps', 'seconds', key)))
+
+
+def _finish(axes: Axes, title: str, x_label: str, log: bool = False) -> None:
+    axes.set_title(title)
+    axes.set_xlabel(x_label)
+    axes.grid(alpha=0.3)
+    if not axes.lines or not any(len(line.get_xdata()) for line in axes.lines):
+        axes.text(0.5, 0.5, 'nothing logged', transform=axes.transAxes, ha='center', color='0.5')
+        return
+    if log and all((line.get_ydata() > 0).all() for line in axes.lines if len(line.get_ydata())):
+        axes.set_yscale('log')
+    axes.legend(fontsize=8)

@@ -1,0 +1,167 @@
+"""One picture per sample: the cameras with the reprojected prediction, the BEV prediction, the BEV truth, a legend."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid
+from ssl_bev.visualization.bev_image import draw_bev
+from ssl_bev.visualization.canvas import FAINT, Label, blank, fit_text, write
+from ssl_bev.visualization.legend import draw_legend
+from ssl_bev.visualization.overlay import draw_overlay
+
+NUSCENES_PLACES = (
+    'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT',
+    'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT',
+)  # fmt: skip
+"""The six cameras in the order in which they stand in the panel, row by row."""
+GAP = 8
+CAPTION = 22
+BEV_HEIGHT = 640
+
+
+def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
+    """Return the camera indices in panel order, row by row, and the number of columns.
+
+    The six nuScenes cameras stand as they look out of the vehicle; any other rig is ordered by name.
+    """
+    if sorted(camera_names) == sorted(NUSCENES_PLACES):
+        return [list(camera_names).index(name) for name in NUSCENES_PLACES], 3
+    return sorted(range(len(camera_names)), key=lambda index: camera_names[index]), min(3, len(camera_names))
+
+
+def draw_panel(
+    images: Sequence[np.ndarray],  # N of (H, W, 3) BGR
+    camera_names: Sequence[str],
+    probabilities: np.ndarray | Tensor,  # (K, rows, columns)
+    classes: Sequence[str],
+    grid: BEVGrid,
+    bev2img: np.ndarray | Tensor,  # (N, 4, 4)
+    road2bev: np.ndarray | Tensor,  # (4, 4)
+    *,
+    truth: np.ndarray | Tensor | None = None,  # (K', rows', columns')
+    truth_classes: Sequence[str] = (),
+    truth_observed: np.ndarray | Tensor | None = None,  # (rows', columns') bool
+    truth_grid: BEVGrid | None = None,
+    bev_frame: str = 'ego',
+    title: str = '',
+    tile_width: int = 480,
+) -> np.ndarray:
+    """Draw one sample.
+
+    Convention: `bev2img` maps BEV metres to pixels of `images`, the centre of the top-left pixel at (0.5, 0.5). BEV
+    arrays have x along the columns and y along the rows; the panel turns them so that forward is up.
+
+    Args:
+        images: one picture per camera, uint8.
+        camera_names: the N names.
+        probabilities: the prediction, 0 .. 1.
+        classes: its K class names.
+        grid: its grid.
+        bev2img: one matrix per camera.
+        road2bev: pose of the road frame, whose z = 0 is the road.
+        truth: 0, 1 or 255 (ignored); no truth is drawn when None.
+        truth_classes: its K' class names.
+        truth_observed: False where the truth is unknown. By default the cells that every class ignores.
+        truth_grid: its grid, where that is not the prediction's.
+        bev_frame: 'ego' or 'lidar'.
+        title: text above the panel, for example the sample token.
+        tile_width: width of one camera's picture in the panel, pixels.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+
+    Raises:
+        ValueError: The numbers of images, names and matrices differ, or shapes, classes and grid don't fit together.
+    """
+    probabilities, bev2img, road2bev = (_tensor(item) for item in (probabilities, bev2img, road2bev))
+    if not len(images) == len(camera_names) == len(bev2img):
+        raise ValueError(
+            'images, camera_names and bev2img must have one entry per camera, '
+            f'got {len(images)}, {len(camera_names)} and {len(bev2img)}'
+        )
+    tiles = [
+        _tile(images[n], probabilities, classes, grid, bev2img[n], road2bev, tile_width) for n in range(len(images))
+    ]
+    bevs = [('BEV prediction', _bev(probabilities.float().numpy(), classes, grid, bev_frame))]
+    shown = list(classes)
+    if truth is not None:
+        truth = _tensor(truth).numpy()
+        observed = ~(truth == 255).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
+        known = np.where(truth == 1, 1.0, 0.0)
+        bevs.append(('BEV truth', _bev(known, truth_classes, truth_grid or grid, bev_frame, observed)))
+        shown += [name for name in truth_classes if name not in shown]
+    return _compose(tiles, camera_names, bevs, shown, title)
+
+
+def _tensor(values: np.ndarray | Tensor) -> Tensor:
+    return values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _tile(
+    image: np.ndarray,
+    probabilities: Tensor,
+    classes: Sequence[str],
+    grid: BEVGrid,
+    bev2img: Tensor,
+    road2bev: Tensor,
+    width: int,
+) -> np.ndarray:
+    """Resize the picture to the tile's width and paint the prediction at that size."""
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    shrinks = width < image.shape[1]
+    tile = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    scale = torch.diag(torch.tensor([width / image.shape[1], height / image.shape[0], 1.0, 1.0]))
+    return draw_overlay(tile, probabilities, classes, grid, scale.to(bev2img) @ bev2img, road2bev)
+
+
+def _bev(
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    grid: BEVGrid,
+    bev_frame: str,
+    observed: np.ndarray | None = None,
+) -> np.ndarray:
+    forward_cells = grid.shape[1] if bev_frame == 'ego' else grid.shape[0]
+    pixels_per_cell = max(1, round(BEV_HEIGHT / forward_cells))
+    return draw_bev(
+        probabilities, classes, grid, bev_frame=bev_frame, observed=observed, pixels_per_cell=pixels_per_cell
+    )
+
+
+def _compose(
+    tiles: list[np.ndarray],
+    camera_names: Sequence[str],
+    bevs: list[tuple[str, np.ndarray]],
+    classes: list[str],
+    title: str,
+) -> np.ndarray:
+    """Put the tiles to the left, the BEV pictures to the right and the legend below the tiles."""
+    order, columns = camera_places(camera_names)
+    tile_height, tile_width = max(tile.shape[0] for tile in tiles), tiles[0].shape[1]
+    rows = -(-len(tiles) // columns)
+    cameras_width = columns * (tile_width + GAP) - GAP
+    legend = draw_legend(classes, cameras_width, with_truth=len(bevs) > 1)
+    top = GAP + 30
+    cameras_bottom = top + rows * (CAPTION + tile_height + GAP)
+    bottom = max(cameras_bottom + legend.shape[0], top + CAPTION + max(bev.shape[0] for _, bev in bevs)) + GAP
+    right = GAP + cameras_width + 2 * GAP + sum(bev.shape[1] + GAP for _, bev in bevs)
+    panel = blank(bottom, right)
+    labels = [Label(fit_text(title, 18, right - 2 * GAP, bold=True), GAP, GAP + 2, size=18, bold=True)]
+    for place, index in enumerate(order):
+        x = GAP + place % columns * (tile_width + GAP)
+        y = top + place // columns * (CAPTION + tile_height + GAP)
+        labels.append(Label(camera_names[index].removeprefix('CAM_').replace('_', ' '), x, y + 2, colour=FAINT))
+        tile = tiles[index]
+        panel[y + CAPTION : y + CAPTION + tile.shape[0], x : x + tile_width] = tile
+    panel[cameras_bottom : cameras_bottom + legend.shape[0], GAP : GAP + cameras_width] = legend
+    x = GAP + cameras_width + 2 * GAP
+    for caption, bev in bevs:
+        labels.append(Label(f'{caption}, forward is up', x, top + 2, colour=FAINT))
+        panel[top + CAPTION : top + CAPTION + bev.shape[0], x : x + bev.shape[1]] = bev
+        x += bev.shape[1] + GAP
+    write(panel, labels)
+    return panel
