@@ -20,7 +20,9 @@ NUSCENES_PLACES = (
 """The six cameras in the order in which they stand in the panel, row by row."""
 GAP = 8
 CAPTION = 22
-BEV_HEIGHT = 640
+BEV_HEIGHT = 720
+LEGEND_HEIGHT = 60
+TILE_WIDTHS = (320, 600)
 
 
 def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
@@ -48,7 +50,7 @@ def draw_panel(
     truth_grid: BEVGrid | None = None,
     bev_frame: str = 'ego',
     title: str = '',
-    tile_width: int = 480,
+    tile_width: int | None = None,
 ) -> np.ndarray:
     """Draw one sample.
 
@@ -69,7 +71,7 @@ def draw_panel(
         truth_grid: its grid, where that is not the prediction's.
         bev_frame: 'ego' or 'lidar'.
         title: text above the panel, for example the sample token.
-        tile_width: width of one camera's picture in the panel, pixels.
+        tile_width: width of one camera's picture in the panel, pixels. By default the cameras are as high as the BEV.
 
     Returns:
         (height, width, 3) uint8 BGR.
@@ -83,6 +85,7 @@ def draw_panel(
             'images, camera_names and bev2img must have one entry per camera, '
             f'got {len(images)}, {len(camera_names)} and {len(bev2img)}'
         )
+    tile_width = tile_width or _fill_height(images, camera_places(camera_names)[1])
     tiles = [
         _tile(images[n], probabilities, classes, grid, bev2img[n], road2bev, tile_width) for n in range(len(images))
     ]
@@ -95,6 +98,14 @@ def draw_panel(
         bevs.append(('BEV truth', _bev(known, truth_classes, truth_grid or grid, bev_frame, observed)))
         shown += [name for name in truth_classes if name not in shown]
     return _compose(tiles, camera_names, bevs, shown, title)
+
+
+def _fill_height(images: Sequence[np.ndarray], columns: int) -> int:
+    """Return the tile width at which the rows of cameras and the legend are about as high as the BEV pictures."""
+    rows = -(-len(images) // columns)
+    aspect = max(image.shape[0] / image.shape[1] for image in images)
+    height = (BEV_HEIGHT - LEGEND_HEIGHT) / rows - CAPTION - GAP
+    return int(np.clip(height / aspect, *TILE_WIDTHS))
 
 
 def _tensor(values: np.ndarray | Tensor) -> Tensor:
