@@ -1,0 +1,3 @@
+from .encoder import BEVFormerEncoder
+
+__all__ = ['BEVFormerEncoder']

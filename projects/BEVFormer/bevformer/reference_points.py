@@ -1,0 +1,106 @@
+"""Where BEV queries look: pillars over the road, their images in the cameras, and cells as fractions of the grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid, ground_lift, project_points
+from ssl_bev.geometry.projection import MIN_DEPTH
+
+from .deformable_sampling import RowGroups
+
+_FAR_OUTSIDE = -10.0  # image widths: no sampling offset leads back from there
+
+
+@dataclass(frozen=True)
+class PillarViews:
+    """The (camera, query) pairs in which at least one point of the query's pillar is visible; V of them.
+
+    Computed once per forward pass and shared by all layers.
+
+    Args:
+        cameras: the feature map (sample * num_cameras + camera) of each pair, in ascending order.
+        query: flat index (sample * num_queries + query) of each pair, (V,), int64.
+        references: pillar points as (x, y) fractions of the image, (V, D, 2); far outside if behind the camera.
+        num_views: number of cameras that see each query, at least 1, (B, Q), float.
+    """
+
+    cameras: RowGroups
+    query: Tensor
+    references: Tensor
+    num_views: Tensor
+
+
+def pillar_points(
+    grid: BEVGrid,
+    z_range: tuple[float, float],
+    num_heights: int,
+    road2bev: Tensor | None = None,  # (B, 4, 4)
+    device: torch.device | str | None = None,
+) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
+    """Points above each cell's centre, cells in row-major order.
+
+    Convention: heights are measured along the BEV frame's z from the road plane, or from z = 0 if `road2bev` is
+    None. They run evenly from half a metre above the lowest to half a metre below the highest, as in BEVFormer.
+
+    Args:
+        grid: the cells.
+        z_range: lowest and highest height, metres, more than 1 m apart.
+        num_heights: points of a pillar.
+        road2bev: pose of the road frame in the BEV frame.
+        device: where to make the points if `road2bev` is None.
+    """
+    device = device if road2bev is None else road2bev.device
+    xy = grid.cell_centers(device).flatten(0, 1)
+    ones = torch.ones_like(xy[:, :1])
+    heights = torch.linspace(z_range[0] + 0.5, z_range[1] - 0.5, num_heights, device=device)
+    if road2bev is None:
+        base = torch.zeros_like(ones)[None]
+    else:
+        plane = ground_lift(road2bev.float())[:, 2:3]  # (B, 1, 3)
+        base = torch.cat([xy, ones], -1) @ plane.mT
+    z = base + heights
+    return torch.cat([xy[None, :, None].expand(*z.shape, 2), z[..., None]], -1)
+
+
+@torch.no_grad()
+def view_pillars(
+    points: Tensor,  # (B or 1, Q, D, 3)
+    bev2img: Tensor,  # (B, N, 4, 4)
+    image_size: tuple[int, int],
+) -> PillarViews:
+    """Project pillars into all cameras and list who sees what, in float32 whatever autocast says.
+
+    Args:
+        points: pillar points in the BEV frame, metres.
+        bev2img: projections into the (augmented, padded) images that the features come from.
+        image_size: height and width of these images, pixels.
+    """
+    batch, num_cameras = bev2img.shape[:2]
+    num_queries, num_heights = points.shape[1:3]
+    with torch.autocast(bev2img.device.type, enabled=False):
+        pixels, depth, visible = project_points(points.flatten(1, 2)[:, None], bev2img.float(), image_size)
+    shape = (batch, num_cameras, num_queries, num_heights)
+    references = pixels / pixels.new_tensor([image_size[1], image_size[0]])
+    references = torch.where((depth > MIN_DEPTH)[..., None], references, _FAR_OUTSIDE).view(*shape, 2)
+    seen = visible.view(shape).any(-1)
+    sample, camera, query = seen.nonzero(as_tuple=True)
+    return PillarViews(
+        cameras=RowGroups.from_index(sample * num_cameras + camera, batch * num_cameras),
+        query=sample * num_queries + query,
+        references=references[sample, camera, query],
+        num_views=seen.sum(1).clamp(min=1).to(references.dtype),
+    )
+
+
+def cell_fractions(
+    bev_shape: tuple[int, int],
+    device: torch.device | str | None = None,
+) -> Tensor:  # (Q, 2)
+    """The (x, y) of cell centres as fractions of the grid, in row-major order."""
+    rows, columns = bev_shape
+    centers = BEVGrid((0, columns), (0, rows), 1).cell_centers(device)
+    return (centers / centers.new_tensor([columns, rows])).flatten(0, 1)
