@@ -25,8 +25,8 @@ def temporal_consistency_loss(
 
     Cell by cell and class by class the more confident frame teaches the other: no gradient flows into it, so the
     cheap way out, both drifting to "unknown", is closed. The teacher must be confident enough (`min_confidence` on
-    |2 p - 1|) and away from its own class edges (`max_contrast` on the spread of p within 3x3 cells), where half a
-    cell of misalignment would otherwise blur thin markings.
+    |2 p - 1|), and the cell must lie away from the class edges of both frames (`max_contrast` on the spread of p
+    within 3x3 cells), where half a cell of misalignment would otherwise blur thin markings.
 
     Returns:
         The mean over counted cells; 0 with a graph where none counts.
@@ -44,8 +44,9 @@ def temporal_consistency_loss(
 
     gate = counted[:, None] & ((2 * teacher - 1).abs() >= min_confidence)
     if max_contrast < 1:
-        spread = F.max_pool2d(teacher, 3, 1, 1) + F.max_pool2d(-teacher, 3, 1, 1)
-        gate = gate & (spread <= max_contrast)
+        for frame in (now.detach(), before.detach()):
+            spread = F.max_pool2d(frame, 3, 1, 1) + F.max_pool2d(-frame, 3, 1, 1)
+            gate = gate & (spread <= max_contrast)
     squared = torch.where(gate, (student - teacher).square(), 0.0 * student)
     return squared.sum() / gate.sum().clamp(min=1)
 
@@ -58,7 +59,7 @@ class TemporalConsistencyLoss(nn.Module):
 
     Args:
         min_confidence: the teaching frame's |2 p - 1| must reach this, 0 ... 1. 0 switches the gate off.
-        max_contrast: the spread of the teaching frame's p within 3x3 cells may be at most this. 1 switches it off.
+        max_contrast: the spread of p within 3x3 cells may be at most this in both frames. 1 switches it off.
     """
 
     def __init__(self, min_confidence: float = 0.5, max_contrast: float = 0.5) -> None:
