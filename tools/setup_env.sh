@@ -61,7 +61,6 @@ quietly "1/5 torch (a download of 200 MB to 3 GB, by platform)" pip install -r r
 quietly "2/5 libraries" pip install -r requirements/runtime.txt -r requirements/dev.txt -r requirements/torch.txt
 # Both OpenCV wheels write the same folder; the one without a GUI must win, bare machines lack libGL.
 headless=$(grep '^opencv-python-headless' requirements/runtime.txt)
-"$venv/bin/python" -c 'import cv2, sys; sys.exit("GTK" in cv2.getBuildInformation() and 0)' >/dev/null 2>&1 || true
 quietly "3/5 OpenCV without a GUI" pip install --no-deps --force-reinstall "$headless"
 
 mmcv=$(grep '^mmcv' requirements/mmcv.txt)

@@ -1,0 +1,32 @@
+# Each target does its own set-up: a bare clone needs Python 3.10 to 3.12, git, make and a C++ compiler.
+.PHONY: help setup demo test lint format clean
+
+BIN := .venv/bin
+
+help:
+	@echo 'make demo    synthetic nuScenes, both training phases, evaluation, pictures in work_dirs/demo (CPU, 10 min)'
+	@echo 'make test    the tests, with coverage'
+	@echo 'make lint    ruff and codespell; make format mends what it can'
+	@echo 'make setup   only the environment in .venv; make clean removes it and all that is generated'
+
+setup:
+	@tools/setup_env.sh
+
+demo: setup
+	@$(BIN)/python tools/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest --cov --cov-report=term tests
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv.lock work_dirs data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
