@@ -1,0 +1,120 @@
+"""Where rays meet the ground."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .structures import Camera
+from .terrain import Terrain
+
+_CELL = 0.5  # metres
+_NEAR, _FAR, _STEPS = 1.5, 220.0, 64
+_MARCH_WIDTH = 400  # pixels; wider images are marched at a fraction of their size, then refined
+
+
+class HeightField:
+    """Heights of a terrain on a raster, and intersection with rays.
+
+    Args:
+        terrain: The ground's shape.
+        bounds: (x0, y0, x1, y1) in metres; beyond, the border's heights go on.
+    """
+
+    def __init__(self, terrain: Terrain, bounds: tuple[float, float, float, float]) -> None:
+        self.terrain = terrain
+        self._raster: np.ndarray | None = None
+        if terrain.is_flat:
+            return
+        x0, y0, x1, y1 = np.array(bounds) + np.array([-60, -60, 60, 60])
+        self._origin = np.array([x0, y0])
+        x, y = np.arange(x0, x1, _CELL), np.arange(y0, y1, _CELL)
+        self._raster = np.stack([terrain.height(np.stack(np.broadcast_arrays(x, v), -1)) for v in y]).astype(
+            np.float32
+        )
+
+    def height(self, xy: np.ndarray) -> np.ndarray:
+        """Return heights (h, w) at world positions (h, w, 2)."""
+        if self._raster is None:
+            return np.zeros(xy.shape[:2], np.float32)
+        cells = np.clip((xy - self._origin) / _CELL, -10, 3e4).astype(np.float32)
+        column, row = np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
+        return cv2.remap(self._raster, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def intersect(self, camera: Camera, rays: np.ndarray) -> np.ndarray:
+        """Return the depth (H, W) at which rays (H, W, 3) of depth 1 first meet the ground, infinite if never."""
+        centre = np.asarray(camera.cam2world, dtype=np.float64)[:3, 3]
+        if self._raster is None:
+            with np.errstate(divide='ignore', invalid='ignore'):
+                depth = -centre[2] / rays[..., 2]
+            return np.where((depth > 0) & np.isfinite(depth), depth, np.inf)
+        stride = -(-rays.shape[1] // _MARCH_WIDTH)
+        depth, step = self._march(centre, rays[::stride, ::stride])
+        if stride > 1:
+            size = (rays.shape[1], rays.shape[0])
+            depth, step = (
+                np.repeat(np.repeat(a, stride, 0), stride, 1)[: size[1], : size[0]] for a in (depth, step)
+            )
+        return self._refine(centre, rays, depth, step)
+
+    def intersect_tangent(
+        self, centre: np.ndarray, rays: np.ndarray, points: np.ndarray, depth: np.ndarray
+    ) -> np.ndarray:
+        """Return where rays (R, T, W, 3) meet the planes that touch the ground at ``points`` (R, W, 3).
+
+        Args:
+            centre: (3,) origin of all rays.
+            rays: World directions of depth 1.
+            points: Where the pixel's own ray meets the ground.
+            depth: (R, W) depth of ``points``; the result stays within a factor of two of it.
+        """
+        normal = np.zeros_like(points)
+        normal[..., 2] = 1
+        if self._raster is not None:
+            normal[..., :2] = -self.terrain.gradient(points[..., :2])
+        above = np.einsum('rwk,rwk->rw', normal, points - centre)
+        along = np.einsum('rwk,rtwk->rtw', normal, rays)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            hit = above[:, None] / along
+        hit = np.where((hit > 0) & np.isfinite(hit), hit, 2 * depth[:, None])
+        hit = np.clip(hit, depth[:, None] / 2, depth[:, None] * 2)
+        return centre + rays * hit[..., None]
+
+    def _gap(self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Return how far the rays at ``depth`` are above the ground."""
+        at = centre + rays * depth[..., None]
+        return at[..., 2] - self.height(at[..., :2])
+
+    def _march(self, centre: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first depth at which each ray is below the ground, and the step that led there."""
+        rays = rays.astype(np.float32)
+        centre = centre.astype(np.float32)
+        depths = np.geomspace(_NEAR, _FAR, _STEPS).astype(np.float32)
+        found = np.full(rays.shape[:2], np.inf, np.float32)
+        step = np.zeros_like(found)
+        for before, depth in zip(np.concatenate([[0.0], depths[:-1]]), depths):
+            below = (self._gap(centre, rays, np.full(found.shape, depth)) < 0) & np.isinf(found)
+            found[below], step[below] = depth, depth - before
+        return found, step
+
+    def _refine(
+        self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray, step: np.ndarray
+    ) -> np.ndarray:
+        """Close in on the crossing inside the step in which each ray goes below the ground, by bounded secants."""
+        hit = np.isfinite(depth)
+        high = np.where(hit, depth, 1.0)
+        low = high - step
+        gap_low, gap_high = self._gap(centre, rays, low), self._gap(centre, rays, high)
+        for _ in range(7):
+            middle = low + np.clip(_share(gap_low, gap_high), 0.02, 0.98) * (high - low)
+            gap = self._gap(centre, rays, middle)
+            above = gap > 0
+            low, gap_low = np.where(above, middle, low), np.where(above, gap, gap_low)
+            high, gap_high = np.where(above, high, middle), np.where(above, gap_high, gap)
+        return np.where(hit, low + _share(gap_low, gap_high) * (high - low), np.inf)
+
+
+def _share(gap_low: np.ndarray, gap_high: np.ndarray) -> np.ndarray:
+    """Return where between 0 and 1 a line from ``gap_low`` to ``gap_high`` crosses zero."""
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.clip(np.nan_to_num(gap_low / (gap_low - gap_high), nan=0.5), 0, 1)

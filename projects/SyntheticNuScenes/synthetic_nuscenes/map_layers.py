@@ -1,0 +1,143 @@
+"""What the painter needs of a map expansion: shapes near one place, each with its token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from shapely.geometry import LineString, MultiPolygon, Polygon, box
+from shapely.ops import unary_union
+
+from .map_expansion import MapGeometry
+
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Area:
+    """A polygon of the map with its record."""
+
+    token: str
+    shape: Polygon
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Divider:
+    """A line of the map; ``kinds[i]`` is the segment type between points i and i + 1 ('' where unknown)."""
+
+    token: str
+    points: np.ndarray  # (N, 2)
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LaneEnd:
+    """Where a lane ends, the direction of travel there, and how long and wide the lane is."""
+
+    token: str
+    position: np.ndarray  # (2,)
+    direction: np.ndarray  # (2,)
+    length: float
+    width: float
+
+
+class MapLayers:
+    """The layers of one map expansion, cut to the surroundings of a scene.
+
+    Args:
+        map_json: Map expansion of version 1.3, as content or path.
+        bounds: (x0, y0, x1, y1) in metres; None takes the whole map.
+    """
+
+    def __init__(self, map_json: dict[str, Any] | str | Path, bounds: Bounds | None = None) -> None:
+        self._geometry = MapGeometry(map_json)
+        self._content = self._geometry.content
+        self.bounds = bounds or self._extent()
+        self._window = box(*self.bounds)
+        self.drivable = [area.shape for area in self.areas('drivable_area')]
+        self.drivable_union = (
+            unary_union([s.buffer(0.03) for s in self.drivable]) if self.drivable else Polygon()
+        )
+
+    def areas(self, layer: str) -> list[Area]:
+        """Return the polygons of ``layer`` that touch the bounds, whole."""
+        found = []
+        for record in self._content.get(layer, []):
+            tokens = record.get('polygon_tokens') or [record.get('polygon_token')]
+            for token in filter(None, tokens):
+                shape = self._geometry.polygon(token)
+                for part in shape.geoms if isinstance(shape, MultiPolygon) else [shape]:
+                    if part.geom_type == 'Polygon' and not part.is_empty and part.intersects(self._window):
+                        found.append(Area(record['token'], part, record))
+        return found
+
+    def dividers(self, layer: str) -> list[Divider]:
+        """Return the lines of ``layer`` ('lane_divider' or 'road_divider') that touch the bounds."""
+        found = []
+        for record in self._content.get(layer, []):
+            points = self._geometry.line(record)
+            if len(points) < 2 or not LineString(points).intersects(self._window):
+                continue
+            kinds = [s.get('segment_type', '') for s in record.get(f'{layer}_segments') or []]
+            kinds = (kinds + [kinds[-1] if kinds else ''] * len(points))[: len(points) - 1]
+            found.append(Divider(record['token'], points, tuple(kinds)))
+        return found
+
+    def lane_ends(self) -> list[LaneEnd]:
+        """Return the ends of all car lanes whose both end edges are known and that end inside the bounds."""
+        found = []
+        for area in self.areas('lane'):
+            edges = [
+                self._edge(area.record.get(key)) for key in ('from_edge_line_token', 'to_edge_line_token')
+            ]
+            if edges[0] is None or edges[1] is None:
+                continue
+            (start, _), (end, width) = edges
+            length = area.shape.area / max(width, 1.0)
+            direction = self._end_direction(area.shape, start, end)
+            if self._window.covers(LineString([end, end + 0.1])):
+                found.append(LaneEnd(area.token, end, direction, length, width))
+        return found
+
+    def border_lines(self) -> list[np.ndarray]:
+        """Return the borders of the drivable ground inside the bounds, the ground always on the left."""
+        if self.drivable_union.is_empty:
+            return []
+        x0, y0, x1, y1 = self.bounds
+        union = self.drivable_union.intersection(box(x0 - 20, y0 - 20, x1 + 20, y1 + 20))
+        polygons = [g for g in getattr(union, 'geoms', [union]) if g.geom_type == 'Polygon' and g.area > 1]
+        rings = []
+        for polygon in polygons:
+            for ring in (polygon.exterior, *polygon.interiors):
+                coords = np.asarray(ring.simplify(0.03).coords)
+                inner = ring is not polygon.exterior
+                rings.append(coords if ring.is_ccw != inner else coords[::-1])
+        return rings
+
+    def _edge(self, line_token: str | None) -> tuple[np.ndarray, float] | None:
+        """Return the middle and the length of a lane's end edge."""
+        if not line_token:
+            return None
+        points = self._geometry.line({'line_token': line_token})
+        if len(points) < 2:
+            return None
+        return (points[0] + points[-1]) / 2, float(np.linalg.norm(points[-1] - points[0]))
+
+    @staticmethod
+    def _end_direction(shape: Polygon, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the unit direction in which the lane arrives at ``end``: towards its middle part, reversed."""
+        near = shape.intersection(LineString([end, end + 1e-3]).buffer(12.0))
+        centre = np.array(near.centroid.coords[0]) if not near.is_empty else start
+        vector = end - centre if np.linalg.norm(end - centre) > 0.5 else end - start
+        return vector / max(float(np.linalg.norm(vector)), 1e-6)
+
+    def _extent(self) -> Bounds:
+        """Return the bounds of all nodes, with a margin."""
+        xy = np.array([(n['x'], n['y']) for n in self._content['node']])
+        if not len(xy):
+            return (0.0, 0.0, 60.0, 60.0)
+        (x0, y0), (x1, y1) = xy.min(0) - 20, xy.max(0) + 20
+        return (float(x0), float(y0), float(x1), float(y1))
