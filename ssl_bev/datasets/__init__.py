@@ -1,0 +1,27 @@
+from .label_subsets import draw_label_subset, read_scene_list, write_label_subset
+from .nuscenes_bev_dataset import NuScenesBEVDataset
+from .preprocessor import BEVDataPreprocessor
+from .transforms import (
+    BEVFlipRotate,
+    JitterColors,
+    LoadBEVImages,
+    LoadBEVMasks,
+    LoadPseudoLabels,
+    PackBEVInputs,
+    ResizeCropFlipImages,
+)
+
+__all__ = [
+    'BEVDataPreprocessor',
+    'BEVFlipRotate',
+    'JitterColors',
+    'LoadBEVImages',
+    'LoadBEVMasks',
+    'LoadPseudoLabels',
+    'NuScenesBEVDataset',
+    'PackBEVInputs',
+    'ResizeCropFlipImages',
+    'draw_label_subset',
+    'read_scene_list',
+    'write_label_subset',
+]

@@ -1,0 +1,56 @@
+"""The matrices of one frame of an info file, in the BEV frame that is wanted. Nothing else composes calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+BEV_FRAMES = ('ego', 'lidar')
+
+
+def check_bev_frame(bev_frame: str) -> str:
+    """Return `bev_frame`.
+
+    Raises:
+        ValueError: neither 'ego' nor 'lidar'.
+    """
+    if bev_frame not in BEV_FRAMES:
+        raise ValueError(f'bev_frame must be one of {BEV_FRAMES}, got {bev_frame!r}')
+    return bev_frame
+
+
+def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]:  # (4, 4), (4, 4)
+    """bev2global and road2bev of a frame, float64.
+
+    Convention: `src2dst` matrices on column vectors. The road frame is the ego frame, whose plane z = 0 is the road.
+    """
+    ego2global = _matrix(frame['ego2global'])
+    bev2ego = _bev2ego(frame, bev_frame)
+    return ego2global @ bev2ego, np.linalg.inv(bev2ego)
+
+
+def frame_cameras(
+    frame: Mapping, camera_names: Sequence[str], bev_frame: str
+) -> tuple[np.ndarray, np.ndarray]:  # (N, 4, 4), (N, 4, 4)
+    """cam2img (of the full image) and bev2cam of each camera, float64; `bev2img = cam2img @ bev2cam`.
+
+    bev2cam goes through `lidar2cam`, which holds the ego motion between the camera's trigger and the lidar's.
+    """
+    bev2lidar = np.linalg.inv(_matrix(frame['lidar_points']['lidar2ego'])) @ _bev2ego(frame, bev_frame)
+    cam2img = np.tile(np.eye(4), (len(camera_names), 1, 1))
+    bev2cam = np.empty_like(cam2img)
+    for i, name in enumerate(camera_names):
+        camera = frame['images'][name]
+        intrinsics = np.asarray(camera['cam2img'], np.float64)
+        cam2img[i, :3, :3] = intrinsics[:3, :3]
+        bev2cam[i] = _matrix(camera['lidar2cam']) @ bev2lidar
+    return cam2img, bev2cam
+
+
+def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
+    return np.eye(4) if check_bev_frame(bev_frame) == 'ego' else _matrix(frame['lidar_points']['lidar2ego'])
+
+
+def _matrix(values: Sequence[Sequence[float]]) -> np.ndarray:
+    return np.asarray(values, np.float64).reshape(4, 4)

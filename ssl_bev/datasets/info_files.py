@@ -1,0 +1,58 @@
+"""Reading of info files (mmdet3d's v2 schema, with our temporal fields)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+from .label_subsets import read_scene_list
+
+CREATE_COMMAND = 'tools/create_data.py'
+TEMPORAL_KEYS = ('scene_token', 'scene_name', 'frame_index', 'prev', 'next')
+
+
+def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict:
+    """Read an info file.
+
+    Args:
+        path: a pickle with the keys metainfo and data_list.
+        temporal_needs: what needs the temporal fields, for the error; empty: they are not needed.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a broken file, another format, or temporal fields that are needed and missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'ann_file not found: {path}; make it with {CREATE_COMMAND}')
+    try:
+        content = pickle.loads(path.read_bytes())
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f'ann_file {path} is no complete pickle ({error}); make it with {CREATE_COMMAND}') from error
+    if not isinstance(content, dict) or not {'metainfo', 'data_list'} <= set(content):
+        raise ValueError(f'ann_file {path} is no info file of mmdet3d v2: it needs the keys metainfo and data_list')
+    for frame in content['data_list'] if temporal_needs else ():
+        missing = [key for key in TEMPORAL_KEYS if key not in frame]
+        if missing:
+            raise ValueError(
+                f'{", ".join(temporal_needs)} needs an info file with temporal fields, but ann_file {path} lacks '
+                f'{missing} (frame {frame.get("token")}); make it with {CREATE_COMMAND}'
+            )
+    return content
+
+
+def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Sequence[dict]) -> set[str]:
+    """The tokens of the scenes that a list names (by token or name) among the frames.
+
+    Lists may name more scenes than an info file holds, as one list serves several files.
+
+    Raises:
+        ValueError: no scene of the list is among the frames.
+    """
+    tokens = {frame['scene_name']: frame['scene_token'] for frame in frames}
+    tokens.update({token: token for token in tokens.values()})
+    found = {tokens[scene] for scene in read_scene_list(source) if scene in tokens}
+    if not found:
+        raise ValueError(f'{argument} names no scene of the info file: {source}')
+    return found

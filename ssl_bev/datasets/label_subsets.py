@@ -1,0 +1,57 @@
+"""Label subsets: whole scenes, drawn with a seed, nested (10 % is part of 25 % is part of 50 %), published as lists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ssl_bev.pseudo_labels.pictures import write_bytes
+
+
+def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 0) -> list[str]:
+    """The scenes whose labels may be used.
+
+    Scenes are ranked by a hash of seed and token, so the subset does not depend on their order, on the platform or
+    on a library's generator, and a smaller fraction is part of a larger one.
+
+    Args:
+        scene_tokens: all scenes; repeated tokens count once.
+        fraction: above 0, at most 1. At least one scene is drawn.
+        seed: another seed, another order.
+
+    Raises:
+        ValueError: a fraction outside (0, 1], or no scene.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f'label_fraction must be in (0, 1], got {fraction}')
+    tokens = sorted(set(scene_tokens))
+    if not tokens:
+        raise ValueError('scene_tokens is empty: there is no scene to draw from')
+    ranked = sorted(tokens, key=lambda token: hashlib.sha256(f'{seed}:{token}'.encode()).hexdigest())
+    return ranked[: max(1, round(fraction * len(tokens)))]
+
+
+def write_label_subset(path: str | Path, scene_tokens: Sequence[str], fraction: float, seed: int) -> None:
+    """Publish a subset: one scene token a line below a comment line that says how it was drawn."""
+    header = f'# {len(scene_tokens)} labelled scenes: fraction {fraction}, seed {seed}\n'
+    write_bytes(Path(path), (header + ''.join(f'{token}\n' for token in scene_tokens)).encode())
+
+
+def read_scene_list(source: str | Path | Sequence[str]) -> list[str]:
+    """Scene tokens or names from a list, or from a file with one a line (# starts a comment).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an empty list.
+    """
+    if isinstance(source, (str, Path)):
+        if not Path(source).is_file():
+            raise FileNotFoundError(f'scene list not found: {source}')
+        lines = (line.split('#')[0].strip() for line in Path(source).read_text().splitlines())
+        scenes = [line for line in lines if line]
+    else:
+        scenes = list(source)
+    if not scenes:
+        raise ValueError(f'scene list {source} is empty')
+    return scenes

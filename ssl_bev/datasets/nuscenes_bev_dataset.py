@@ -1,0 +1,218 @@
+"""Windows of camera frames of one nuScenes scene, with or without BEV labels."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet3d.registry import DATASETS, TRANSFORMS
+from mmengine.dataset import BaseDataset
+
+from .calibration import check_bev_frame
+from .info_files import find_scenes, read_info_file
+from .label_subsets import draw_label_subset, write_label_subset
+from .windows import flatten_frames, scene_windows
+
+
+@DATASETS.register_module()
+class NuScenesBEVDataset(BaseDataset):
+    """Yields one window of T frames per frame, the window's last; history never crosses scenes.
+
+    Reads the info files of tools/create_data.py, and stock mmdet3d v2 info files while `num_frames` is 1.
+
+    Args:
+        ann_file: info file; relative to `info_root`.
+        pipeline: transforms; none of them may return None.
+        data_root: folder of the dataset's images.
+        info_root: folder of info file and labels; None: `data_root`.
+        data_prefix: camera name -> folder between `data_root` and the image path (stock files have bare names).
+        num_frames: frames of a window.
+        frames: 'keyframes', or 'all' = with the unlabelled camera frames between them.
+        frame_stride: step between the frames of a window, in frames.
+        sample_interval: take every n-th frame as the current one.
+        camera_names: cameras and their order; None: those of the first frame.
+        bev_frame: 'ego' or 'lidar'.
+        label_dir: folder of the BEV labels, relative to `info_root`.
+        with_labels: False: no sample is labelled.
+        label_fraction: part of the scenes that are labelled, nested in the seed; see `draw_label_subset`.
+        label_seed: seed of that draw.
+        label_scenes: tokens or names of the labelled scenes, or a file of them, instead of a fraction.
+        label_subset_file: where the drawn subset is written; None: nowhere.
+        labelled_only: yield only labelled samples.
+        scene_list: tokens or names of the scenes to use, or a file of them; None: all.
+
+    Raises:
+        FileNotFoundError: no info file.
+        ValueError: an argument out of range, an info file without the temporal fields that `num_frames`, 'all' or
+            a label subset need, or a selection that leaves no sample.
+    """
+
+    METAINFO = {'dataset': 'nuscenes'}
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: Sequence[dict | Callable],
+        data_root: str = '',
+        info_root: str | None = None,
+        data_prefix: Mapping[str, str] | None = None,
+        num_frames: int = 1,
+        frames: str = 'keyframes',
+        frame_stride: int = 1,
+        sample_interval: int = 1,
+        camera_names: Sequence[str] | None = None,
+        bev_frame: str = 'ego',
+        label_dir: str = 'bev_labels',
+        with_labels: bool = True,
+        label_fraction: float = 1.0,
+        label_seed: int = 0,
+        label_scenes: str | Sequence[str] | None = None,
+        label_subset_file: str | None = None,
+        labelled_only: bool = False,
+        scene_list: str | Sequence[str] | None = None,
+        metainfo: Mapping | None = None,
+        test_mode: bool = False,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
+        for name, value in (
+            ('num_frames', num_frames),
+            ('frame_stride', frame_stride),
+            ('sample_interval', sample_interval),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name} must be a positive integer, got {value!r}')
+        if frames not in ('keyframes', 'all'):
+            raise ValueError(f"frames must be 'keyframes' or 'all', got {frames!r}")
+        if labelled_only and not with_labels:
+            raise ValueError('labelled_only=True needs with_labels=True')
+        self.num_frames = num_frames
+        self.frames = frames
+        self.frame_stride = frame_stride
+        self.sample_interval = sample_interval
+        self.camera_names = list(camera_names) if camera_names is not None else []
+        self.bev_frame = check_bev_frame(bev_frame)
+        self.info_root = Path(data_root if info_root is None else info_root)
+        self.label_dir = str(self.info_root / label_dir) if with_labels else None
+        self.image_prefix = dict(data_prefix or {})
+        self.label_fraction = label_fraction
+        self.label_seed = label_seed
+        self.label_scenes = label_scenes
+        self.label_subset_file = label_subset_file
+        self.labelled_only = labelled_only
+        self.scene_list = scene_list
+        super().__init__(
+            ann_file=str(self.info_root / ann_file),
+            metainfo=metainfo,
+            data_prefix={},
+            serialize_data=serialize_data,
+            # Built here so that the scope does not depend on what ran before.
+            pipeline=[TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+        self.data_root = data_root
+
+    @property
+    def scene_tokens(self) -> list[str]:
+        """The scene of each sample, in the samples' order."""
+        self.full_init()
+        return [super(NuScenesBEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
+
+    def load_data_list(self) -> list[dict]:
+        """The samples: positions of their frames, which are kept serialised beside them."""
+        frames = self._select_scenes(flatten_frames(self._read_infos(), self.frames == 'all'))
+        scenes = [frame.get('scene_token', '') for frame in frames]
+        labelled_scenes = self._labelled_scenes(frames)
+        self._check_cameras(frames)
+        samples = []
+        # Frames without a scene are scenes of their own: their tokens differ.
+        boundaries = [frame.get('scene_token', frame['token']) for frame in frames]
+        for last, (window, valid) in enumerate(scene_windows(boundaries, self.num_frames, self.frame_stride)):
+            labelled = self.label_dir is not None and frames[last]['is_keyframe'] and scenes[last] in labelled_scenes
+            if labelled or not self.labelled_only:
+                samples.append(
+                    {'window': window, 'frame_valid': valid, 'labelled': labelled, 'scene_token': scenes[last]}
+                )
+        samples = samples[:: self.sample_interval]
+        if not samples:
+            raise ValueError(
+                f'ann_file {self.ann_file}: no sample is left (frames={self.frames!r}, {len(frames)} frames)'
+            )
+        serialised = [np.frombuffer(pickle.dumps(frame, protocol=4), np.uint8) for frame in frames]
+        self._frame_bytes = np.concatenate(serialised)
+        self._frame_ends = np.cumsum([len(s) for s in serialised])
+        return samples
+
+    def get_data_info(self, idx: int) -> dict:
+        """What the pipeline starts from: the frames of the window, oldest first, and where their files are."""
+        sample = super().get_data_info(idx)
+        return {
+            'frames': [self._frame(position) for position in sample['window']],
+            'frame_valid': sample['frame_valid'],
+            'labelled': sample['labelled'],
+            'sample_idx': sample['sample_idx'],
+            'camera_names': list(self.camera_names),
+            'bev_frame': self.bev_frame,
+            'data_root': self.data_root,
+            'data_prefix': dict(self.image_prefix),
+            'label_dir': self.label_dir,
+        }
+
+    def __getitem__(self, idx: int) -> dict:
+        """The sample after the pipeline; an unreadable one raises instead of becoming a random other one."""
+        self.full_init()
+        info = self.get_data_info(idx)
+        token = info['frames'][-1]['token']
+        sample = self.pipeline(info)
+        if sample is None:
+            raise ValueError(f'a transform of the pipeline returned None for sample {token} of {self.ann_file}')
+        return sample
+
+    def _read_infos(self) -> list[dict]:
+        arguments = {
+            'num_frames': (self.num_frames, 1),
+            'frames': (self.frames, 'keyframes'),
+            'label_fraction': (self.label_fraction, 1.0),
+            'label_scenes': (self.label_scenes, None),
+            'scene_list': (self.scene_list, None),
+        }
+        temporal_needs = [f'{name}={value!r}' for name, (value, plain) in arguments.items() if value != plain]
+        content = read_info_file(self.ann_file, temporal_needs)
+        for key, value in content['metainfo'].items():
+            self._metainfo.setdefault(key, value)
+        return content['data_list']
+
+    def _select_scenes(self, frames: list[dict]) -> list[dict]:
+        if self.scene_list is None:
+            return frames
+        wanted = find_scenes('scene_list', self.scene_list, frames)
+        return [frame for frame in frames if frame['scene_token'] in wanted]
+
+    def _labelled_scenes(self, frames: list[dict]) -> set[str]:
+        tokens = [frame.get('scene_token', '') for frame in frames]
+        if self.label_dir is None or not tokens:
+            return set()
+        if self.label_scenes is not None:
+            return find_scenes('label_scenes', self.label_scenes, frames)
+        subset = draw_label_subset(tokens, self.label_fraction, self.label_seed)
+        if self.label_subset_file is not None:
+            write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
+        return set(subset)
+
+    def _check_cameras(self, frames: list[dict]) -> None:
+        if frames and not self.camera_names:
+            self.camera_names = list(frames[0]['images'])
+        for frame in frames:
+            missing = [name for name in self.camera_names if name not in frame['images']]
+            if missing:
+                raise ValueError(
+                    f'camera_names {missing} are not among the cameras of frame {frame["token"]} in {self.ann_file}: '
+                    f'{list(frame["images"])}'
+                )
+
+    def _frame(self, position: int) -> dict:
+        start = self._frame_ends[position - 1] if position else 0
+        return pickle.loads(self._frame_bytes[start : self._frame_ends[position]].tobytes())

@@ -1,0 +1,17 @@
+from .augment import ResizeCropFlipImages
+from .augment_bev import BEVFlipRotate
+from .load_bev_masks import LoadBEVMasks
+from .load_images import LoadBEVImages
+from .load_pseudo_labels import LoadPseudoLabels
+from .pack import PackBEVInputs
+from .photometric import JitterColors
+
+__all__ = [
+    'BEVFlipRotate',
+    'JitterColors',
+    'LoadBEVImages',
+    'LoadBEVMasks',
+    'LoadPseudoLabels',
+    'PackBEVInputs',
+    'ResizeCropFlipImages',
+]

@@ -1,0 +1,89 @@
+# ruff: noqa: NPY002  (data workers seed the global generator)
+"""Flips and rotations of the BEV frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ssl_bev.geometry import BEVGrid
+
+IGNORE = 255
+
+
+@TRANSFORMS.register_module()
+class BEVFlipRotate(BaseTransform):
+    """Mirror and turn the BEV frame about its origin; labels, projections and poses follow, images stay.
+
+    Flips move labels exactly; a rotation reads them at the nearest cell and ignores what comes from outside. One
+    draw holds for all frames of a window, so their relative motion is that of the mirrored, turned world. Put it
+    after `LoadBEVMasks`.
+
+    Required Keys: bev2cam, bev2global, road2bev; optional gt_bev_seg with x_range, y_range, cell_size
+
+    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg
+
+    Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
+
+    Args:
+        flip_x: probability of x -> -x.
+        flip_y: probability of y -> -y.
+        max_rotation: largest angle either way, radians.
+
+    Raises:
+        ValueError: a flip of labels whose range is not symmetric about 0.
+    """
+
+    def __init__(self, flip_x: float = 0.0, flip_y: float = 0.0, max_rotation: float = 0.0) -> None:
+        for name, value in (('flip_x', flip_x), ('flip_y', flip_y)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'{name} is a probability and must be in [0, 1], got {value}')
+        if max_rotation < 0:
+            raise ValueError(f'max_rotation must not be negative, got {max_rotation}')
+        self.flip_x = flip_x
+        self.flip_y = flip_y
+        self.max_rotation = max_rotation
+
+    def transform(self, results: dict) -> dict:
+        flips = np.random.uniform(size=2) < (self.flip_x, self.flip_y)
+        angle = np.random.uniform(-1, 1) * self.max_rotation
+        mirror = np.diag([*np.where(flips, -1.0, 1.0), 1.0, 1.0])
+        turn = np.eye(4)
+        turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        old2new = turn @ mirror
+        new2old = old2new.T  # orthogonal, about the origin
+        results['bev2cam'] = results['bev2cam'] @ new2old
+        results['bev2global'] = results['bev2global'] @ new2old
+        results['road2bev'] = old2new @ results['road2bev']
+        results['bev_aug'] = old2new
+        if 'gt_bev_seg' in results:
+            grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
+            labels = _flip(results['gt_bev_seg'], grid, *flips)
+            results['gt_bev_seg'] = _rotate(labels, grid, turn[:2, :2]) if angle else labels
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(flip_x={self.flip_x}, flip_y={self.flip_y}, max_rotation={self.max_rotation})'
+
+
+def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.ndarray:
+    for flip, axis, name, (low, high) in (
+        (flip_x, -1, 'x_range', grid.x_range),
+        (flip_y, -2, 'y_range', grid.y_range),
+    ):
+        if flip and abs(low + high) > 1e-6:
+            raise ValueError(f'BEVFlipRotate: a flip needs a {name} that is symmetric about 0, got {(low, high)}')
+        labels = np.flip(labels, axis) if flip else labels
+    return np.ascontiguousarray(labels)
+
+
+def _rotate(labels: np.ndarray, grid: BEVGrid, rotation: np.ndarray) -> np.ndarray:
+    centers = grid.cell_centers().double().numpy()
+    old = centers @ rotation  # the inverse rotation, on row vectors
+    low = np.array([grid.x_range[0], grid.y_range[0]])
+    columns, rows = np.moveaxis(np.floor((old - low) / grid.cell_size).astype(np.int64), -1, 0)
+    height, width = grid.shape
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    rotated = labels[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return np.where(inside, rotated, IGNORE).astype(labels.dtype)

@@ -1,0 +1,79 @@
+"""Load the images of a window with their calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ssl_bev.pseudo_labels.pictures import read_picture
+
+from ..calibration import frame_cameras, frame_poses
+
+
+@TRANSFORMS.register_module()
+class LoadBEVImages(BaseTransform):
+    """Load the T x N images of a window, and compose the matrices that later transforms keep right.
+
+    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix
+
+    Added Keys:
+        - img: list of T lists of N arrays (H, W, 3) uint8, BGR
+        - img_paths: list of T lists of N paths
+        - cam2img: (T, N, 4, 4) float64
+        - bev2cam: (T, N, 4, 4) float64; `bev2img = cam2img @ bev2cam`
+        - img_aug: (T, N, 3, 3) float64, from pixels of the image file to pixels of `img`
+        - ori_shape: (T, N, 2), height and width of the image files
+        - bev2global, road2bev: (T, 4, 4) float64
+
+    Raises:
+        FileNotFoundError: a missing image, with its path and the frame's token.
+        ValueError: a truncated or unreadable image, or one of another size than the info file says.
+    """
+
+    def transform(self, results: dict) -> dict:
+        names = results['camera_names']
+        loaded: dict[str, list[np.ndarray]] = {}  # a padded window repeats its first frame
+        images, paths, cam2img, bev2cam, poses = [], [], [], [], []
+        for frame in results['frames']:
+            frame_paths = [self._path(results, frame, name) for name in names]
+            if frame['token'] not in loaded:
+                loaded[frame['token']] = [
+                    self._load(path, frame, name) for path, name in zip(frame_paths, names, strict=True)
+                ]
+            images.append(list(loaded[frame['token']]))
+            paths.append([str(path) for path in frame_paths])
+            intrinsics, extrinsics = frame_cameras(frame, names, results['bev_frame'])
+            cam2img.append(intrinsics)
+            bev2cam.append(extrinsics)
+            poses.append(frame_poses(frame, results['bev_frame']))
+        results['img'] = images
+        results['img_paths'] = paths
+        results['cam2img'] = np.stack(cam2img)
+        results['bev2cam'] = np.stack(bev2cam)
+        results['bev2global'] = np.stack([bev2global for bev2global, _ in poses])
+        results['road2bev'] = np.stack([road2bev for _, road2bev in poses])
+        results['img_aug'] = np.tile(np.eye(3), (len(images), len(names), 1, 1))
+        results['ori_shape'] = np.array([[image.shape[:2] for image in row] for row in images])
+        return results
+
+    @staticmethod
+    def _path(results: dict, frame: dict, name: str) -> Path:
+        return Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
+
+    @staticmethod
+    def _load(path: Path, frame: dict, name: str) -> np.ndarray:
+        image = read_picture(path, context=f'frame {frame["token"]}')
+        camera = frame['images'][name]
+        expected = (camera.get('height') or image.shape[0], camera.get('width') or image.shape[1])
+        if image.shape[:2] != expected:
+            raise ValueError(
+                f'{path} (frame {frame["token"]}) is {image.shape[:2]} (height, width), its info file says {expected}: '
+                'the calibration does not belong to this picture'
+            )
+        return image
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

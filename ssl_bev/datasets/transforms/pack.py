@@ -1,0 +1,72 @@
+"""The last transform: one image tensor and one data sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ssl_bev.structures import BEVDataSample
+
+META_KEYS = (
+    'img_paths',
+    'camera_names',
+    'bev_frame',
+    'img_shape',
+    'bev_classes',
+    'pseudo_classes',
+    'pseudo_stride',
+    'x_range',
+    'y_range',
+    'cell_size',
+)
+
+
+@TRANSFORMS.register_module()
+class PackBEVInputs(BaseTransform):
+    """Pack a window into `inputs` and `data_samples`; `bev2img` is composed here and nowhere else.
+
+    Required Keys: img, cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; gt_bev_seg, pseudo_target and
+    pseudo_confidence where loaded
+
+    Added Keys:
+        - inputs: dict(img=(T, N, 3, H, W) uint8 tensor, BGR)
+        - data_samples: BEVDataSample
+
+    Raises:
+        ValueError: images of different sizes.
+    """
+
+    def transform(self, results: dict) -> dict:
+        current = results['frames'][-1]
+        sizes = sorted({image.shape[:2] for row in results['img'] for image in row})
+        if len(sizes) != 1:
+            raise ValueError(
+                f'the images of sample {current["token"]} must have one size, got (height, width) {sizes}; '
+                'put ResizeCropFlipImages before PackBEVInputs'
+            )
+        images = np.stack([np.stack(row) for row in results['img']])
+        meta = {key: results[key] for key in META_KEYS if key in results}
+        meta.update(
+            sample_token=current['token'],
+            scene_token=current.get('scene_token', ''),
+            scene_name=current.get('scene_name', ''),
+            frame_index=current.get('frame_index', 0),
+            location=current.get('location', ''),
+            timestamps=[frame['timestamp'] for frame in results['frames']],
+            img_shape=sizes[0],
+        )
+        sample = BEVDataSample(metainfo=meta)
+        sample.bev2img = torch.from_numpy(results['cam2img'] @ results['bev2cam']).float()
+        sample.bev2global = torch.from_numpy(np.array(results['bev2global'], np.float64))
+        sample.road2bev = torch.from_numpy(np.array(results['road2bev'])).float()
+        sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
+        for key in ('gt_bev_seg', 'pseudo_target', 'pseudo_confidence'):
+            if key in results:
+                sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
+        channels_first = np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))
+        return {'inputs': {'img': torch.from_numpy(channels_first)}, 'data_samples': sample}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
