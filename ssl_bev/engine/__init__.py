@@ -1,0 +1,21 @@
+from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
+from .exact_resume_hook import ExactResumeHook
+from .phases import Phase, PhasePlan
+from .safe_checkpoint import load_checkpoint_file
+from .seeding import derive_seed, kept_random_state, seed_everything, seed_worker_by_epoch
+from .two_phase_hook import TwoPhaseHook
+
+__all__ = [
+    'CheckpointShapeHook',
+    'ExactResumeHook',
+    'Phase',
+    'PhasePlan',
+    'TwoPhaseHook',
+    'check_shapes',
+    'derive_seed',
+    'kept_random_state',
+    'load_checkpoint_file',
+    'load_weights',
+    'seed_everything',
+    'seed_worker_by_epoch',
+]

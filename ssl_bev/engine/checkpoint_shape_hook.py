@@ -1,0 +1,105 @@
+"""Stop when a checkpoint does not fit the model, instead of training on from random weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, find_latest_checkpoint
+from torch import Tensor, nn
+
+from .safe_checkpoint import load_checkpoint_file
+
+
+def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
+    """Check that the weights fit the model where both have a parameter of the same name.
+
+    Args:
+        source: where the weights come from, for the error.
+
+    Raises:
+        ValueError: naming the source, the parameters and both shapes; or that no name is common to both.
+    """
+    expected = model.state_dict()
+    common = [name for name in state_dict if name in expected]
+    if not common:
+        raise ValueError(
+            f'checkpoint {source} has no parameter in common with the model: it has '
+            f'{next(iter(state_dict), "none at all")} ..., the model has {next(iter(expected))} ...'
+        )
+    wrong = [name for name in common if state_dict[name].shape != expected[name].shape]
+    if wrong:
+        shown = '; '.join(
+            f'{name} is {tuple(state_dict[name].shape)} in the file, {tuple(expected[name].shape)} in the model'
+            for name in wrong[:3]
+        )
+        more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+        raise ValueError(f'checkpoint {source} is of another shape than the model: {shown}{more}')
+
+
+def load_weights(
+    model: nn.Module, filename: str, map_location: str | torch.device = 'cpu', strict: bool = True
+) -> dict:
+    """Load the weights of a checkpoint into a model, safely, and return the whole checkpoint.
+
+    Args:
+        strict: names that only the model or only the file has are an error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be loaded safely, or does not fit the model.
+    """
+    checkpoint = load_checkpoint_file(filename, map_location)
+    weights = _without_wrapper(checkpoint.get('state_dict', checkpoint))
+    check_shapes(model, weights, str(filename))
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if strict and (missing or unexpected):
+        raise ValueError(
+            f'checkpoint {filename} does not fit the model: it lacks {missing[:3]} ({len(missing)} in all) and has '
+            f'{unexpected[:3]} ({len(unexpected)} in all) that the model lacks'
+        )
+    return checkpoint
+
+
+@HOOKS.register_module()
+class CheckpointShapeHook(Hook):
+    """Check a checkpoint's shapes against the model; mmengine only warns, and leaves such parameters untouched.
+
+    Args:
+        reinitialize: regular expressions of parameter names that may differ in shape when training starts with
+            `load_from` (a class layer for other classes); they keep their initial values. Not when resuming.
+
+    Raises:
+        ValueError: naming the file, the parameters and both shapes.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, reinitialize: Sequence[str] = ()) -> None:
+        self.reinitialize = tuple(reinitialize)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check, before the weights go into the model."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        weights = checkpoint.get('state_dict', checkpoint)
+        if not runner._resume:
+            self._drop_reinitialized(runner, model, weights)
+        source = runner._load_from or find_latest_checkpoint(runner.work_dir)
+        check_shapes(model, _without_wrapper(weights), str(source))
+
+    def _drop_reinitialized(self, runner: Runner, model: nn.Module, weights: dict[str, Tensor]) -> None:
+        expected = model.state_dict()
+        for name in list(weights):
+            plain = name.removeprefix('module.')
+            differs = plain in expected and weights[name].shape != expected[plain].shape
+            if differs and any(re.search(pattern, plain) for pattern in self.reinitialize):
+                runner.logger.info(f'{plain} keeps its initial values: its shape in the checkpoint is another')
+                del weights[name]
+
+
+def _without_wrapper(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix('module.'): tensor for name, tensor in weights.items()}

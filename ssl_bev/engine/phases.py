@@ -1,0 +1,126 @@
+"""A training schedule as data: named phases, one after the other, and which of them an epoch belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+
+CLASS_INITS = ('coarse',)
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    """The end of an error message about an unknown name: what was probably meant, and what there is."""
+    near = get_close_matches(name, known, n=3)
+    hint = f'did you mean {" or ".join(map(repr, near))}? ' if near else ''
+    return f'{hint}known: {", ".join(map(str, known))}'
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a `TwoPhaseHook`, which documents the fields.
+
+    Raises:
+        ValueError: a value outside its range, or settings that exclude each other.
+    """
+
+    name: str
+    epochs: int
+    losses: Mapping[str, float] | None = None
+    train_dataloader: Mapping | None = None
+    lr: float | None = None
+    optim_wrapper: Mapping | None = None
+    param_scheduler: Mapping | Sequence[Mapping] | None = None
+    init_classes: str | None = None
+    reset_optimizer: bool = True
+
+    def __post_init__(self) -> None:
+        where = f'phase {self.name!r}'
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f'name of a phase must be a non-empty string, got {self.name!r}')
+        if not isinstance(self.epochs, int) or self.epochs < 1:
+            raise ValueError(f'{where}: epochs must be a positive integer, got {self.epochs!r}')
+        if self.lr is not None and not self.lr > 0:
+            raise ValueError(f'{where}: lr must be positive, got {self.lr}')
+        if self.init_classes is not None and self.init_classes not in CLASS_INITS:
+            raise ValueError(f"{where}: init_classes must be None or 'coarse', got {self.init_classes!r}")
+        if self.optim_wrapper is not None and not self.reset_optimizer:
+            raise ValueError(f'{where}: a new optim_wrapper cannot keep the old state; set reset_optimizer=True')
+        for loss, weight in (self.losses or {}).items():
+            if weight < 0:
+                raise ValueError(f'{where}: the weight of {loss} must not be negative, got {weight}')
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> Phase:
+        """A phase from a dict in a config file.
+
+        Raises:
+            ValueError: an unknown key, or `name` or `epochs` missing.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in config:
+            if key not in known:
+                raise ValueError(f'phase {config.get("name")!r} has an unknown key {key!r}; {suggest(key, known)}')
+        missing = [key for key in ('name', 'epochs') if key not in config]
+        if missing:
+            raise ValueError(f'phase {dict(config)} lacks {" and ".join(missing)}')
+        return cls(**config)
+
+
+class PhasePlan:
+    """Phases in their order.
+
+    Args:
+        phases: `Phase` arguments, one mapping a phase.
+
+    Raises:
+        ValueError: no phase, a name twice, a first phase that wants to keep an optimizer state, or a bad phase.
+    """
+
+    def __init__(self, phases: Sequence[Mapping]) -> None:
+        self.phases = tuple(Phase.from_config(config) for config in phases)
+        if not self.phases:
+            raise ValueError('phases must name at least one phase')
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError(f'names of phases must differ, got {names}')
+        if not self.phases[0].reset_optimizer:
+            raise ValueError(f'phase {names[0]!r} comes first: there is no optimizer state that it could keep')
+
+    def __len__(self) -> int:
+        return len(self.phases)
+
+    def __getitem__(self, index: int) -> Phase:
+        return self.phases[index]
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all phases together."""
+        return self.first_epoch(len(self.phases))
+
+    def first_epoch(self, index: int) -> int:
+        """The epoch, counted from 0, with which a phase starts."""
+        return sum(phase.epochs for phase in self.phases[:index])
+
+    def locate(self, epoch: int) -> tuple[int, int]:
+        """Index of the phase that an epoch belongs to, and how many epochs of that phase came before.
+
+        Raises:
+            ValueError: the epoch lies outside all phases.
+        """
+        for index, phase in enumerate(self.phases):
+            since = epoch - self.first_epoch(index)
+            if 0 <= since < phase.epochs:
+                return index, since
+        raise ValueError(f'epoch {epoch} (counted from 0) lies outside the {self.total_epochs} epochs of the phases')
+
+    def index(self, name: str) -> int:
+        """Index of a phase by name.
+
+        Raises:
+            ValueError: no phase has this name.
+        """
+        names = [phase.name for phase in self.phases]
+        if name not in names:
+            raise ValueError(f'there is no phase {name!r}; {suggest(name, names)}')
+        return names.index(name)

@@ -1,0 +1,51 @@
+"""Random states as a pure function of the place in a run, so that a resumed run draws what the straight run drew."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.registry import FUNCTIONS
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A seed below 2**31 that depends on all parts; the same on every machine and in every process."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, 'little') % 2**31
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and torch's global generators, those of all GPUs included."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, the state that transforms draw from
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """What is drawn inside does not change what is drawn afterwards."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@FUNCTIONS.register_module()
+def seed_worker_by_epoch(worker_id: int) -> None:
+    """Seed a dataloader worker differently in each epoch, worker and rank.
+
+    `DataLoader` draws a base seed from the main process whenever it starts its workers, and gives it plus the worker's
+    number to torch. Whoever seeds the main process per epoch and rank (`ExactResumeHook`) thereby seeds the workers.
+    mmengine's own `worker_init_fn` seeds by worker only: with workers that restart, each epoch repeats the same
+    augmentations.
+    """
+    seed = derive_seed('worker', torch.initial_seed())
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, the state that transforms draw from

@@ -1,0 +1,212 @@
+"""Phases of training in one run: self-supervised pretraining, then fine-tuning, or any other sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from .phase_optimizer import build_phase_optimizer, keep_moments
+from .phases import PhasePlan, suggest
+from .seeding import derive_seed, kept_random_state, seed_everything
+
+
+@HOOKS.register_module()
+class TwoPhaseHook(Hook):
+    """Switch losses, train dataloader, optimizer and schedule from phase to phase.
+
+    The phase is a function of `runner.epoch`, computed anew before each epoch, so that a resumed run is in the right
+    phase by construction. What happens once, when a phase starts, does not happen again when a run resumes inside it.
+    Pretraining and fine-tuning as two runs (the second with `load_from` and one phase of the same name) give the same
+    weights as one run with both phases, given the same seed and `ExactResumeHook`.
+
+    Args:
+        phases: dicts, in their order. The sum of their epochs must be `train_cfg.max_epochs`. Keys:
+
+            - name: unique; random states depend on it.
+            - epochs: length of the phase.
+            - losses: loss name -> weight; losses not named get 0. None: the weights of the model's config.
+            - train_dataloader: a complete dataloader config. None: that of the config file.
+            - lr: learning rate that replaces the one in the optimizer's config.
+            - optim_wrapper: a complete optimizer wrapper config. None: that of the config file.
+            - param_scheduler: a config or a list; begin and end count from the start of the phase, and end defaults to
+              its length. None: that of the config file, restarted. []: constant.
+            - init_classes: 'coarse' starts the rows of the fine class layer from the coarse classes they belong to
+              (`model.seg_head.init_fine_from_coarse()`).
+            - reset_optimizer: False keeps the optimizer's moments over the start of the phase.
+
+    Raises:
+        ValueError: unknown keys or losses, and epochs that do not add up to max_epochs.
+
+    Example:
+        >>> custom_hooks = [
+        ...     dict(
+        ...         type='TwoPhaseHook',
+        ...         phases=[
+        ...             dict(name='pretrain', epochs=8, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
+        ...             dict(name='finetune', epochs=4, losses=dict(loss_seg=1.0), lr=1e-4, init_classes='coarse',
+        ...                  train_dataloader=labelled_dataloader),
+        ...         ],
+        ...     ),
+        ...     dict(type='ExactResumeHook'),
+        ... ]
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, phases: Sequence[Mapping]) -> None:
+        self.plan = PhasePlan(phases)
+        self._active: int | None = None  # the phase whose optimizer and schedule the runner holds
+        self._loaders: list[DataLoader] = []
+        self._weights: list[dict[str, float]] = []
+
+    def before_run(self, runner: Runner) -> None:
+        """Check all phases, and build their dataloaders, before the first one costs hours."""
+        if not self._trains(runner):
+            return
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                f'TwoPhaseHook counts epochs, the train loop is a {type(runner.train_loop).__name__}; '
+                'use train_cfg=dict(by_epoch=True, max_epochs=...)'
+            )
+        if self.plan.total_epochs != runner.max_epochs:
+            lengths = ' + '.join(f'{phase.epochs} ({phase.name})' for phase in self.plan.phases)
+            raise ValueError(
+                f'the epochs of the phases, {lengths} = {self.plan.total_epochs}, must add up to '
+                f'train_cfg.max_epochs = {runner.max_epochs}'
+            )
+        if any(phase.optim_wrapper is None for phase in self.plan.phases) and 'optim_wrapper' not in runner.cfg:
+            raise ValueError('TwoPhaseHook restarts the optimizer from its config: build the runner by Runner.from_cfg')
+        self._weights = self._loss_weights(_unwrapped(runner.model))
+        with kept_random_state():  # a run with one phase less initialises its model the same
+            self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
+        runner.train_loop._max_iters = self._first_iteration(len(self.plan))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Prepare optimizer and schedule of the phase that saved the checkpoint; mmengine loads their states next."""
+        if not (self._trains(runner) and runner._resume):
+            return
+        index = self._phase_of(checkpoint['meta'])
+        self._use_loader(runner, index)
+        self._build_optimizer(runner, index)
+        self._active = index
+
+    def before_train(self, runner: Runner) -> None:
+        """Count the resumed phase's updates from its own start.
+
+        Raises:
+            ValueError: the run was resumed past this hook.
+        """
+        if self._active is not None:
+            self._count_updates(runner, self._active)
+        elif runner.epoch > 0:
+            raise ValueError(f'the run starts at epoch {runner.epoch}: resume by resume=True, not by runner.resume()')
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Start the epoch's phase if it is a new one, and set its loss weights."""
+        index, _ = self.plan.locate(runner.epoch)
+        if index != self._active:
+            self._start(runner, index)
+        _unwrapped(runner.model).set_loss_weights(self._weights[index])
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note whose optimizer state the checkpoint holds."""
+        checkpoint['meta']['phase'] = self.plan[self._active].name
+
+    def _start(self, runner: Runner, index: int) -> None:
+        phase = self.plan[index]
+        old = None if phase.reset_optimizer else runner.optim_wrapper.optimizer.state_dict()
+        _unwrapped(runner.model).zero_grad()
+        self._use_loader(runner, index)
+        self._build_optimizer(runner, index)
+        if old is not None:
+            keep_moments(runner, old)
+        if phase.init_classes == 'coarse':
+            self._init_classes(runner, phase.name)
+        self._active = index
+        self._count_updates(runner, index)
+        runner.logger.info(self._describe(runner, index))
+
+    def _init_classes(self, runner: Runner, name: str) -> None:
+        averages = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
+        for model in [_unwrapped(runner.model), *averages]:
+            with kept_random_state():
+                seed_everything(derive_seed(name, 'init_classes'))  # the same on every rank
+                model.seg_head.init_fine_from_coarse()
+
+    def _build_optimizer(self, runner: Runner, index: int) -> None:
+        build_phase_optimizer(runner, self.plan, index, self.plan[index].epochs * len(self._loaders[index]))
+
+    def _count_updates(self, runner: Runner, index: int) -> None:
+        """Gradient accumulation counts from the start of the phase, as it does in a run of its own."""
+        first = self._first_iteration(index)
+        runner.optim_wrapper.initialize_count_status(
+            runner.model, runner.iter - first, self._first_iteration(index + 1) - first
+        )
+
+    def _build_loader(self, runner: Runner, index: int) -> DataLoader:
+        config = self.plan[index].train_dataloader
+        if config is None:
+            return runner.train_loop.dataloader
+        spread = runner._randomness_cfg.get('diff_rank_seed', False)
+        return runner.build_dataloader(config, seed=runner.seed, diff_rank_seed=spread)
+
+    def _use_loader(self, runner: Runner, index: int) -> None:
+        loader = self._loaders[index]
+        runner.train_loop.dataloader = runner._train_dataloader = loader
+        if hasattr(loader.dataset, 'metainfo'):
+            runner.visualizer.dataset_meta = loader.dataset.metainfo
+            runner.message_hub.update_info('dataset_meta', loader.dataset.metainfo)
+
+    def _first_iteration(self, index: int) -> int:
+        loaders = self._loaders[:index]
+        return sum(phase.epochs * len(loader) for phase, loader in zip(self.plan.phases, loaders, strict=False))
+
+    def _loss_weights(self, model: nn.Module) -> list[dict[str, float]]:
+        configured, weights = dict(model.loss_weights), []
+        for phase in self.plan.phases:
+            for name in phase.losses or ():
+                if name not in configured:
+                    raise ValueError(f'phase {phase.name!r}: unknown loss {name!r}; {suggest(name, list(configured))}')
+            named = configured if phase.losses is None else phase.losses
+            weights.append({name: float(named.get(name, 0.0)) for name in configured})
+            model.set_loss_weights(weights[-1])  # the model has a say too: does it have the module for this loss?
+        return weights
+
+    def _phase_of(self, meta: Mapping) -> int:
+        epoch = meta['epoch']
+        saved = self.plan.index(meta['phase']) if 'phase' in meta else self.plan.locate(max(epoch - 1, 0))[0]
+        if epoch < self.plan.total_epochs:
+            index, since = self.plan.locate(epoch)
+            if index != saved and (index, since) != (saved + 1, 0):
+                raise ValueError(
+                    f'the checkpoint was saved in phase {self.plan[saved].name!r} after {epoch} epochs, where the '
+                    f'config now has phase {self.plan[index].name!r}; resume with the lengths of the phases unchanged'
+                )
+        return saved
+
+    def _describe(self, runner: Runner, index: int) -> str:
+        phase, first = self.plan[index], self.plan.first_epoch(index)
+        losses = ', '.join(f'{name} {weight:g}' for name, weight in self._weights[index].items() if weight)
+        rates = sorted({group['lr'] for group in runner.optim_wrapper.optimizer.param_groups})
+        parts = [
+            f'Phase {index + 1}/{len(self.plan)} {phase.name!r}: epochs {first + 1} to {first + phase.epochs}',
+            f'losses {losses or "none"}',
+            f'{len(self._loaders[index].dataset)} samples',
+            f'learning rate from {" / ".join(f"{rate:g}" for rate in rates)}',
+            'optimizer restarted' if phase.reset_optimizer else 'optimizer state kept',
+        ]
+        return ', '.join(parts + ['class layer from the coarse classes'] * (phase.init_classes == 'coarse'))
+
+    @staticmethod
+    def _trains(runner: Runner) -> bool:
+        return isinstance(runner._train_loop, BaseLoop)  # a config until train() builds it
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,138 @@
+"""A model and a dataset of seconds, with everything random that a real run has: shuffling, augmentation, dropout."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet3d.registry import DATASETS, HOOKS, MODELS
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+import ssl_bev.engine  # noqa: F401, registers the hooks
+
+LOSS_NAMES = ('loss_seg', 'loss_reprojection')
+
+
+class ToyHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Linear(8, 3)
+        self.coarse = nn.Linear(8, 2)
+
+    @torch.no_grad()
+    def init_fine_from_coarse(self) -> None:
+        self.fine.weight.copy_(self.coarse.weight[[0, 1, 1]] + 0.01 * torch.randn(3, 8))
+
+
+@MODELS.register_module()
+class ToySegmentor(BaseModel):
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Dropout(0.3))
+        self.seg_head = ToyHead()
+        self.loss_weights: dict[str, float] = {}
+        self.set_loss_weights({'loss_seg': 1.0})
+
+    def set_loss_weights(self, weights: Mapping[str, float]) -> None:
+        self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSS_NAMES}
+
+    def forward(self, inputs: list[Tensor], mode: str = 'tensor') -> dict[str, Tensor]:
+        features = self.encoder(torch.stack(inputs))
+        fine, coarse = self.seg_head.fine(features), self.seg_head.coarse(features)
+        losses = dict(loss_seg=(fine - 1).square().mean(), loss_reprojection=(coarse + 1).square().mean())
+        return {name: self.loss_weights[name] * value for name, value in losses.items()}
+
+
+@DATASETS.register_module()
+class ToyDataset(Dataset):
+    def __init__(self, length: int, offset: float = 0.0) -> None:
+        self.length, self.offset = length, offset
+        self.metainfo = dict(classes=('a', 'b'))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        noise = np.random.rand(4) + random.random() + torch.rand(4).numpy()  # noqa: NPY002
+        return dict(inputs=torch.tensor(index + self.offset + noise, dtype=torch.float32) / 10)
+
+
+@HOOKS.register_module()
+class RecordHook(Hook):
+    """What happened in each iteration."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict] = {}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
+        self.rows[runner.iter] = dict(
+            epoch=runner.epoch,
+            loss=outputs['loss'].item(),
+            lr=runner.optim_wrapper.get_lr()['lr'][0],
+            inputs=torch.stack(data_batch['inputs']).clone(),
+            weights=dict(runner.model.loss_weights),
+        )
+
+
+def dataloader(length: int = 8, offset: float = 0.0, num_workers: int = 0, **more) -> dict:
+    return dict(
+        dataset=dict(type='ToyDataset', length=length, offset=offset),
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        batch_size=2,
+        num_workers=num_workers,
+        **more,
+    )
+
+
+PRETRAIN = dict(name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0))
+FINETUNE = dict(name='finetune', epochs=3, losses=dict(loss_seg=2.0), lr=0.02, init_classes='coarse')
+
+
+def two_phases(num_workers: int = 0) -> list[dict]:
+    labelled = dataloader(length=6, offset=100.0, num_workers=num_workers)
+    return [copy.deepcopy(PRETRAIN), dict(copy.deepcopy(FINETUNE), train_dataloader=labelled)]
+
+
+def make_runner(work_dir: Path, phases: list[dict], name: str, num_workers: int = 0, **options) -> Runner:
+    """A runner whose last custom hook is a `RecordHook`."""
+    config = dict(
+        default_scope='mmdet3d',
+        model=dict(type='ToySegmentor'),
+        work_dir=str(work_dir),
+        train_dataloader=dataloader(num_workers=num_workers),
+        train_cfg=dict(by_epoch=True, max_epochs=sum(phase['epochs'] for phase in phases)),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01)),
+        param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)],
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1), logger=dict(type='LoggerHook')),
+        custom_hooks=[
+            dict(type='TwoPhaseHook', phases=phases),
+            dict(type='ExactResumeHook'),
+            dict(type='CheckpointShapeHook'),
+            dict(type='RecordHook'),
+        ],
+        randomness=dict(seed=7),
+        experiment_name=name,
+        log_level='WARNING',
+    )
+    config.update(options)
+    return Runner.from_cfg(Config(config))
+
+
+def run(*args, **options) -> tuple[Runner, dict[int, dict]]:
+    """Train, and what was recorded."""
+    runner = make_runner(*args, **options)
+    runner.train()
+    return runner, next(hook for hook in runner.hooks if isinstance(hook, RecordHook)).rows
+
+
+def weights_of(runner: Runner) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in runner.model.state_dict().items()}

@@ -1,0 +1,190 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from engine_toy import FINETUNE, PRETRAIN, ToyHead, dataloader, make_runner, run, two_phases, weights_of
+
+
+def assert_same_rows(rows: dict, expected: dict) -> None:
+    for iteration, row in rows.items():
+        assert row['loss'] == expected[iteration]['loss'], iteration
+        assert row['lr'] == expected[iteration]['lr']
+        assert torch.equal(row['inputs'], expected[iteration]['inputs'])
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_resume_in_each_phase_repeats_the_straight_run(tmp_path: Path, num_workers: int) -> None:
+    phases = two_phases(num_workers)
+    straight, expected = run(tmp_path / 'straight', phases, f'straight{num_workers}', num_workers)
+    assert len(expected) == 2 * 4 + 3 * 3
+
+    for epoch in (1, 2, 3, 4):  # inside pretraining, at the border, and twice inside fine-tuning
+        resumed, rows = run(
+            tmp_path / f'resumed{epoch}',
+            phases,
+            f'resumed{num_workers}{epoch}',
+            num_workers,
+            resume=True,
+            load_from=str(tmp_path / f'straight/epoch_{epoch}.pth'),
+        )
+        assert min(row['epoch'] for row in rows.values()) == epoch
+        assert_same_rows(rows, expected)
+        for name, weight in weights_of(straight).items():
+            assert torch.equal(weights_of(resumed)[name], weight), name
+
+
+def test_without_a_seed_in_the_config_too(tmp_path: Path) -> None:
+    _, expected = run(tmp_path / 'a', two_phases(), 'unseeded_a', randomness=dict(seed=None))
+    for epoch in (1, 3):
+        source = str(tmp_path / f'a/epoch_{epoch}.pth')
+        _, rows = run(
+            tmp_path / f'b{epoch}', two_phases(), f'unseeded_b{epoch}', resume=True, load_from=source,
+            randomness=dict(seed=None),
+        )  # fmt: skip
+        assert_same_rows(rows, expected)
+
+
+def test_augmentation_differs_between_epochs_workers_and_samples(tmp_path: Path) -> None:
+    _, rows = run(tmp_path, two_phases(2), 'augmentation', 2)
+    noise = torch.cat([row['inputs'] for row in rows.values() if row['epoch'] < 2]).mul(10).remainder(1).double()
+    assert len(noise.mul(1e4).round().unique(dim=0)) == 16
+
+
+def test_each_phase_has_its_losses_data_and_schedule(tmp_path: Path) -> None:
+    _, rows = run(tmp_path, two_phases(), 'switch')
+    first = [row for row in rows.values() if row['epoch'] < 2]
+    second = [row for row in rows.values() if row['epoch'] >= 2]
+    assert all(row['weights'] == dict(loss_seg=0, loss_reprojection=1) for row in first)
+    assert all(row['weights'] == dict(loss_seg=2, loss_reprojection=0) for row in second)
+    assert all((row['inputs'] < 9).all() for row in first)
+    assert all((row['inputs'] > 9).all() for row in second)
+    # the cosine of the config file spans each phase from that phase's own rate; the first value is already after a step
+    assert [round(first[i]['lr'], 5) for i in (0, -1)] == [0.01, pytest.approx(0.0004, abs=2e-4)]
+    assert second[0]['lr'] == 0.02
+    assert second[-1]['lr'] < 0.001
+
+
+def test_two_runs_equal_one_run(tmp_path: Path) -> None:
+    one, _ = run(tmp_path / 'one', two_phases(), 'one_run')
+    run(tmp_path / 'pretrain', [PRETRAIN], 'pretrain_run')
+    finetuned, _ = run(
+        tmp_path / 'finetune',
+        [copy.deepcopy(FINETUNE)],
+        'finetune_run',
+        train_dataloader=dataloader(length=6, offset=100.0),
+        load_from=str(tmp_path / 'pretrain/epoch_2.pth'),
+    )
+    for name, weight in weights_of(one).items():
+        assert torch.equal(weights_of(finetuned)[name], weight), name
+
+
+def test_class_layer_starts_from_the_coarse_one_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(ToyHead, 'init_fine_from_coarse', lambda self: calls.append(self))
+    runner, _ = run(tmp_path / 'a', two_phases(), 'init_a')
+    assert calls == [runner.model.seg_head]
+    run(
+        tmp_path / 'b', two_phases(), 'init_b', resume=True, load_from=str(tmp_path / 'a/epoch_4.pth')
+    )  # inside fine-tuning
+    assert len(calls) == 1
+
+
+def test_optimizer_state_is_restarted_or_kept(tmp_path: Path) -> None:
+    def steps(phases: list[dict], name: str) -> float:
+        runner, _ = run(tmp_path / name, phases, name)
+        return next(iter(runner.optim_wrapper.optimizer.state.values()))['step'].item()
+
+    assert steps(two_phases(), 'restarted') == 9
+    phases = two_phases()
+    phases[1]['reset_optimizer'] = False
+    assert steps(phases, 'kept') == 8 + 9
+    straight, _ = run(tmp_path / 'kept_a', phases, 'kept_a')
+    resumed, _ = run(tmp_path / 'kept_b', phases, 'kept_b', resume=True, load_from=str(tmp_path / 'kept_a/epoch_3.pth'))
+    for name, weight in weights_of(straight).items():
+        assert torch.equal(weights_of(resumed)[name], weight), name
+
+
+def test_a_phase_with_its_own_optimizer_and_schedule_resumes(tmp_path: Path) -> None:
+    phases = two_phases()
+    phases[1].update(
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5, momentum=0.9)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
+            dict(type='MultiStepLR', milestones=[2], gamma=0.1),
+        ],
+    )
+    straight, expected = run(tmp_path / 'a', phases, 'own_a')
+    rates = [row['lr'] for row in expected.values() if row['epoch'] >= 2]
+    assert rates[0] == pytest.approx(0.002)
+    assert rates[4] == pytest.approx(0.02)
+    assert rates[-1] == pytest.approx(0.002)
+    for epoch in (1, 2, 3):
+        source = str(tmp_path / f'a/epoch_{epoch}.pth')
+        resumed, rows = run(tmp_path / f'b{epoch}', phases, f'own_b{epoch}', resume=True, load_from=source)
+        assert_same_rows(rows, expected)
+        assert torch.equal(resumed.model.seg_head.fine.weight, straight.model.seg_head.fine.weight)
+
+
+def test_gradient_accumulation_counts_within_the_phase(tmp_path: Path) -> None:
+    optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01), accumulative_counts=3)
+    one, _ = run(tmp_path / 'one', two_phases(), 'accumulate_one', optim_wrapper=optim_wrapper)
+    run(tmp_path / 'pre', [PRETRAIN], 'accumulate_pre', optim_wrapper=optim_wrapper)
+    two, _ = run(
+        tmp_path / 'fine', [copy.deepcopy(FINETUNE)], 'accumulate_fine', optim_wrapper=optim_wrapper,
+        train_dataloader=dataloader(length=6, offset=100.0), load_from=str(tmp_path / 'pre/epoch_2.pth'),
+    )  # fmt: skip
+    assert torch.equal(one.model.seg_head.fine.weight, two.model.seg_head.fine.weight)
+
+
+def test_average_model_gets_the_new_class_layer(tmp_path: Path) -> None:
+    phases = [PRETRAIN, dict(FINETUNE, epochs=1, lr=1e-12)]
+    hooks = [dict(type='TwoPhaseHook', phases=phases), dict(type='EMAHook', momentum=1e-6)]
+    runner = make_runner(tmp_path, phases, 'ema', custom_hooks=hooks)
+    runner.train()
+    average = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model.module
+    differences = [
+        (head.fine.weight - head.coarse.weight[[0, 1, 1]]).detach()
+        for head in (average.seg_head, runner.model.seg_head)
+    ]
+    assert torch.allclose(*differences, atol=1e-5)
+
+
+def test_changed_lengths_of_phases_are_found_when_resuming(tmp_path: Path) -> None:
+    run(tmp_path / 'a', two_phases(), 'lengths_a')
+    longer = two_phases()
+    longer[0]['epochs'] = 4
+    with pytest.raises(ValueError, match="saved in phase 'finetune' after 3 epochs.*'pretrain'.*unchanged"):
+        run(tmp_path / 'b', longer, 'lengths_b', resume=True, load_from=str(tmp_path / 'a/epoch_3.pth'))
+
+
+def test_a_longer_last_phase_resumes(tmp_path: Path) -> None:
+    run(tmp_path / 'a', [PRETRAIN], 'longer_a')
+    _, rows = run(
+        tmp_path / 'b', [dict(PRETRAIN, epochs=3)], 'longer_b', resume=True, load_from=str(tmp_path / 'a/epoch_2.pth')
+    )
+    assert {row['epoch'] for row in rows.values()} == {2}
+
+
+def test_epochs_must_add_up(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'2 \(pretrain\) \+ 3 \(finetune\) = 5, must add up to .*max_epochs = 6'):
+        run(tmp_path, two_phases(), 'sum', train_cfg=dict(by_epoch=True, max_epochs=6))
+
+
+def test_iteration_based_loops_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='TwoPhaseHook counts epochs, the train loop is a IterBasedTrainLoop'):
+        run(tmp_path, two_phases(), 'iterations', train_cfg=dict(by_epoch=False, max_iters=6), param_scheduler=None)
+
+
+def test_unknown_loss_is_found_before_the_first_epoch(tmp_path: Path) -> None:
+    phases = two_phases()
+    phases[1]['losses'] = dict(loss_segm=1.0)
+    with pytest.raises(ValueError, match="phase 'finetune': unknown loss 'loss_segm'; did you mean 'loss_seg'"):
+        run(tmp_path, phases, 'unknown_loss')
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_persistent_workers_are_refused(tmp_path: Path) -> None:
+    loader = dataloader(num_workers=1, persistent_workers=True)
+    with pytest.raises(ValueError, match='persistent_workers=False'):
+        run(tmp_path, two_phases(), 'persistent', train_dataloader=loader)
