@@ -1,0 +1,161 @@
+"""Write and read nuScenes map expansions (version 1.3) as plain JSON content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from shapely.geometry import LineString, MultiPolygon, Polygon
+
+MapContent = dict[str, Any]
+
+VERSION = '1.3'
+POLYGON_LAYERS = (
+    'drivable_area road_segment road_block lane ped_crossing walkway stop_line carpark_area lane_connector'.split()
+)
+LINE_LAYERS = ['road_divider', 'lane_divider', 'traffic_light']
+_LAYERS = ['polygon', 'line', 'node', *POLYGON_LAYERS, *LINE_LAYERS]
+
+
+def token(*parts: object) -> str:
+    """Return 32 hexadecimal digits that depend on ``parts`` alone."""
+    return hashlib.md5('/'.join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+class MapBuilder:
+    """Collects geometry and records; nodes are shared between shapes that meet.
+
+    Args:
+        name: Enters every token, so that two maps share none.
+        canvas_edge: (width, height) of the map in metres.
+    """
+
+    def __init__(self, name: str, canvas_edge: tuple[float, float]) -> None:
+        self.name = name
+        self.content: MapContent = {layer: [] for layer in _LAYERS}
+        self.content |= {'version': VERSION, 'canvas_edge': list(canvas_edge), 'arcline_path_3': {}, 'connectivity': {}}
+        self._node_of: dict[tuple[float, float], str] = {}
+
+    def add(self, layer: str, **fields: object) -> str:
+        """Append a record to ``layer`` and return its token."""
+        record_token = token(self.name, layer, len(self.content[layer]))
+        self.content[layer].append({'token': record_token, **fields})
+        return record_token
+
+    def node(self, xy: np.ndarray) -> str:
+        """Return the token of the node at ``xy``, to the millimetre."""
+        key = (round(float(xy[0]), 3), round(float(xy[1]), 3))
+        if key not in self._node_of:
+            self._node_of[key] = self.add('node', x=key[0], y=key[1])
+        return self._node_of[key]
+
+    def nodes(self, points: np.ndarray) -> list[str]:
+        """Return the tokens of the nodes at ``points`` (N, 2), without repeated neighbours."""
+        tokens = [self.node(xy) for xy in points]
+        return [t for i, t in enumerate(tokens) if i == 0 or t != tokens[i - 1]]
+
+    def polygon(self, polygon: Polygon) -> str:
+        """Add a polygon with its holes and return its token."""
+        holes = [{'node_tokens': self.nodes(np.asarray(ring.coords)[:-1])} for ring in polygon.interiors]
+        exterior = self.nodes(np.asarray(polygon.exterior.coords)[:-1])
+        return self.add('polygon', exterior_node_tokens=exterior, holes=holes)
+
+    def line(self, points: np.ndarray) -> str:
+        """Add a line and return its token."""
+        return self.add('line', node_tokens=self.nodes(points))
+
+    def segments(self, line_token: str, kinds: list[str]) -> list[dict[str, str]]:
+        """Pair the nodes of a line with the paint that begins at each."""
+        record = self.content['line'][-1]
+        if record['token'] != line_token:
+            raise ValueError('segments() describes the line that was added last')
+        return [
+            {'node_token': node, 'segment_type': kinds[min(i, len(kinds) - 1)]}
+            for i, node in enumerate(record['node_tokens'])
+        ]
+
+
+class MapGeometry:
+    """Shapely geometry of a map expansion.
+
+    Args:
+        content: JSON content, or the path of a JSON file.
+
+    Raises:
+        FileNotFoundError: If there is no file at ``content``.
+        ValueError: If a layer is missing, so that this is no map expansion of version 1.3.
+    """
+
+    def __init__(self, content: MapContent | str | Path) -> None:
+        self.content = content if isinstance(content, dict) else read_map(content)
+        self._node = {n['token']: (n['x'], n['y']) for n in self.content['node']}
+        self._line = {r['token']: r for r in self.content['line']}
+        self._polygon = {r['token']: r for r in self.content['polygon']}
+
+    def line(self, record: dict[str, Any]) -> np.ndarray:
+        """Return the (N, 2) points of a divider or traffic light."""
+        return np.array([self._node[t] for t in self._line[record['line_token']]['node_tokens']]).reshape(-1, 2)
+
+    def polygon(self, polygon_token: str) -> Polygon:
+        """Return one polygon, repaired if it crosses itself; it may be empty."""
+        record = self._polygon[polygon_token]
+        ring = [self._node[t] for t in record['exterior_node_tokens']]
+        holes = [[self._node[t] for t in hole['node_tokens']] for hole in record['holes']]
+        if len(ring) < 3:
+            return Polygon()
+        shape = Polygon(ring, [hole for hole in holes if len(hole) >= 3])
+        return shape if shape.is_valid else shape.buffer(0)
+
+    def polygons(self, layer: str) -> list[Polygon]:
+        """Return all polygons of a layer."""
+        if layer not in POLYGON_LAYERS:
+            raise ValueError(f'layer must be one of {POLYGON_LAYERS}, got {layer!r}')
+        tokens = [
+            t for record in self.content[layer] for t in record.get('polygon_tokens', [record.get('polygon_token')])
+        ]
+        shapes = [self.polygon(t) for t in tokens]
+        return [part for shape in shapes for part in _parts(shape)]
+
+    def lines(self, layer: str) -> list[LineString]:
+        """Return all lines of a layer that have a length."""
+        if layer not in LINE_LAYERS:
+            raise ValueError(f'layer must be one of {LINE_LAYERS}, got {layer!r}')
+        points = [self.line(record) for record in self.content[layer]]
+        return [LineString(p) for p in points if len(p) >= 2]
+
+
+def _parts(shape: Polygon | MultiPolygon) -> list[Polygon]:
+    """Split a shape into its non-empty polygons."""
+    return [g for g in getattr(shape, 'geoms', [shape]) if g.geom_type == 'Polygon' and not g.is_empty]
+
+
+def read_map(path: str | Path) -> MapContent:
+    """Read a map expansion from a JSON file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it isn't JSON, or no map expansion of version 1.3.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'no map expansion at {path}')
+    try:
+        content = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path} is not JSON: {error}') from error
+    missing = [key for key in (*_LAYERS, 'arcline_path_3', 'connectivity', 'canvas_edge') if key not in content]
+    if missing or str(content.get('version', '1.0')) < VERSION:
+        raise ValueError(
+            f'{path} must be a map expansion of version {VERSION}; it has version {content.get("version")!r} '
+            f'and lacks {missing}'
+        )
+    return content
+
+
+def write_map(content: MapContent, path: Path) -> None:
+    """Write ``content`` as JSON; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
