@@ -1,0 +1,140 @@
+"""From a config and a checkpoint to BEV maps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ssl_bev.apis.checkpoint import load_weights, load_weights_strictly
+from ssl_bev.structures import BEVDataSample
+
+
+def load_config(config: str | Path | Config, options: Mapping | None = None) -> Config:
+    """Read a config, register what it imports, and make its scope the default one.
+
+    Args:
+        config: path of a config file, or a config.
+        options: `a.b.c` to value, laid over the config.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'no config at {config}')
+        config = Config.fromfile(str(config))
+    if options:
+        config.merge_from_dict(dict(options))
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    return config
+
+
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device = 'cpu',
+) -> BaseModel:
+    """Build the model of a config and load its weights, ready for inference.
+
+    Args:
+        config: path of a config file, or a config.
+        checkpoint: file of the weights; every parameter must be there, with the model's shape. None leaves the model
+            as it was initialised.
+        device: where the model shall live.
+
+    Returns:
+        The model in evaluation mode, its config in `model.cfg`.
+
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        ValueError: The checkpoint cannot be read or does not fit; the error names parameters and shapes.
+    """
+    config = load_config(config)
+    weights = None if checkpoint is None else load_weights(checkpoint)
+    settings = copy.deepcopy(config.model)
+    if 'data_preprocessor' in config:
+        settings.setdefault('data_preprocessor', copy.deepcopy(config.data_preprocessor))
+    model = MODELS.build(settings)
+    if weights is not None:
+        load_weights_strictly(model, weights, checkpoint)
+    model.cfg = config
+    return model.to(device).eval()
+
+
+def build_test_dataloader(
+    config: Config,
+    infos: str | Path | None = None,
+    data_root: str | Path | None = None,
+) -> DataLoader:
+    """Build the config's test dataloader, without worker processes, on its own or on other data.
+
+    Args:
+        config: needs `test_dataloader`.
+        infos: info file that replaces the config's. Its labels are looked for in the config's `label_dir` beside it;
+            without that folder the samples have no truth. The config's choice of scenes and label subsets is dropped.
+        data_root: folder that the image paths start from. By default the config's; with `infos` the folder of the info
+            file, where the config has none that exists.
+
+    Raises:
+        FileNotFoundError: There is no such info file or folder.
+        ValueError: The config has no `test_dataloader`.
+    """
+    if 'test_dataloader' not in config:
+        raise ValueError(f'config {config.filename} has no test_dataloader')
+    settings = copy.deepcopy(config.test_dataloader)
+    settings.update(num_workers=0, persistent_workers=False)
+    settings.pop('prefetch_factor', None)
+    dataset = settings.dataset
+    if infos is not None:
+        infos = Path(infos).resolve()
+        if not infos.is_file():
+            raise FileNotFoundError(f'no info file at {infos}; make one with tools/create_data.py')
+        labels = infos.parent / dataset.get('label_dir', 'bev_labels')
+        for choice in ('scene_list', 'label_scenes', 'label_fraction', 'label_seed', 'label_subset_file'):
+            dataset.pop(choice, None)
+        dataset.update(ann_file=infos.name, info_root=str(infos.parent), with_labels=labels.is_dir())
+        dataset.update(labelled_only=False)
+        if data_root is None and not (dataset.get('data_root') and Path(dataset.data_root).is_dir()):
+            data_root = infos.parent
+    if data_root is not None:
+        if not Path(data_root).is_dir():
+            raise FileNotFoundError(f'no data_root at {data_root}')
+        if 'info_root' not in dataset:
+            dataset['info_root'] = dataset.get('data_root', '')
+        dataset['data_root'] = str(data_root)
+    return Runner.build_dataloader(settings)
+
+
+def inference(
+    model: BaseModel,
+    data: Dataset | DataLoader | Iterable[dict],
+) -> Iterator[tuple[Tensor, BEVDataSample]]:
+    """Predict the BEV map of each sample.
+
+    Args:
+        model: in evaluation mode, as `init_model` returns it.
+        data: a dataset, or a loader of its batches.
+
+    Yields:
+        The current frame's images (N, 3, H, W) uint8 BGR, as the pipeline augmented them, and the data sample on the
+        CPU with `pred_bev_seg` (K, H, W) and the metainfo `pred_classes`, `x_range`, `y_range`, `cell_size`.
+    """
+    if isinstance(data, Dataset):
+        data = DataLoader(data, batch_size=1, collate_fn=pseudo_collate)
+    for batch in data:
+        images = [window[-1] for window in batch['inputs']['img']]
+        with torch.no_grad():
+            samples = model.test_step(batch)
+        for frame_images, sample in zip(images, samples, strict=True):
+            yield frame_images, sample.cpu()

@@ -1,0 +1,55 @@
+"""Predict BEV maps with a trained model.
+
+    python tools/predict.py CONFIG CHECKPOINT --out DIR
+    python tools/predict.py CONFIG CHECKPOINT --infos PKL --data-root DIR --out DIR --limit 10
+
+Writes for each sample `{token}.npz` (`probabilities` (K, H, W), `classes`, `x_range`, `y_range`, `bev_frame`) and
+`panel_{token}.png`: the cameras with the reprojected prediction, the BEV prediction and, where there is one, the truth.
+"""
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+
+from mmengine.config import DictAction
+from tqdm import tqdm
+
+from ssl_bev.apis import build_test_dataloader, inference, init_model, load_config, save_panel, save_prediction
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of the model')
+    parser.add_argument('checkpoint', help='file of the trained weights')
+    parser.add_argument('--out', required=True, type=Path, help='folder for the results, made where missing')
+    parser.add_argument('--infos', type=Path, help="info file to predict on, by default the config's test set")
+    parser.add_argument('--data-root', type=Path, help='folder that the image paths of the info file start from')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 …')
+    parser.add_argument('--limit', type=int, help='predict the first N samples only')
+    parser.add_argument('--no-panels', action='store_true', help='write no pictures')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.limit is not None and args.limit < 1:
+        raise ValueError(f'--limit must be at least 1, got {args.limit}')
+    config = load_config(args.config, args.cfg_options)
+    model = init_model(config, args.checkpoint, args.device)
+    loader = build_test_dataloader(config, args.infos, args.data_root)
+    total = min(len(loader.dataset), args.limit or len(loader.dataset))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for images, sample in tqdm(islice(inference(model, loader), args.limit), total=total, desc='predict'):
+        save_prediction(sample, args.out)
+        if not args.no_panels:
+            save_panel(images, sample, args.out)
+    print(f'{total} samples written to {args.out}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
