@@ -40,7 +40,6 @@ def main() -> None:
     model = init_model(config, args.checkpoint, args.device)
     loader = build_test_dataloader(config, args.infos, args.data_root)
     total = min(len(loader.dataset), args.limit or len(loader.dataset))
-    args.out.mkdir(parents=True, exist_ok=True)
     for images, sample in tqdm(islice(inference(model, loader), args.limit), total=total, desc='predict'):
         save_prediction(sample, args.out)
         if not args.no_panels:

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+
+from ssl_bev.apis import build_test_dataloader, draw_sample, inference, init_model, load_config, save_prediction
+
+
+def test_init_model_loads_the_weights_ready_for_inference(config_file, checkpoint):
+    model = init_model(config_file, checkpoint)
+    assert not model.training
+    assert model.logit.tolist() == [2.0, 2.0, 2.0]
+    assert model.cfg.model.type == 'ToySegmentor'
+
+
+def test_a_checkpoint_of_other_shape_names_the_parameter(config, checkpoint):
+    config.model.width = 5
+    with pytest.raises(ValueError, match=r'(?s)toy\.pth does not fit.*logit: model \(5,\), checkpoint \(3,\)'):
+        init_model(config, checkpoint)
+
+
+def test_missing_files_are_named(config_file, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no config at .*absent\.py'):
+        init_model(tmp_path / 'absent.py')
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*absent\.pth'):
+        init_model(config_file, tmp_path / 'absent.pth')
+
+
+def test_options_are_laid_over_the_config(config_file):
+    assert load_config(config_file, {'model.width': 7}).model.width == 7
+
+
+@pytest.mark.parametrize('as_dataset', [True, False])
+def test_inference_yields_current_images_and_predictions_in_order(config, checkpoint, as_dataset):
+    loader = build_test_dataloader(config)
+    results = list(inference(init_model(config, checkpoint), loader.dataset if as_dataset else loader))
+    assert [sample.sample_token for _, sample in results] == ['token0', 'token1', 'token2']
+    for index, (images, sample) in enumerate(results):
+        assert images.shape == (2, 3, 20, 80) and images.dtype == torch.uint8
+        assert images.unique().tolist() == [50 * index]
+        assert sample.pred_bev_seg[0] == pytest.approx(torch.full((8, 16), 2.0).sigmoid())
+        assert sample.pred_bev_seg[1].mean().item() == pytest.approx(50 * index / 255)
+
+
+def test_other_infos_replace_the_data_and_drop_the_label_subset(config, tmp_path):
+    infos = tmp_path / 'mine' / 'infos.pkl'
+    (infos.parent / 'labels').mkdir(parents=True)
+    infos.touch()
+    settings = build_test_dataloader(config, infos).dataset.settings
+    assert settings == {
+        'ann_file': 'infos.pkl', 'info_root': str(infos.parent), 'data_root': str(infos.parent),
+        'label_dir': 'labels', 'with_labels': True, 'labelled_only': False,
+    }  # fmt: skip
+    (infos.parent / 'labels').rmdir()
+    settings = build_test_dataloader(config, infos, data_root=tmp_path).dataset.settings
+    assert settings['data_root'] == str(tmp_path) and not settings['with_labels']
+    assert config.test_dataloader.dataset.ann_file == 'none.pkl'  # the caller's config is kept
+
+
+def test_errors_of_the_data(config, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no info file at .*absent\.pkl'):
+        build_test_dataloader(config, tmp_path / 'absent.pkl')
+    with pytest.raises(FileNotFoundError, match=r'no data_root at .*absent'):
+        build_test_dataloader(config, data_root=tmp_path / 'absent')
+    config.pop('test_dataloader')
+    with pytest.raises(ValueError, match='has no test_dataloader'):
+        build_test_dataloader(config)
+
+
+def test_saved_arrays_are_read_back_without_pickle(config, checkpoint, tmp_path):
+    _, sample = next(inference(init_model(config, checkpoint), build_test_dataloader(config)))
+    path = save_prediction(sample, tmp_path / 'new' / 'folder')
+    assert [file.name for file in path.parent.iterdir()] == ['token0.npz']
+    with np.load(path, allow_pickle=False) as saved:
+        assert (saved['probabilities'] == sample.pred_bev_seg.numpy()).all()
+        assert saved['classes'].tolist() == ['drivable_area', 'stop_line']
+        assert saved['x_range'].tolist() == [-8, 8] and saved['y_range'].tolist() == [-4, 4]
+        assert str(saved['bev_frame']) == 'ego' and str(saved['sample_token']) == 'token0'
+        assert saved['cell_size'] == 1.0
+
+
+def test_the_panel_shows_a_truth_where_there_is_one(config, checkpoint):
+    results = list(inference(init_model(config, checkpoint), build_test_dataloader(config)))
+    with_truth, without = (draw_sample(*results[index]) for index in (0, 1))
+    assert with_truth.shape[1] > without.shape[1] + 100
+
+
+def test_a_sample_without_prediction_is_refused(config, tmp_path):
+    sample = build_test_dataloader(config).dataset[0]['data_samples']
+    with pytest.raises(ValueError, match='sample token0 has no pred_bev_seg'):
+        save_prediction(sample, tmp_path)
+    assert not list(tmp_path.glob('**/*.npz'))
