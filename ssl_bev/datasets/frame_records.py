@@ -1,0 +1,182 @@
+"""Frames of an info file (mmdet3d's v2 schema with temporal fields) from nuScenes tables."""
+
+from __future__ import annotations
+
+import numpy as np
+from nuscenes.eval.detection.utils import category_to_detection_name
+
+from .nuscenes_tables import NuScenesTables, pose_matrix
+
+LIDAR = 'LIDAR_TOP'
+# The order of mmdet3d's labels.
+BOX_CLASSES = (
+    'car',
+    'truck',
+    'trailer',
+    'bus',
+    'construction_vehicle',
+    'bicycle',
+    'motorcycle',
+    'pedestrian',
+    'traffic_cone',
+    'barrier',
+)
+# Half the period of the cameras (12 Hz), and some.
+_MAX_SWEEP_OFFSET = 0.06
+_MAX_VELOCITY_GAP = 1.5
+
+
+class FrameRecords:
+    """Builds keyframes and the camera frames between them.
+
+    Args:
+        tables: of the dataset.
+        max_sweeps: how many unlabelled frames to keep per keyframe, evenly spread; 0: none.
+    """
+
+    def __init__(self, tables: NuScenesTables, max_sweeps: int) -> None:
+        if max_sweeps < 0:
+            raise ValueError(f'--max-sweeps must not be negative, got {max_sweeps}')
+        self.tables = tables
+        self.max_sweeps = max_sweeps
+
+    def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
+        """A keyframe, its pose at lidar time, without sweeps.
+
+        Raises:
+            ValueError: a keyframe without lidar record or cameras: poses and calibration hang on them.
+        """
+        data = self.tables.keyframe_data[sample['token']]
+        cameras = self.tables.cameras(sample)
+        if LIDAR not in data or not cameras:
+            raise ValueError(
+                f'sample {sample["token"]} of {scene["name"]} needs {LIDAR} and cameras, got {sorted(data)}'
+            )
+        ego2global = self.tables.ego2global(data[LIDAR])
+        lidar2ego = self.tables.sensor2ego(data[LIDAR])
+        return {
+            'token': sample['token'],
+            'timestamp': sample['timestamp'] / 1e6,
+            'ego2global': ego2global.tolist(),
+            'images': {name: self._image(data[name], ego2global, lidar2ego) for name in cameras},
+            'lidar_points': {
+                'num_pts_feats': 5,
+                'lidar_path': data[LIDAR]['filename'],
+                'lidar2ego': lidar2ego.tolist(),
+            },
+            'instances': self._instances(sample, ego2global @ lidar2ego),
+            'scene_token': scene['token'],
+            'scene_name': scene['name'],
+            'frame_index': frame_index,
+            'prev': sample['prev'],
+            'next': sample['next'],
+            'location': self.tables.location(scene),
+            'is_keyframe': True,
+        }
+
+    def sweeps(self, keyframe: dict) -> list[dict]:
+        """The camera frames after a keyframe and before the next, oldest first.
+
+        The leading camera is the keyframe's first (CAM_FRONT); its pose is the frame's, and of each other camera
+        the image nearest in time is taken. A frame without such an image is left out.
+        """
+        between = {name: self._between(camera['sample_data_token']) for name, camera in keyframe['images'].items()}
+        leader = next(iter(between))
+        lidar2ego = np.array(keyframe['lidar_points']['lidar2ego'])
+        frames = []
+        for lead in _spread(between[leader], self.max_sweeps):
+            nearest = {
+                name: min(records, key=lambda record: abs(record['timestamp'] - lead['timestamp']), default=None)
+                for name, records in between.items()
+            }
+            if any(
+                r is None or abs(r['timestamp'] - lead['timestamp']) > _MAX_SWEEP_OFFSET * 1e6 for r in nearest.values()
+            ):
+                continue
+            ego2global = self.tables.ego2global(lead)
+            frames.append(
+                {
+                    **{key: keyframe[key] for key in ('scene_token', 'scene_name', 'frame_index', 'location', 'next')},
+                    'prev': keyframe['token'],
+                    'token': lead['token'],
+                    'timestamp': lead['timestamp'] / 1e6,
+                    'ego2global': ego2global.tolist(),
+                    'images': {name: self._image(r, ego2global, lidar2ego) for name, r in nearest.items()},
+                    'lidar_points': {**keyframe['lidar_points'], 'lidar_path': ''},
+                    'instances': [],
+                    'is_keyframe': False,
+                }
+            )
+        return frames
+
+    def _between(self, token: str) -> list[dict]:
+        records = []
+        token = self.tables.get('sample_data', token)['next']
+        while token:
+            record = self.tables.get('sample_data', token)
+            if record['is_key_frame']:
+                return records
+            records.append(record)
+            token = record['next']
+        return []  # after the last keyframe nothing closes the interval
+
+    def _image(self, record: dict, ego2global: np.ndarray, lidar2ego: np.ndarray) -> dict:
+        calibration = self.tables.get('calibrated_sensor', record['calibrated_sensor_token'])
+        cam2ego = self.tables.sensor2ego(record)
+        # Through the global frame: camera and lidar fire at different times, the ego car moves in between.
+        cam2global = self.tables.ego2global(record) @ cam2ego
+        return {
+            'img_path': record['filename'],
+            'height': record['height'],
+            'width': record['width'],
+            'cam2img': calibration['camera_intrinsic'],
+            'cam2ego': cam2ego.tolist(),
+            'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).tolist(),
+            'sample_data_token': record['token'],
+            'timestamp': record['timestamp'] / 1e6,
+        }
+
+    def _instances(self, sample: dict, lidar2global: np.ndarray) -> list[dict]:
+        global2lidar = np.linalg.inv(lidar2global)
+        instances = []
+        for annotation in self.tables.annotations[sample['token']]:
+            box2lidar = global2lidar @ pose_matrix(annotation)
+            width, length, height = annotation['size']
+            yaw = np.arctan2(box2lidar[1, 0], box2lidar[0, 0])
+            category = self.tables.get('instance', annotation['instance_token'])['category_token']
+            name = category_to_detection_name(self.tables.get('category', category)['name'])
+            label = BOX_CLASSES.index(name) if name in BOX_CLASSES else -1
+            velocity = global2lidar[:3, :3] @ self._velocity(annotation)
+            instances.append(
+                {
+                    'bbox_3d': [*box2lidar[:3, 3].tolist(), length, width, height, float(yaw)],
+                    'bbox_label': label,
+                    'bbox_label_3d': label,
+                    'velocity': velocity[:2].tolist(),
+                    'num_lidar_pts': annotation['num_lidar_pts'],
+                    'num_radar_pts': annotation['num_radar_pts'],
+                    'bbox_3d_isvalid': annotation['num_lidar_pts'] + annotation['num_radar_pts'] > 0,
+                }
+            )
+        return instances
+
+    def _velocity(self, annotation: dict) -> np.ndarray:  # (3,), metres per second, NaN where unknown
+        ends = [
+            self.tables.get('sample_annotation', t) if t else annotation
+            for t in (annotation['prev'], annotation['next'])
+        ]
+        times = [self.tables.get('sample', end['sample_token'])['timestamp'] / 1e6 for end in ends]
+        gap = times[1] - times[0]
+        both = ends[0] is not annotation and ends[1] is not annotation
+        if not 0 < gap <= _MAX_VELOCITY_GAP * (2 if both else 1):
+            return np.full(3, np.nan)
+        velocity = (np.array(ends[1]['translation']) - np.array(ends[0]['translation'])) / gap
+        return velocity * (1, 1, 0)
+
+
+def _spread(records: list[dict], count: int) -> list[dict]:
+    """At most `count` records, evenly spread between their ends."""
+    if len(records) <= count:
+        return records
+    step = (len(records) + 1) / (count + 1)
+    return [records[round((i + 1) * step) - 1] for i in range(count)]

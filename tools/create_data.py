@@ -1,0 +1,59 @@
+#!/usr/bin/env python
+"""Info files and BEV labels from a nuScenes-format dataset.
+
+python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes
+python tools/create_data.py --root data/synthetic/truth --version v1.0-mini --out data/truth --labels-only
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from ssl_bev.datasets.create_infos import create_data
+from ssl_bev.geometry import BEVGrid
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('--root', required=True, help='folder of the dataset (tables, samples/, maps/expansion/)')
+    parser.add_argument('--version', default='v1.0-mini', help='tables to read, a folder below --root')
+    parser.add_argument('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
+    parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range forward, metres')
+    parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range to the left, metres')
+    parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
+    parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
+    parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
+    parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
+    parser.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
+    try:
+        counts = create_data(
+            args.root,
+            args.version,
+            args.out,
+            grid=BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
+            line_width=args.line_width,
+            bev_frame=args.bev_frame,
+            max_sweeps=args.max_sweeps,
+            labels_only=args.labels_only,
+            show_progress=not args.quiet,
+        )
+    except (FileNotFoundError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{args.out}: ' + ', '.join(f'{count} {split} frames' for split, count in counts.items()))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
