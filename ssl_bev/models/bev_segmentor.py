@@ -9,6 +9,7 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from ssl_bev.geometry import BEVGrid
 from ssl_bev.structures import BEVDataSample, CameraRig
 
 from .losses import IGNORE
@@ -125,8 +126,10 @@ class BEVSegmentor(BaseModel):
                 current2history=rig.target2source(t, t - 1),
                 history_valid=rig.frame_valid[:, t - 1],
             )
+        # Features cover the padded image, so that is the size that pixel coordinates are normalised by.
+        padded_size = tuple(images.shape[-2:])
         return self.bev_encoder(
-            self.extract_features(images), frame.bev2img, frame.image_size, road2bev=frame.road2bev, **past
+            self.extract_features(images), frame.bev2img, padded_size, road2bev=frame.road2bev, **past
         )
 
     def loss(self, images: Tensor, rig: CameraRig, data_samples: list[BEVDataSample]) -> dict[str, Tensor]:
@@ -149,6 +152,12 @@ class BEVSegmentor(BaseModel):
     def _bev_labels(self, logits: Tensor, data_samples: list[BEVDataSample]) -> Tensor:
         """The batch's labels; samples without any (a mixed batch) are ignored everywhere."""
         unlabelled = torch.full_like(logits[0], IGNORE, dtype=torch.uint8)
+        head = self.seg_head
+        for sample in data_samples:
+            if 'gt_bev_seg' in sample:
+                _must_agree('BEV labels', sample, 'classes', sample.bev_classes, head.classes)
+                grid = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
+                _must_agree('BEV labels', sample, 'grid', grid, head.grid)
         return torch.stack([getattr(sample, 'gt_bev_seg', unlabelled) for sample in data_samples])
 
     def _reprojection_loss(self, maps: list[dict], rig: CameraRig, data_samples: list[BEVDataSample]) -> Tensor:
@@ -158,6 +167,8 @@ class BEVSegmentor(BaseModel):
                 f'loss_reprojection needs pseudo-labels, sample {missing[0]} has none; '
                 'add LoadPseudoLabels to the pipeline'
             )
+        for sample in data_samples:
+            _must_agree('pseudo-labels', sample, 'classes', sample.pseudo_classes, self.seg_head.coarse_classes)
         target = torch.stack([sample.pseudo_target for sample in data_samples])
         confidence = torch.stack([sample.pseudo_confidence for sample in data_samples])
         total = 0.0
@@ -200,3 +211,11 @@ class BEVSegmentor(BaseModel):
             sample.set_metainfo(dict(pred_classes=names, **geometry))
             sample.pred_bev_seg = probability
         return data_samples
+
+
+def _must_agree(what: str, sample: BEVDataSample, name: str, given: object, expected: object) -> None:
+    given = tuple(given) if isinstance(given, list) else given
+    if given != expected:
+        raise ValueError(
+            f'the {what} of sample {sample.sample_token} have the {name} {given}, the segmentation head has {expected}'
+        )

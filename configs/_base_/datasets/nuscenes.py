@@ -1,0 +1,70 @@
+# nuScenes as tools/create_data.py leaves it; the folder can be set by SSL_BEV_NUSCENES.
+data_root = '{{$SSL_BEV_NUSCENES:data/nuscenes}}'
+image_size = (450, 800)
+bev_classes = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')
+
+load_pseudo_labels = dict(
+    type='LoadPseudoLabels',
+    root=f'{data_root}/pseudo_labels',
+    label_map='mapillary_v1',
+    classes=('drivable', 'marking', 'crosswalk'),
+    stride=2,
+    min_confidence=0.5,
+)
+ssl_pipeline = [
+    dict(type='LoadBEVImages'),
+    dict(type='ResizeCropFlipImages', size=image_size, resize=(0.95, 1.15), crop_x='random', crop_y='random'),
+    load_pseudo_labels,
+    dict(type='JitterColors'),
+    dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5, max_rotation=0.2),
+    dict(type='PackBEVInputs'),
+]
+labelled_pipeline = [
+    dict(type='LoadBEVImages'),
+    dict(type='ResizeCropFlipImages', size=image_size, resize=(0.95, 1.15), crop_x='random', crop_y='random'),
+    dict(type='LoadBEVMasks', classes=bev_classes),
+    dict(type='JitterColors'),
+    dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5, max_rotation=0.2),
+    dict(type='PackBEVInputs'),
+]
+test_pipeline = [
+    dict(type='LoadBEVImages'),
+    dict(type='ResizeCropFlipImages', size=image_size, training=False),
+    dict(type='LoadBEVMasks', classes=bev_classes),
+    dict(type='PackBEVInputs'),
+]
+
+dataset = dict(type='NuScenesBEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
+loader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=False,
+    worker_init_fn=dict(type='seed_worker_by_epoch'),
+)
+# Pretraining sees every training frame and no BEV label.
+ssl_dataloader = dict(
+    **loader,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(**dataset, ann_file='ssl_bev_infos_train.pkl', with_labels=False, pipeline=ssl_pipeline),
+)
+# Fine-tuning sees the labelled scenes only.
+labelled_dataloader = dict(
+    **loader,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        **dataset,
+        ann_file='ssl_bev_infos_train.pkl',
+        label_fraction=1.0,
+        labelled_only=True,
+        pipeline=labelled_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**dataset, ann_file='ssl_bev_infos_val.pkl', test_mode=True, pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='BEVIoUMetric', classes=bev_classes)
+test_evaluator = val_evaluator

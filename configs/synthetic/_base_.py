@@ -1,0 +1,67 @@
+# The synthetic world for two CPU cores: small images, a small network from scratch. The folder can be set by
+# SSL_BEV_SYNTHETIC.
+_base_ = '../_base_/bevformer_tiny_nuscenes.py'
+data_root = '{{$SSL_BEV_SYNTHETIC:data/synthetic_nuscenes}}'
+image_size = (128, 352)
+grid = dict(cell_size=0.25)
+
+images = [
+    dict(type='LoadBEVImages'),
+    dict(type='ResizeCropFlipImages', size=image_size, resize=(1.0, 1.1), crop_x='random'),
+]
+pseudo_labels = dict(
+    type='LoadPseudoLabels', root=f'{data_root}/oracle', label_map='mapillary_v2', stride=2, min_confidence=0.5
+)
+augment_and_pack = [
+    dict(type='JitterColors'),
+    dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5),
+    dict(type='PackBEVInputs'),
+]
+ssl_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    dataset=dict(data_root=data_root, num_frames=2, pipeline=[*images, pseudo_labels, *augment_and_pack]),
+)
+labelled_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    dataset=dict(
+        data_root=data_root,
+        num_frames=1,
+        pipeline=[*images, dict(type='LoadBEVMasks', classes=_base_.bev_classes), *augment_and_pack],
+    ),
+)
+test_pipeline = [
+    dict(type='LoadBEVImages'),
+    dict(type='ResizeCropFlipImages', size=image_size, training=False),
+    dict(type='LoadBEVMasks', classes=_base_.bev_classes),
+    dict(type='PackBEVInputs'),
+]
+val_dataloader = dict(
+    num_workers=1, batch_size=2, dataset=dict(data_root=data_root, num_frames=1, pipeline=test_pipeline)
+)
+test_dataloader = val_dataloader
+
+channels = 64
+model = dict(
+    data_preprocessor=dict(pad_size_divisor=1),
+    img_backbone=dict(
+        depth=18,
+        base_channels=32,
+        out_indices=(1, 2, 3),
+        frozen_stages=-1,
+        norm_cfg=dict(requires_grad=True),
+        norm_eval=False,
+        init_cfg=None,
+    ),
+    img_neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3),
+    bev_encoder=dict(bev_shape=(30, 60), embed_dims=channels, num_layers=2, num_levels=3, feedforward_channels=128),
+    seg_head=dict(in_channels=channels, channels=48, grid=grid),
+)
+optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(_delete_=True))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, eta_min_ratio=1e-2),
+]
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+default_hooks = dict(logger=dict(interval=10))
