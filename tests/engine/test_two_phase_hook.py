@@ -154,7 +154,7 @@ def test_changed_lengths_of_phases_are_found_when_resuming(tmp_path: Path) -> No
     run(tmp_path / 'a', two_phases(), 'lengths_a')
     longer = two_phases()
     longer[0]['epochs'] = 4
-    with pytest.raises(ValueError, match="saved in phase 'finetune' after 3 epochs.*'pretrain'.*unchanged"):
+    with pytest.raises(ValueError, match=r"saved in phase 'finetune' after 3 epochs.*'pretrain'.*unchanged"):
         run(tmp_path / 'b', longer, 'lengths_b', resume=True, load_from=str(tmp_path / 'a/epoch_3.pth'))
 
 

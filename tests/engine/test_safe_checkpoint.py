@@ -1,0 +1,184 @@
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine_toy import make_runner, run, two_phases
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from ssl_bev.engine import load_checkpoint_file
+
+
+class Calls:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.call
+
+    def __call__(self) -> None:
+        """Only so that a call of the result of a call can be pickled."""
+
+
+def _buffer_with(state: dict) -> HistoryBuffer:
+    buffer = HistoryBuffer([1.0], [1])
+    buffer.__dict__.update(state)
+    return buffer
+
+
+@pytest.mark.parametrize(
+    'payload',
+    [
+        lambda marker: Calls(os.system, f'touch {marker}'),
+        lambda marker: Calls(eval, f'open({str(marker)!r}, "w")'),
+        lambda marker: Calls(Calls(getattr, np.ndarray, 'tofile'), np.zeros(1), str(marker)),
+        lambda marker: Calls(getattr, HistoryBuffer, '__init__'),
+        lambda marker: Calls(getattr, 'text', 'format'),
+        lambda marker: Calls(np.load, str(marker)),
+        lambda marker: np.array([Calls(os.system, f'touch {marker}')], dtype=object),
+        lambda marker: np.array([None, 'text'], dtype=object),
+        lambda marker: _buffer_with(dict(_log_history=['text'])),
+    ],
+    ids=['system', 'eval', 'getattr_method', 'getattr_init', 'getattr_str', 'np_load', 'array', 'objects', 'buffer'],
+)
+def test_crafted_files_are_refused(tmp_path: Path, payload: Any) -> None:
+    marker, file = tmp_path / 'executed', tmp_path / 'crafted.pth'
+    torch.save(dict(state_dict={}, meta=payload(marker)), file)
+    with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
+        load_checkpoint_file(file)
+    with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
+        load_checkpoint(torch.nn.Linear(1, 1), str(file))
+    assert not marker.exists()
+
+
+def test_methods_in_the_file_do_not_replace_statistics(tmp_path: Path) -> None:
+    buffer = HistoryBuffer([1.0, 3.0], [1, 1])
+    before = dict(HistoryBuffer._statistics_methods)
+    buffer._statistics_methods = dict(before, mean=HistoryBuffer.max)
+    torch.save(buffer, tmp_path / 'a.pth')
+    loaded = load_checkpoint_file(tmp_path / 'a.pth')
+    assert type(loaded) is HistoryBuffer
+    assert loaded.statistics('mean') == 2.0
+    assert before == HistoryBuffer._statistics_methods
+
+
+def test_numbers_come_back_as_they_were_also_after_saving_again(tmp_path: Path) -> None:
+    content = dict(
+        array=np.arange(6, dtype='>i2').reshape(2, 3).T,
+        scalar=np.float32(1.5),
+        flag=np.bool_(True),
+        buffer=HistoryBuffer([1.0, 2.0], [1, 2], max_length=7),
+        tensor=torch.arange(3),
+        nested=[(1, 'text', None), {'a': {2.5}}],
+    )
+    torch.save(content, tmp_path / 'a.pth')
+    loaded = load_checkpoint_file(tmp_path / 'a.pth')
+    torch.save(loaded, tmp_path / 'b.pth')
+    requested = [torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / file) for file in ('a.pth', 'b.pth')]
+    assert set(requested[0]) == set(requested[1])  # nothing of ours is needed to read the copy
+    for file in ('a.pth', 'b.pth'):
+        loaded = load_checkpoint_file(tmp_path / file)
+        assert np.array_equal(loaded['array'], content['array'])
+        assert loaded['array'].dtype == np.int16  # numpy itself turns to the machine's byte order
+        assert loaded['scalar'] == 1.5
+        assert type(loaded['scalar']) is np.float32
+        assert loaded['flag']
+        assert loaded['buffer'].data[0].tolist() == [1.0, 2.0]
+        assert loaded['buffer'].max_length == 7
+        assert loaded['nested'] == content['nested']
+
+
+def test_torch_load_is_as_strict_as_before(tmp_path: Path) -> None:
+    torch.save(HistoryBuffer([1.0], [1]), tmp_path / 'a.pth')
+    load_checkpoint_file(tmp_path / 'a.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'a.pth')
+
+
+def test_the_import_alone_makes_mmengine_resume(tmp_path: Path) -> None:
+    run(tmp_path / 'a', two_phases(), 'stock_a')
+    code = (
+        'import sys, torch\n'
+        'from mmengine.runner.checkpoint import _load_checkpoint\n'
+        'try: _load_checkpoint(sys.argv[1])\n'
+        'except Exception as error: print(type(error).__name__)\n'
+        'import ssl_bev.engine\n'
+        'print(_load_checkpoint(sys.argv[1])["meta"]["epoch"])\n'
+    )
+    answer = subprocess.run(
+        [sys.executable, '-c', code, str(tmp_path / 'a/epoch_5.pth')], capture_output=True, text=True, check=True
+    )
+    lines = [line for line in answer.stdout.splitlines() if 'Loads checkpoint' not in line]
+    assert lines == ['UnpicklingError', '5']
+
+
+def test_log_history_goes_on_after_resuming(tmp_path: Path) -> None:
+    straight, _ = run(tmp_path / 'a', two_phases(), 'history_a')
+    (tmp_path / 'a/last_checkpoint').write_text(str(tmp_path / 'a/epoch_3.pth'))
+    resumed, _ = run(tmp_path / 'a', two_phases(), 'history_b', resume=True)
+    histories = [runner.message_hub.get_scalar('train/loss').data[0] for runner in (straight, resumed)]
+    assert np.array_equal(*histories)
+    assert len(histories[0]) == 17
+
+
+def test_missing_damaged_and_foreign_files(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'checkpoint .*none\.pth does not exist'):
+        load_checkpoint_file(tmp_path / 'none.pth')
+    torch.save(dict(a=torch.rand(1000)), tmp_path / 'cut.pth')
+    (tmp_path / 'cut.pth').write_bytes((tmp_path / 'cut.pth').read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r'cut\.pth is damaged'):
+        load_checkpoint_file(tmp_path / 'cut.pth')
+    (tmp_path / 'text.pth').write_text('no checkpoint at all')
+    with pytest.raises(ValueError, match=r'text\.pth'):
+        load_checkpoint_file(tmp_path / 'text.pth')
+    (tmp_path / 'empty.pth').touch()
+    with pytest.raises(ValueError, match=r'empty\.pth'):
+        load_checkpoint_file(tmp_path / 'empty.pth')
+
+
+def test_other_schemes_are_left_alone() -> None:
+    loader = CheckpointLoader._get_checkpoint_loader('https://example.org/a.pth')
+    assert loader.__module__ == 'mmengine.runner.checkpoint'
+
+
+def test_checkpoint_of_another_shape_names_file_parameter_and_shapes(tmp_path: Path) -> None:
+    run(tmp_path / 'a', two_phases(), 'shape_a')
+    source = str(tmp_path / 'a/epoch_1.pth')
+    pattern = (
+        r'epoch_1\.pth is of another shape than the model: encoder\.0\.weight is \(8, 4\) in the file, '
+        r'\(16, 4\) in the model; .*; and \d+ more|encoder\.0\.bias is \(8,\) in the file, \(16,\) in the model'
+    )
+    for resume in (False, True):
+        runner = make_runner(tmp_path / 'b', two_phases(), f'shape_b{resume}', load_from=source, resume=resume)
+        runner.model.encoder[0] = torch.nn.Linear(4, 16)
+        with pytest.raises(ValueError, match=pattern):
+            runner.load_or_resume()
+
+
+def test_a_class_layer_for_other_classes_keeps_its_initial_values(tmp_path: Path) -> None:
+    run(tmp_path / 'a', two_phases(), 'classes_a')
+    source = str(tmp_path / 'a/epoch_1.pth')
+    hooks = [dict(type='CheckpointShapeHook', reinitialize=[r'^seg_head\.fine\.'])]
+    runner = make_runner(tmp_path / 'b', two_phases(), 'classes_b', load_from=source, custom_hooks=hooks)
+    runner.model.seg_head.fine = torch.nn.Linear(8, 5)
+    initial = runner.model.seg_head.fine.weight.clone()
+    runner.load_or_resume()
+    saved = load_checkpoint_file(source)['state_dict']
+    assert torch.equal(runner.model.seg_head.fine.weight, initial)
+    assert torch.equal(runner.model.seg_head.coarse.weight, saved['seg_head.coarse.weight'])
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    torch.save(dict(state_dict={'backbone.weight': torch.rand(2)}), tmp_path / 'other.pth')
+    runner = make_runner(tmp_path, two_phases(), 'other', load_from=str(tmp_path / 'other.pth'))
+    with pytest.raises(ValueError, match=r'other\.pth has no parameter in common.*backbone\.weight .*encoder'):
+        runner.load_or_resume()
