@@ -1,0 +1,222 @@
+"""The wiring, with an encoder of a few lines."""
+
+import pytest
+import torch
+from mmdet3d.registry import MODELS
+from torch import nn
+
+from ssl_bev.geometry import rotation_z, translation
+from ssl_bev.models import BEVSegHead, BEVSegmentor
+from ssl_bev.structures import BEVDataSample
+
+GRID = dict(x_range=(-8.0, 8.0), y_range=(-4.0, 4.0), cell_size=1.0)
+FINE = ('drivable_area', 'lane_divider', 'road_divider')
+COARSE = dict(drivable=['drivable_area'], marking=['lane_divider', 'road_divider'])
+IMAGE, FRAMES, CAMERAS = (16, 32), 3, 2
+LOSS = dict(type='SegmentationLoss')
+
+
+@MODELS.register_module()
+class ToyBackbone(nn.Conv2d):
+    def __init__(self):
+        super().__init__(3, 8, 4, stride=4)
+
+    def forward(self, images):
+        return [super().forward(images)]
+
+
+@MODELS.register_module()
+class ToyEncoder(nn.Module):
+    """Spreads the mean image feature over the BEV and mixes in the history."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = nn.Parameter(torch.randn(1, 8, 4, 8, generator=torch.Generator().manual_seed(0)))
+        self.calls = []
+
+    def forward(self, features, bev2img, image_size, road2bev, history=None, current2history=None, history_valid=None):
+        self.calls.append(dict(grad=torch.is_grad_enabled(), size=image_size, history_valid=history_valid))
+        bev = features[0].mean((1, 3, 4))[..., None, None] * self.cells
+        if history is not None:
+            bev = bev + 0.5 * history * history_valid[:, None, None, None]
+        return bev
+
+
+def make_model(**changes):
+    torch.manual_seed(0)
+    config = dict(
+        img_backbone=dict(type='ToyBackbone'),
+        bev_encoder=dict(type='ToyEncoder'),
+        seg_head=dict(
+            type='BEVSegHead', in_channels=8, channels=8, num_upsamples=1, grid=GRID, classes=FINE,
+            coarse_classes=COARSE, loss=LOSS,
+        ),
+        reprojection_head=dict(type='ReprojectionHead', loss=LOSS),
+        temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
+    )  # fmt: skip
+    model = BEVSegmentor(**{**config, **changes})
+    model.init_weights()
+    return model
+
+
+def make_sample(seed, labelled=True):
+    generator = torch.Generator().manual_seed(seed)
+    camera = torch.tensor([[16.0, 0, 16, 0], [0, 16, 4, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ torch.tensor(
+        [[0.0, -1, 0, 0], [0, 0, -1, 1.5], [1, 0, 0, 0], [0, 0, 0, 1]]
+    )
+    cameras = torch.stack([camera, camera @ rotation_z(torch.tensor(1.0 + seed))])
+    sample = BEVDataSample(
+        metainfo=dict(
+            sample_token=f'sample{seed}', img_shape=IMAGE, bev_classes=list(FINE), pseudo_classes=list(COARSE), **GRID
+        )
+    )
+    sample.bev2img = cameras.repeat(FRAMES, 1, 1, 1)
+    sample.bev2global = translation(torch.tensor([[float(t), 0.0, 0.0] for t in range(FRAMES)], dtype=torch.float64))
+    sample.road2bev = torch.eye(4).repeat(FRAMES, 1, 1)
+    sample.frame_valid = torch.tensor([seed % 2 == 0, True, True])
+    if labelled:
+        sample.gt_bev_seg = torch.randint(0, 2, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
+    sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
+    return sample
+
+
+def images(count, seed=0):
+    return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
+
+
+ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0)
+
+
+def test_losses_are_scaled_by_their_weights():
+    model, batch = make_model(), [make_sample(0), make_sample(1)]
+    model.set_loss_weights(ALL)
+    single = model(dict(img=images(2)), batch, mode='loss')
+    model.set_loss_weights(dict(loss_seg=2.0, loss_reprojection=3.0, loss_temporal=0.5))
+    scaled = model(dict(img=images(2)), batch, mode='loss')
+    for name, factor in (('loss_seg', 2.0), ('loss_reprojection', 3.0), ('loss_temporal', 0.5)):
+        assert single[name] > 0
+        torch.testing.assert_close(scaled[name], factor * single[name])
+
+
+@pytest.mark.parametrize('active', list(ALL))
+def test_the_same_keys_and_a_graph_to_every_parameter_in_every_phase(active):
+    """What distributed training needs: no rank may lack a loss or a gradient."""
+    model = make_model()
+    model.set_loss_weights({active: 1.0})
+    losses = model(dict(img=images(1)), [make_sample(0)], mode='loss')
+    assert list(losses) == list(ALL)
+    assert [name for name, value in losses.items() if value != 0] == [active]
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_only_the_last_frames_have_gradients():
+    model = make_model()
+    model.set_loss_weights(dict(loss_seg=1.0))
+    model(dict(img=images(1)), [make_sample(0)], mode='loss')
+    assert [call['grad'] for call in model.bev_encoder.calls] == [False, False, True]
+    model.bev_encoder.calls.clear()
+    model.set_loss_weights(dict(loss_reprojection=1.0))
+    model(dict(img=images(1)), [make_sample(0)], mode='loss')
+    assert [call['grad'] for call in model.bev_encoder.calls] == [False, True, True]
+
+
+def test_history_validity_is_that_of_the_frame_before():
+    model = make_model()
+    model(dict(img=images(2)), [make_sample(0), make_sample(1)], mode='tensor')
+    valid = [call['history_valid'] for call in model.bev_encoder.calls]
+    assert valid[0] is None and valid[1].tolist() == [True, False] and valid[2].tolist() == [True, True]
+
+
+def test_batch_independence():
+    model, batch, pictures = make_model().eval(), [make_sample(0), make_sample(1)], images(2)
+    together = model(dict(img=pictures), batch, mode='tensor')
+    for i in range(2):
+        alone = model(dict(img=pictures[i : i + 1]), batch[i : i + 1], mode='tensor')
+        for level in ('fine', 'coarse'):
+            torch.testing.assert_close(together[level][i : i + 1], alone[level])
+
+
+def test_an_unlabelled_sample_in_a_mixed_batch_changes_nothing_for_the_labelled_one():
+    model = make_model()
+    alone = model(dict(img=images(1)), [make_sample(0)], mode='loss')['loss_seg']
+    mixed = model(
+        dict(img=torch.cat([images(1), images(1, seed=5)])),
+        [make_sample(0), make_sample(1, labelled=False)],
+        mode='loss',
+    )['loss_seg']
+    torch.testing.assert_close(mixed, alone)
+
+
+def test_padding_is_known_to_the_encoder_but_not_to_the_labels():
+    model = make_model()
+    model.set_loss_weights(dict(loss_reprojection=1.0))
+    padded = torch.nn.functional.pad(images(1), (0, 0, 0, 16))
+    losses = model(dict(img=padded), [make_sample(0)], mode='loss')
+    assert losses['loss_reprojection'] > 0
+    assert {call['size'] for call in model.bev_encoder.calls} == {(32, 32)}
+
+
+@pytest.mark.parametrize(('level', 'names'), [('fine', FINE), ('coarse', tuple(COARSE))])
+def test_predict_adds_probabilities_with_their_names_and_grid(level, names):
+    model = make_model().eval()
+    model.seg_head.predict_classes = level
+    sample = model(dict(img=images(1)), [make_sample(0)], mode='predict')[0]
+    assert sample.pred_classes == names and sample.pred_bev_seg.shape == (len(names), 8, 16)
+    assert (sample.x_range, sample.cell_size) == ((-8.0, 8.0), 1.0)
+    logits = model(dict(img=images(1)), [make_sample(0)], mode='tensor')[level]
+    torch.testing.assert_close(sample.pred_bev_seg, logits[0].sigmoid())
+
+
+def test_fine_rows_start_from_their_parents():
+    head = make_model().seg_head
+    head.init_fine_from_coarse()
+    assert head.parent == (0, 1, 1)
+    torch.testing.assert_close(head.fine.weight[1], head.coarse.weight[1])
+    torch.testing.assert_close(head.fine.weight[2], head.coarse.weight[1])
+    torch.testing.assert_close(head.fine.bias[0], head.coarse.bias[0])
+
+
+@pytest.mark.parametrize(
+    ('weights', 'message'),
+    [
+        (dict(loss_sge=1.0), "unknown loss 'loss_sge'"),
+        (dict(loss_seg=-1.0), 'must not be negative'),
+        (dict(loss_temporal=1.0), 'loss_temporal has the weight 1.0, but the model has no temporal_loss'),
+    ],
+)
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(temporal_loss=None).set_loss_weights(weights)
+
+
+def test_labels_that_do_not_belong_to_the_head():
+    model, sample = make_model(), make_sample(0)
+    sample.set_metainfo(dict(bev_classes=['a', 'b', 'c']))
+    with pytest.raises(ValueError, match=r"BEV labels of sample sample0 have the classes \('a', 'b', 'c'\)"):
+        model(dict(img=images(1)), [sample], mode='loss')
+    sample = make_sample(0)
+    sample.set_metainfo(dict(cell_size=0.5))
+    with pytest.raises(ValueError, match='sample0 have the grid'):
+        model(dict(img=images(1)), [sample], mode='loss')
+
+
+def test_missing_pseudo_labels_are_named():
+    model, sample = make_model(), make_sample(3)
+    model.set_loss_weights(dict(loss_reprojection=1.0))
+    del sample.pseudo_target
+    with pytest.raises(ValueError, match='sample sample3 has none; add LoadPseudoLabels'):
+        model(dict(img=images(1)), [sample], mode='loss')
+
+
+def test_bad_head_arguments():
+    arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE, loss=LOSS)
+    with pytest.raises(ValueError, match='exactly once'):
+        BEVSegHead(**{**arguments, 'coarse_classes': dict(drivable=['drivable_area'])})
+    with pytest.raises(ValueError, match="predict_classes must be 'fine' or 'coarse'"):
+        BEVSegHead(**arguments, predict_classes='all')
+    with pytest.raises(ValueError, match=r'multiple of 2\^num_upsamples = 32'):
+        BEVSegHead(**arguments, num_upsamples=5)
+    with pytest.raises(ValueError, match='do not give the label grid'):
+        BEVSegHead(**arguments, num_upsamples=1)(torch.zeros(1, 8, 3, 3))
