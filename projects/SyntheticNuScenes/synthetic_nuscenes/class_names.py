@@ -117,6 +117,4 @@ def class_id(name: str) -> int:
     return _ID_OF[name]
 
 
-MARKING_IDS: tuple[int, ...] = tuple(
-    i for i, name in enumerate(CLASS_NAMES) if name.startswith('Lane Marking')
-)
+MARKING_IDS: tuple[int, ...] = tuple(i for i, name in enumerate(CLASS_NAMES) if name.startswith('Lane Marking'))

@@ -55,9 +55,7 @@ def _paint_edge(canvas: PaintCanvas, points: np.ndarray, style: TownStyle, rng: 
     points = np.asarray(LineString(points).segmentize(2.0).coords)
     wear = Wear.draw(rng, length)
     inset = rng.uniform(0.25, 0.5)
-    offsets = (
-        (inset, inset + 2.2 * style.line_width) if style.edge_is_yellow and rng.random() < 0.5 else (inset,)
-    )
+    offsets = (inset, inset + 2.2 * style.line_width) if style.edge_is_yellow and rng.random() < 0.5 else (inset,)
     for offset in offsets:
         shifted = LineString(points).offset_curve(offset, join_style='mitre')
         for part in getattr(shifted, 'geoms', [shifted]):
@@ -99,14 +97,10 @@ def paint_lane_symbols(canvas: PaintCanvas, layers: MapLayers, seed: int) -> Non
             name = str(rng.choice(list(_ARROWS), p=[0.4, 0.15, 0.15, 0.15, 0.15]))
             _paint_arrow(canvas, position, end.direction, name, strength)
         if end.length > 30 and rng.random() < 0.2:
-            _paint_word(
-                canvas, end, position - end.direction * rng.uniform(6, 9), str(rng.choice(_WORDS)), strength
-            )
+            _paint_word(canvas, end, position - end.direction * rng.uniform(6, 9), str(rng.choice(_WORDS)), strength)
 
 
-def _paint_arrow(
-    canvas: PaintCanvas, position: np.ndarray, forward: np.ndarray, name: str, strength: float
-) -> None:
+def _paint_arrow(canvas: PaintCanvas, position: np.ndarray, forward: np.ndarray, name: str, strength: float) -> None:
     right = np.array([forward[1], -forward[0]])
     for mirror, shapes in _ARROWS[name]:
         for shape in shapes:
@@ -123,6 +117,4 @@ def _paint_word(canvas: PaintCanvas, end: LaneEnd, position: np.ndarray, word: s
     forward, right = end.direction, np.array([end.direction[1], -end.direction[0]])
     breadth, depth = min(end.width * 0.7, 2.4), 2.4
     corner = position - right * breadth / 2 + forward * depth
-    canvas.stamp(
-        glyph, corner, right * breadth, -forward * depth, Paint('Lane Marking - Text'), float(strength)
-    )
+    canvas.stamp(glyph, corner, right * breadth, -forward * depth, Paint('Lane Marking - Text'), float(strength))

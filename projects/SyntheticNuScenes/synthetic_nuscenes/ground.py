@@ -111,9 +111,7 @@ def _apply_paint(canvas: PaintCanvas, surface: Surface, seed: int, *, worn: bool
     # Paint takes on some of the grain beneath it
     grain = albedo[index].mean(1, keepdims=True) / 97.0
     painted = colours * np.clip(0.75 + 0.25 * grain, 0.8, 1.1)
-    albedo[index] = np.clip(albedo[index] * (1 - alpha[:, None]) + painted * alpha[:, None], 0, 255).astype(
-        np.uint8
-    )
+    albedo[index] = np.clip(albedo[index] * (1 - alpha[:, None]) + painted * alpha[:, None], 0, 255).astype(np.uint8)
 
 
 def _wear(shape: tuple[int, int], index: np.ndarray, resolution: float, seed: int) -> np.ndarray:

@@ -63,9 +63,7 @@ def view_ground(ground: Ground, camera: Camera, heights: HeightField) -> GroundV
     return view
 
 
-def _bands(
-    camera: Camera, ground: Ground, depth: np.ndarray, seen: np.ndarray
-) -> list[tuple[int, int, int, int]]:
+def _bands(camera: Camera, ground: Ground, depth: np.ndarray, seen: np.ndarray) -> list[tuple[int, int, int, int]]:
     """Group the rows ``seen`` into (start, stop, taps, level) by the size of a pixel on the ground."""
     focal_x, focal_y = camera.cam2img[0][0], camera.cam2img[1][1]
     above = max(float(camera.cam2world[2][3]), 0.3)

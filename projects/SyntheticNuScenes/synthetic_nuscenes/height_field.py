@@ -29,9 +29,7 @@ class HeightField:
         x0, y0, x1, y1 = np.array(bounds) + np.array([-60, -60, 60, 60])
         self._origin = np.array([x0, y0])
         x, y = np.arange(x0, x1, _CELL), np.arange(y0, y1, _CELL)
-        self._raster = np.stack([terrain.height(np.stack(np.broadcast_arrays(x, v), -1)) for v in y]).astype(
-            np.float32
-        )
+        self._raster = np.stack([terrain.height(np.stack(np.broadcast_arrays(x, v), -1)) for v in y]).astype(np.float32)
 
     def height(self, xy: np.ndarray) -> np.ndarray:
         """Return heights (h, w) at world positions (h, w, 2)."""
@@ -52,9 +50,7 @@ class HeightField:
         depth, step = self._march(centre, rays[::stride, ::stride])
         if stride > 1:
             size = (rays.shape[1], rays.shape[0])
-            depth, step = (
-                np.repeat(np.repeat(a, stride, 0), stride, 1)[: size[1], : size[0]] for a in (depth, step)
-            )
+            depth, step = (np.repeat(np.repeat(a, stride, 0), stride, 1)[: size[1], : size[0]] for a in (depth, step))
         return self._refine(centre, rays, depth, step)
 
     def intersect_tangent(
@@ -97,9 +93,7 @@ class HeightField:
             found[below], step[below] = depth, depth - before
         return found, step
 
-    def _refine(
-        self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray, step: np.ndarray
-    ) -> np.ndarray:
+    def _refine(self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Close in on the crossing inside the step in which each ray goes below the ground, by bounded secants."""
         hit = np.isfinite(depth)
         high = np.where(hit, depth, 1.0)

@@ -58,9 +58,7 @@ class MapLayers:
         self.bounds = bounds or self._extent()
         self._window = box(*self.bounds)
         self.drivable = [area.shape for area in self.areas('drivable_area')]
-        self.drivable_union = (
-            unary_union([s.buffer(0.03) for s in self.drivable]) if self.drivable else Polygon()
-        )
+        self.drivable_union = unary_union([s.buffer(0.03) for s in self.drivable]) if self.drivable else Polygon()
 
     def areas(self, layer: str) -> list[Area]:
         """Return the polygons of ``layer`` that touch the bounds, whole."""
@@ -90,9 +88,7 @@ class MapLayers:
         """Return the ends of all car lanes whose both end edges are known and that end inside the bounds."""
         found = []
         for area in self.areas('lane'):
-            edges = [
-                self._edge(area.record.get(key)) for key in ('from_edge_line_token', 'to_edge_line_token')
-            ]
+            edges = [self._edge(area.record.get(key)) for key in ('from_edge_line_token', 'to_edge_line_token')]
             if edges[0] is None or edges[1] is None:
                 continue
             (start, _), (end, width) = edges

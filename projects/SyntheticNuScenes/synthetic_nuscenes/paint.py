@@ -41,15 +41,11 @@ def paint_line(
 def offset_line(points: np.ndarray, distance: float) -> np.ndarray:
     """Shift a line (N, 2) to its left by ``distance`` metres; short loops may remain in sharp bends."""
     step = np.gradient(np.asarray(points, float), axis=0)
-    normal = np.stack([-step[:, 1], step[:, 0]], 1) / np.maximum(
-        np.linalg.norm(step, axis=1, keepdims=True), 1e-9
-    )
+    normal = np.stack([-step[:, 1], step[:, 0]], 1) / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
     return points + distance * normal
 
 
-def paint_dividers(
-    canvas: PaintCanvas, layers: MapLayers, style: TownStyle, seed: int, *, worn: bool
-) -> None:
+def paint_dividers(canvas: PaintCanvas, layers: MapLayers, style: TownStyle, seed: int, *, worn: bool) -> None:
     """Paint lane dividers by their segment types, and road dividers by the custom of the town."""
     for divider in layers.dividers('lane_divider'):
         rng = token_rng(seed, 'lane_divider', divider.token)
@@ -125,9 +121,7 @@ def oriented_frame(shape: Polygon) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return corners.mean(0), first / max(length, 1e-9), second / max(width, 1e-9), length, width
 
 
-def paint_crossings(
-    canvas: PaintCanvas, layers: MapLayers, style: TownStyle, seed: int, *, worn: bool
-) -> None:
+def paint_crossings(canvas: PaintCanvas, layers: MapLayers, style: TownStyle, seed: int, *, worn: bool) -> None:
     """Paint pedestrian crossings; as in Mapillary Vistas, the gaps between stripes belong to the crossing."""
     for area in layers.areas('ped_crossing'):
         rng = token_rng(seed, 'ped_crossing', area.token)
@@ -179,8 +173,6 @@ def _stop_bar(area: Area) -> list[np.ndarray]:
     if not _is_deep(area):
         return [np.asarray(area.shape.exterior.coords)]
     centre, along, across, length, _ = oriented_frame(area.shape)
-    middle = LineString([centre - along * length / 2, centre + along * length / 2]).buffer(
-        0.2, cap_style='flat'
-    )
+    middle = LineString([centre - along * length / 2, centre + along * length / 2]).buffer(0.2, cap_style='flat')
     cut = middle.intersection(area.shape)
     return [np.asarray(p.exterior.coords) for p in getattr(cut, 'geoms', [cut]) if p.geom_type == 'Polygon']

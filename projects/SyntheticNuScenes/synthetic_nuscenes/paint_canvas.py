@@ -70,9 +70,7 @@ class PaintCanvas:
             labelled,
         )
 
-    def stroke(
-        self, points: np.ndarray, width: float, paint: Paint, strength: float, *, labelled: bool = True
-    ) -> None:
+    def stroke(self, points: np.ndarray, width: float, paint: Paint, strength: float, *, labelled: bool = True) -> None:
         """Paint a line of ``width`` metres along ``points`` (N, 2), with square ends at its two points."""
         if len(points) < 2:
             return
@@ -115,9 +113,7 @@ class PaintCanvas:
             True,
         )
 
-    def _blend(
-        self, mask: np.ndarray, low: np.ndarray, paint: Paint, strength: float, labelled: bool
-    ) -> None:
+    def _blend(self, mask: np.ndarray, low: np.ndarray, paint: Paint, strength: float, labelled: bool) -> None:
         """Lay a coverage patch whose first cell is ``low`` (col, row) over the canvas."""
         rows, cols = self.cover.shape
         c0, r0 = max(low[0], 0), max(low[1], 0)

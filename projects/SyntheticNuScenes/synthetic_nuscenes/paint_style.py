@@ -77,11 +77,7 @@ class Wear:
         """Draw the wear of a marking ``length`` metres long; about one in ten is nearly gone."""
         roll = rng.random()
         strength = (
-            rng.uniform(0.08, 0.3)
-            if roll < 0.1
-            else rng.uniform(0.4, 0.7)
-            if roll < 0.4
-            else rng.uniform(0.75, 1)
+            rng.uniform(0.08, 0.3) if roll < 0.1 else rng.uniform(0.4, 0.7) if roll < 0.4 else rng.uniform(0.75, 1)
         )
         count = rng.poisson(length / 45.0)
         starts = rng.uniform(0, max(length, 1e-3), count)

@@ -6,21 +6,50 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .ground_view import view_ground
-from .class_names import class_id
+from .ground_view import pixel_rays, view_ground
+from .lighting import ground_light
+from .look import LOOKS, make_look
+from .objects import ObjectLayer
+from .sensor import add_ego_body, expose, wet_ground
 from .structures import Box, Camera
 from .world import World
 
-LOOKS = ('day', 'dusk', 'night', 'wet')
 
+def render(world: World, camera: Camera, boxes: Sequence[Box], look: str = 'day') -> tuple[np.ndarray, np.ndarray]:
+    """Render what ``camera`` sees of ``world`` with ``boxes`` in it.
 
-def render(
-    world: World, camera: Camera, boxes: Sequence[Box], look: str = 'day'
-) -> tuple[np.ndarray, np.ndarray]:
-    """Render ``world`` and ``boxes``; returns (image (H, W, 3) uint8 BGR, class_ids (H, W) uint8)."""
-    if look not in LOOKS:
-        raise ValueError(f'look must be one of {LOOKS}, got {look!r}')
+    Convention: pixel (row i, column j) shows the ray through the image position (j + 0.5, i + 0.5).
+
+    Args:
+        world: The static world.
+        camera: Pinhole camera, z up in the world.
+        boxes: Movers and scenery.
+        look: One of `LOOKS`.
+
+    Returns:
+        The image (H, W, 3) uint8 BGR and the class ids (H, W) uint8, indices into `CLASS_NAMES`.
+
+    Raises:
+        ValueError: If ``look`` is unknown.
+    """
+    light = make_look(look, world.seed)
+    sun = light.sun_direction(world.sun_azimuth)
     view = view_ground(world.ground, camera, world.heights)
-    image = np.where(view.visible[..., None], view.albedo, 200)
-    classes = np.where(view.visible, view.class_ids, class_id('Sky'))
-    return np.clip(image, 0, 255).astype(np.uint8), classes.astype(np.uint8)
+    colour = view.albedo * ground_light(view, camera, boxes, light, sun, world.heights)
+    colour = wet_ground(colour, view, camera, light, world.seed)
+    visible = view.visible
+    depth = np.where(visible, view.depth, 1.0)
+    clear = np.exp(-depth / light.haze)[..., None].astype(np.float32)
+    image = (colour * clear + np.float32(light.sky_low) * (1 - clear)).astype(np.float32)
+    classes = view.class_ids
+    rays = pixel_rays(camera, np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    sky, sky_classes = world.backdrop.paint(rays, light)
+    image[~visible], classes[~visible] = sky[~visible], sky_classes[~visible]
+    objects = ObjectLayer(camera, light, sun)
+    objects.draw(boxes)
+    objects.compose(image, classes, None if world.heights.terrain.is_flat else view.depth)
+    add_ego_body(image, classes, camera, light)
+    return expose(image, camera, light, world.seed), classes
+
+
+__all__ = ['LOOKS', 'render']

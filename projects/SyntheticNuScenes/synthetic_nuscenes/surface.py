@@ -10,9 +10,7 @@ from .class_names import class_id
 from .map_layers import MapLayers
 from .paint_style import TownStyle, token_rng
 
-ROAD, PARKING, SIDEWALK, TERRAIN, CURB = (
-    class_id(n) for n in ('Road', 'Parking', 'Sidewalk', 'Terrain', 'Curb')
-)
+ROAD, PARKING, SIDEWALK, TERRAIN, CURB = (class_id(n) for n in ('Road', 'Parking', 'Sidewalk', 'Terrain', 'Curb'))
 MANHOLE = class_id('Manhole')
 TERRAIN_COLOUR = (62, 98, 92)  # BGR, what the ground far away looks like
 _TILE = 512  # cells; textures repeat after that
@@ -93,14 +91,11 @@ class Surface:
             half = rng.uniform([0.5, 0.3], [5.0, 1.4])
             normal = np.array([-axis[1], axis[0]])
             corners = [
-                centre + a * half[0] * axis + b * half[1] * normal
-                for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))
+                centre + a * half[0] * axis + b * half[1] * normal for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))
             ]
             self.fill(self._tone, Polygon(corners), int(rng.choice([88, 100, 108, 146, 156])))
         for _ in range(rng.poisson(min(shape.area / 120, 15))):
-            walk = np.cumsum(
-                rng.normal(0, 0.35, (int(rng.integers(5, 30)), 2)) + rng.normal(0, 0.25, 2), axis=0
-            )
+            walk = np.cumsum(rng.normal(0, 0.35, (int(rng.integers(5, 30)), 2)) + rng.normal(0, 0.25, 2), axis=0)
             self.line(self._tone, rng.uniform([x0, y0], [x1, y1]) + walk, 0.05, 62)
         for _ in range(rng.poisson(min(shape.area / 500, 4))):
             centre = rng.uniform([x0, y0], [x1, y1])
@@ -159,18 +154,14 @@ class Surface:
 
 def _speckle(rng: np.random.Generator, colour: tuple[int, int, int], spread: float) -> np.ndarray:
     """Return a (_TILE, _TILE, 3) texture of fine grain."""
-    grain = rng.normal(0, spread, (_TILE, _TILE)) + cv2.resize(
-        rng.normal(0, spread / 2, (64, 64)), (_TILE, _TILE)
-    )
+    grain = rng.normal(0, spread, (_TILE, _TILE)) + cv2.resize(rng.normal(0, spread / 2, (64, 64)), (_TILE, _TILE))
     return np.clip(np.array(colour) + grain[..., None], 0, 255).astype(np.uint8)
 
 
 def _grass(rng: np.random.Generator) -> np.ndarray:
     """Return a (_TILE, _TILE, 3) texture of grass with dry patches."""
     dry = cv2.resize(rng.random((24, 24)), (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)[..., None]
-    colour = np.array(TERRAIN_COLOUR) * (1 - 0.5 * dry.clip(0, 1)) + np.array(
-        [78, 118, 132]
-    ) * 0.5 * dry.clip(0, 1)
+    colour = np.array(TERRAIN_COLOUR) * (1 - 0.5 * dry.clip(0, 1)) + np.array([78, 118, 132]) * 0.5 * dry.clip(0, 1)
     return np.clip(colour * rng.normal(1, 0.16, (_TILE, _TILE, 1)), 0, 255).astype(np.uint8)
 
 

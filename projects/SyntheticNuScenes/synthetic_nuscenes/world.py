@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .backdrop import Backdrop
 from .ground import Ground
 from .height_field import HeightField
 from .map_layers import Bounds, MapLayers
@@ -21,12 +22,14 @@ class World:
     Args:
         ground: Colour and classes of the ground.
         heights: Its shape.
+        backdrop: What lies beyond.
         sun_azimuth: Direction towards the sun, radians counter-clockwise from world x.
         seed: The seed that everything was drawn from.
     """
 
     ground: Ground
     heights: HeightField
+    backdrop: Backdrop
     sun_azimuth: float
     seed: int
 
@@ -63,6 +66,7 @@ class World:
         return cls(
             ground=Ground(layers, seed, resolution, distractors=distractors, worn=worn),
             heights=HeightField(terrain or Terrain(), layers.bounds),
+            backdrop=Backdrop(seed),
             sun_azimuth=float(np.random.default_rng([5, seed & 0x7FFFFFFF]).uniform(0, 2 * np.pi)),
             seed=seed,
         )
