@@ -2,7 +2,8 @@
 
 torch's safe unpickler runs only what it has been told to. Telling it about `getattr`, `numpy.dtype` and the like as
 they are would hand a crafted file a toolbox, so each name is answered by something that does the one thing that a
-checkpoint needs: `getattr` names the statistics of a log buffer, arrays hold numbers only, buffers take numbers and no functions.
+checkpoint needs: `getattr` names the statistics of a log buffer, arrays hold numbers only, buffers take numbers and
+no functions.
 """
 
 from __future__ import annotations

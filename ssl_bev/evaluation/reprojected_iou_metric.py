@@ -1,0 +1,97 @@
+"""IoU of reprojected BEV predictions against labels in the images: an evaluation that needs no BEV label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet3d.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid, reproject
+
+
+@METRICS.register_module()
+class ReprojectedIoUMetric(BaseMetric):
+    """Per-class IoU at probability 0.5 over the labelled pixels that the BEV grid covers, in all and in each camera.
+
+    The pipeline must load pseudo-labels (`LoadPseudoLabels`), whose classes are those that the model predicts. A pixel
+    counts where it is labelled, below the horizon, and its road point lies inside the grid.
+
+    Reported, each after `prefix/`: mIoU, IoU_{class}, IoU_{class}_{camera}; NaN where no pixel is labelled positive.
+
+    Args:
+        classes: names to report.
+        prefix: of the reported names.
+
+    Raises:
+        ValueError: a class that is not among those predicted and labelled.
+    """
+
+    default_prefix = 'image'
+
+    def __init__(self, classes: Sequence[str], prefix: str | None = None, collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.classes = tuple(classes)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count intersections and unions of one batch, see `BEVDataSample` for the fields."""
+        for sample in data_samples:
+            for kind in ('pred_classes', 'pseudo_classes'):
+                missing = [name for name in self.classes if name not in sample[kind]]
+                if missing:
+                    raise ValueError(f'classes {missing} are not among the {kind} {list(sample[kind])}')
+            predicted = _select(sample['pred_bev_seg'], sample['pred_classes'], self.classes)
+            grid = BEVGrid(sample['x_range'], sample['y_range'], sample['cell_size'])
+            target = _select(sample['pseudo_target'][-1].transpose(0, 1), sample['pseudo_classes'], self.classes)
+            stride = sample['img_shape'][1] // target.shape[-1]
+            projected, _, valid = reproject(
+                predicted[None].float(),
+                grid,
+                sample['bev2img'][-1:],
+                sample['road2bev'][-1:],
+                tuple(sample['img_shape']),
+                stride,
+            )
+            self.results.append((tuple(sample['camera_names']), _overlap(projected[0], target, valid)))
+
+    def compute_metrics(self, results: list[tuple[tuple[str, ...], Tensor]]) -> dict[str, float]:
+        """IoU from the summed counts."""
+        counts: dict[str, Tensor] = {}
+        for cameras, overlap in results:
+            for camera, count in zip(cameras, overlap, strict=True):
+                counts[camera] = counts.get(camera, 0) + count
+        overall = _iou(sum(counts.values()))
+        metrics = {'mIoU': float(overall.nanmean())}
+        metrics |= {f'IoU_{name}': float(value) for name, value in zip(self.classes, overall, strict=True)}
+        for camera, count in counts.items():
+            ious = zip(self.classes, _iou(count), strict=True)
+            metrics |= {f'IoU_{name}_{camera}': float(value) for name, value in ious}
+        MMLogger.get_current_instance().info(
+            f'IoU (%) in the images of {len(results)} samples: '
+            + ', '.join(f'{name} {100 * metrics[f"IoU_{name}"]:.1f}' for name in self.classes)
+        )
+        return metrics
+
+
+def _select(maps: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    return maps[[list(names).index(name) for name in wanted]]
+
+
+def _overlap(
+    projected: Tensor,  # (K, N, h, w)
+    target: Tensor,  # (K, N, h, w)
+    valid: Tensor,  # (1, N, h, w)
+) -> Tensor:  # (N, K, 3) int64: intersection, union, positive labels
+    counted = valid & (target != 255)
+    predicted, positive = (projected >= 0.5) & counted, (target == 1) & counted
+    counts = [predicted & positive, predicted | positive, positive]
+    return torch.stack([count.flatten(2).sum(-1) for count in counts], -1).transpose(0, 1).cpu()
+
+
+def _iou(counts: Tensor) -> Tensor:  # (K, 3) -> (K,)
+    intersection, union, positive = counts.double().unbind(-1)
+    return torch.where(positive > 0, intersection / union.clamp(min=1), torch.nan)
