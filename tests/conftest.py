@@ -1,0 +1,83 @@
+"""Fixtures that several packages share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_nuscenes import VERSION, write_tiny_root
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='session')
+def shared_dir() -> Path:
+    """The folder with the real keyframe and reference numbers, which are not part of the project."""
+    folder = Path(os.environ.get('SSL_BEV_SHARED', PROJECT.parent / 'shared'))
+    if not folder.is_dir():
+        pytest.skip(f'no folder {folder}; set SSL_BEV_SHARED')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def keyframe_dir(shared_dir: Path) -> Path:
+    """The real nuScenes keyframe."""
+    folder = shared_dir / 'data' / 'nuscenes_keyframe'
+    if not folder.is_dir():
+        pytest.skip(f'no real keyframe in {folder}; set SSL_BEV_SHARED')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hand-made nuScenes-format root; read only."""
+    return write_tiny_root(tmp_path_factory.mktemp('tiny') / 'root')
+
+
+@pytest.fixture(scope='session')
+def tiny_data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Info files and BEV labels of `tiny_root`; read only."""
+    from ssl_bev.datasets.create_infos import create_data
+
+    out = tmp_path_factory.mktemp('tiny_data')
+    create_data(tiny_root, VERSION, out, show_progress=False)
+    return out
+
+
+@pytest.fixture(scope='session')
+def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic nuScenes: two scenes of three frames; read only."""
+    tool = PROJECT / 'tools' / 'create_synthetic_nuscenes.py'
+    if not tool.is_file():
+        pytest.skip(f'no {tool}')
+    root = tmp_path_factory.mktemp('synthetic') / 'root'
+    command = [sys.executable, str(tool), '--out', str(root), '--scenes', '2', '--frames', '3']
+    done = subprocess.run([*command, '--image-size', '64', '176'], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return root
+
+
+@pytest.fixture
+def two_camera_rig() -> SimpleNamespace:
+    """Two cameras 1.5 m above the road, one looking along x, one 60 degrees further left; they overlap.
+
+    cam2img, bev2cam, bev2img are (2, 4, 4); image_size is (height, width) = (60, 120), f = 60 px; road2bev is (4, 4).
+    """
+    cam2img = torch.tensor([[60.0, 0, 60, 0], [0, 60, 20, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    forward = torch.tensor([[0.0, -1, 0, 0], [0, 0, -1, 1.5], [1, 0, 0, 0], [0, 0, 0, 1]])
+    angle = torch.tensor(-torch.pi / 3)
+    turn = torch.eye(4)
+    turn[:2, :2] = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    bev2cam = torch.stack([forward, forward @ turn])
+    return SimpleNamespace(
+        cam2img=cam2img.expand(2, 4, 4).clone(),
+        bev2cam=bev2cam,
+        bev2img=cam2img @ bev2cam,
+        image_size=(60, 120),
+        road2bev=torch.eye(4),
+    )
