@@ -85,3 +85,11 @@ def test_output_without_history(golden, encoder):
 def test_output_with_history(golden, encoder):
     output = encoder(**golden_inputs(golden), **golden_history(golden))
     torch.testing.assert_close(output.numpy(), golden['output_with_history'], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_a_batch_of_both_gives_both_outputs(golden, encoder):
+    valid = torch.tensor([True, False])
+    output = encoder(**golden_inputs(golden, 2), **golden_history(golden, 2), history_valid=valid)
+    for sample, name in enumerate(('output_with_history', 'output_without_history')):
+        torch.testing.assert_close(output[sample : sample + 1].numpy(), golden[name], atol=1e-4, rtol=0)

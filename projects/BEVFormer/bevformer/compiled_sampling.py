@@ -19,6 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# No 'nnan', no 'ninf': a diverged network's NaN must fail the bounds checks, not skip them.
+_FAST_MATH = {'contract', 'reassoc', 'nsz', 'arcp'}
+
 
 def compiled_sampling(
     value: Tensor,  # (G, S, M, D)
@@ -79,15 +82,16 @@ def _in_parallel(work: Callable[[int, int], None], size: int) -> None:
         task.result()
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@numba.njit(nogil=True, fastmath=_FAST_MATH, cache=True)
 def _sample(value, locations, weights, group, output, shapes, first_row, last_row):
     heads, levels, points = weights.shape[1:]
     depth = value.shape[3]
     scale = np.empty(1, value.dtype)  # keeps the inner loop in the precision of the features
     for row in range(first_row, last_row):
+        source = group[row]
         for head in range(heads):
-            total = output[row, head]
-            total[:] = 0
+            for k in range(depth):
+                output[row, head, k] = 0
             start = 0
             for level in range(levels):
                 height, width = shapes[level]
@@ -96,7 +100,7 @@ def _sample(value, locations, weights, group, output, shapes, first_row, last_ro
                     y = locations[row, head, level, point, 1] * height - 0.5
                     if not (x > -1 and y > -1 and x < width and y < height):
                         continue
-                    left, top = int(math.floor(x)), int(math.floor(y))
+                    left, top = math.floor(x), math.floor(y)
                     for corner in range(4):
                         column, line = left + (corner & 1), top + (corner >> 1)
                         if column < 0 or line < 0 or column >= width or line >= height:
@@ -104,13 +108,13 @@ def _sample(value, locations, weights, group, output, shapes, first_row, last_ro
                         share = (1 - abs(x - column)) * (1 - abs(y - line))
                         scale[0] = share * weights[row, head, level, point]
                         factor = scale[0]
-                        vector = value[group[row], start + line * width + column, head]
+                        position = start + line * width + column
                         for k in range(depth):
-                            total[k] += factor * vector[k]
+                            output[row, head, k] += factor * value[source, position, head, k]
                 start += height * width
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@numba.njit(nogil=True, fastmath=_FAST_MATH, cache=True)
 def _sample_backward(
     value,
     locations,
@@ -129,8 +133,8 @@ def _sample_backward(
     scale = np.empty(1, value.dtype)
     zero = np.zeros(1, value.dtype)
     for row in range(weights.shape[0]):
+        source = group[row]
         for head in range(first_head, last_head):
-            grad = grad_output[row, head]
             start = 0
             for level in range(levels):
                 height, width = shapes[level]
@@ -140,7 +144,7 @@ def _sample_backward(
                     x = locations[row, head, level, point, 0] * width - 0.5
                     y = locations[row, head, level, point, 1] * height - 0.5
                     if x > -1 and y > -1 and x < width and y < height:
-                        left, top = int(math.floor(x)), int(math.floor(y))
+                        left, top = math.floor(x), math.floor(y)
                         for corner in range(4):
                             right, bottom = corner & 1, corner >> 1
                             column, line = left + right, top + bottom
@@ -149,12 +153,11 @@ def _sample_backward(
                             share_x, share_y = 1 - abs(x - column), 1 - abs(y - line)
                             scale[0] = share_x * share_y * weight
                             factor = scale[0]
-                            vector = value[group[row], start + line * width + column, head]
-                            target = grad_value[group[row], start + line * width + column, head]
+                            position = start + line * width + column
                             product = zero[0]
                             for k in range(depth):
-                                product += vector[k] * grad[k]
-                                target[k] += factor * grad[k]
+                                product += value[source, position, head, k] * grad_output[row, head, k]
+                                grad_value[source, position, head, k] += factor * grad_output[row, head, k]
                             grad_weight += share_x * share_y * product
                             grad_x += (2 * right - 1) * share_y * product
                             grad_y += (2 * bottom - 1) * share_x * product

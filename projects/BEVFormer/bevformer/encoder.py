@@ -48,6 +48,14 @@ class BEVFormerLayer(BaseModule):
         self.ffns = ModuleList([FFN(embed_dims, feedforward_channels, ffn_drop=dropout)])
         self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
 
+    def init_weights(self) -> None:
+        """Xavier in the feed-forward network; the attentions as their own."""
+        super().init_weights()
+        for module in self.ffns.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
     def forward(
         self,
         query: Tensor,  # (B, Q, C)
@@ -164,7 +172,9 @@ def _check_sizes(
 ) -> None:
     batch, num_queries, _ = bev_query.shape
     if num_queries != bev_shape[0] * bev_shape[1]:
-        raise ValueError(f'bev_query has {num_queries} queries, bev_shape {bev_shape} needs {bev_shape[0] * bev_shape[1]}')
+        raise ValueError(
+            f'bev_query has {num_queries} queries, bev_shape {bev_shape} needs {bev_shape[0] * bev_shape[1]}'
+        )
     positions = sum(height * width for height, width in level_shapes)
     if features.shape[2] != positions:
         raise ValueError(f'features have {features.shape[2]} positions, level_shapes {level_shapes} need {positions}')
@@ -177,4 +187,6 @@ def _check_sizes(
             f'views are of {views.cameras.num_groups} images, features {tuple(features.shape[:2])} (samples, cameras)'
         )
     if history is not None and history.shape != bev_query.shape:
-        raise ValueError(f'history must have the shape of bev_query {tuple(bev_query.shape)}, got {tuple(history.shape)}')
+        raise ValueError(
+            f'history must have the shape of bev_query {tuple(bev_query.shape)}, got {tuple(history.shape)}'
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -117,5 +116,5 @@ class SpatialCrossAttention(BaseModule):
         """
         sampled = self.deformable_attention(query, features, level_shapes, views)
         total = sampled.new_zeros(query.shape[0] * query.shape[1], query.shape[2])
-        total = total.index_add(0, views.query, sampled).view_as(query)
+        total = total.index_add(0, views.query, sampled).view_as(query).to(query.dtype)
         return query + self.dropout(self.output_proj(total))

@@ -98,4 +98,4 @@ class TemporalSelfAttention(BaseModule):
             weights.view(size),
             RowGroups.equal(batch, num_queries, query.device),
         )
-        return query + self.dropout(self.output_proj(sampled.view_as(query)))
+        return query + self.dropout(self.output_proj(sampled.view_as(query).to(query.dtype)))

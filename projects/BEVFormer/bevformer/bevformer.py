@@ -1,0 +1,217 @@
+"""BEVFormer as a BEV encoder: image features and calibration in, a BEV feature map out. No CAN bus, no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.layers import LearnedPositionalEncoding
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from ssl_bev.geometry import BEVGrid, warp_bev
+
+from .encoder import BEVFormerEncoder
+from .input_checks import check_inputs
+from .reference_points import pillar_points, view_pillars
+
+
+@MODELS.register_module()
+class BEVFormer(BaseModule):
+    """Learned BEV queries, refined from the cameras and from an earlier BEV (arXiv 2203.17270).
+
+    Convention: the rows of the BEV grow with y and its columns with x. Pixels start at the image's outer corner,
+    the centre of the first is (0.5, 0.5).
+
+    Args:
+        x_range: lowest and highest x, metres.
+        y_range: lowest and highest y, metres.
+        bev_shape: rows (along y) and columns (along x); the cells must come out square.
+        embed_dims: channels of the BEV.
+        num_layers: encoder layers.
+        num_heads: heads of each attention.
+        num_levels: feature levels.
+        num_cams: the largest number of cameras.
+        in_channels: channels of the image features, one number or one for each level, to be projected to
+            `embed_dims` by a 1x1 convolution; None if they have `embed_dims` already.
+        z_range: lowest and highest height of a pillar, metres.
+        num_pillar_points: points of a pillar.
+        pillar_base: 'road' measures `z_range` from the road plane; 'frame' from z = 0 of the BEV frame, as the
+            original does in the lidar frame with (-5, 3).
+        num_temporal_points: sampling points of a head in each of the two BEV maps.
+        num_spatial_points: sampling points of a head in each feature level; a multiple of `num_pillar_points`.
+        feedforward_channels: width of the feed-forward networks; twice `embed_dims` if None.
+        dropout: of the attentions and the feed-forward networks.
+        with_cp: recompute the layers in the backward pass to save memory.
+        init_cfg: as in mmengine.
+
+    Raises:
+        ValueError: cells that are not square, or sizes that do not divide each other.
+
+    Example:
+        >>> bev_encoder = dict(type='BEVFormer', x_range=(-30, 30), y_range=(-15, 15), bev_shape=(30, 60),
+        ...                    embed_dims=64, num_layers=2, num_levels=1, in_channels=128)
+    """
+
+    def __init__(
+        self,
+        x_range: tuple[float, float],
+        y_range: tuple[float, float],
+        bev_shape: tuple[int, int],
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        num_levels: int = 4,
+        num_cams: int = 6,
+        in_channels: int | Sequence[int] | None = None,
+        z_range: tuple[float, float] = (-1.0, 3.0),
+        num_pillar_points: int = 4,
+        pillar_base: str = 'road',
+        num_temporal_points: int = 4,
+        num_spatial_points: int = 8,
+        feedforward_channels: int | None = None,
+        dropout: float = 0.1,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if pillar_base not in ('road', 'frame'):
+            raise ValueError(f"pillar_base must be 'road' or 'frame', got {pillar_base!r}")
+        if num_spatial_points % num_pillar_points:
+            raise ValueError(
+                f'num_spatial_points {num_spatial_points} must be a multiple of num_pillar_points {num_pillar_points}'
+            )
+        if embed_dims % 2:
+            raise ValueError(f'embed_dims must be even, half for rows and half for columns, got {embed_dims}')
+        if not z_range[1] - z_range[0] > 1:
+            raise ValueError(f'z_range must be more than 1 m high, got {tuple(z_range)}')
+        self.grid = _square_grid(x_range, y_range, bev_shape)
+        self.z_range = tuple(z_range)
+        self.num_pillar_points = num_pillar_points
+        self.pillar_base = pillar_base
+        self.embed_dims = embed_dims
+
+        rows, columns = self.grid.shape
+        self.bev_embedding = nn.Embedding(rows * columns, embed_dims)
+        self.positional_encoding = LearnedPositionalEncoding(embed_dims // 2, rows, columns)
+        self.level_embeds = nn.Parameter(torch.empty(num_levels, embed_dims))
+        self.cams_embeds = nn.Parameter(torch.empty(num_cams, embed_dims))
+        nn.init.normal_(self.level_embeds, std=0.02)
+        nn.init.normal_(self.cams_embeds, std=0.02)
+        self.input_projections = _input_projections(in_channels, num_levels, embed_dims)
+        self.encoder = BEVFormerEncoder(
+            num_layers=num_layers,
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            num_levels=num_levels,
+            num_temporal_points=num_temporal_points,
+            num_spatial_points=num_spatial_points,
+            feedforward_channels=feedforward_channels or 2 * embed_dims,
+            dropout=dropout,
+            with_cp=with_cp,
+        )
+
+    def forward(
+        self,
+        image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
+        bev2img: Tensor,  # (B, N, 4, 4)
+        image_size: tuple[int, int],
+        road2bev: Tensor | None = None,  # (B, 4, 4)
+        history: Tensor | None = None,  # (B, C, H, W)
+        current2history: Tensor | None = None,  # (B, 4, 4)
+        history_valid: Tensor | None = None,  # (B,), bool
+    ) -> Tensor:  # (B, C, H, W)
+        """Encode the cameras of one frame, with or without an earlier BEV.
+
+        Args:
+            image_features: features of all cameras, one tensor for each level.
+            bev2img: projections into the images that the features come from.
+            image_size: height and width of these images, padding included, pixels.
+            road2bev: pose of the road frame in the BEV frame; None says that the road is at z = 0.
+            history: an earlier output of this encoder for the same samples.
+            current2history: pose of the current BEV frame in the history's; None says that they are the same.
+                Cells that come from outside the history take the current queries in its place.
+            history_valid: True where a sample has a history; the others behave as without one. All have if None.
+
+        Raises:
+            ValueError: an argument whose shape contradicts the configuration or the other arguments.
+        """
+        check_inputs(self, image_features, bev2img, road2bev, history, current2history, history_valid)
+        batch = len(bev2img)
+        query = self.bev_embedding.weight.expand(batch, -1, -1)
+        features, level_shapes = self._flatten(image_features)
+        if history is not None:
+            history = self._align(history, current2history, query)
+        output = self.encoder(
+            query,
+            self._positions(),
+            self.grid.shape,
+            features,
+            level_shapes,
+            self._views(bev2img, image_size, road2bev),
+            history,
+            history_valid,
+        )
+        return output.transpose(1, 2).unflatten(2, self.grid.shape).contiguous()
+
+    def _positions(self) -> Tensor:  # (1, Q, C)
+        anywhere = self.bev_embedding.weight.new_zeros(1, *self.grid.shape, dtype=torch.bool)
+        return self.positional_encoding(anywhere).flatten(2).transpose(1, 2)
+
+    def _views(self, bev2img: Tensor, image_size: tuple[int, int], road2bev: Tensor | None):
+        base = road2bev if self.pillar_base == 'road' else None
+        with torch.autocast(bev2img.device.type, enabled=False):
+            points = pillar_points(self.grid, self.z_range, self.num_pillar_points, base, bev2img.device)
+            return view_pillars(points, bev2img, image_size)
+
+    def _flatten(self, image_features: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
+        """One row of positions, (B, N, S, C), and each level's (height, width)."""
+        flat = []
+        for level, features in enumerate(image_features):
+            maps = features.flatten(0, 1)
+            if self.input_projections is not None:
+                maps = self.input_projections[level](maps)
+            maps = maps.flatten(2).transpose(1, 2).unflatten(0, features.shape[:2])
+            cameras = self.cams_embeds[: features.shape[1], None]
+            flat.append(maps + (cameras + self.level_embeds[level]).to(maps.dtype))
+        return torch.cat(flat, 2), [tuple(features.shape[-2:]) for features in image_features]
+
+    def _align(self, history: Tensor, current2history: Tensor | None, query: Tensor) -> Tensor:  # (B, Q, C)
+        aligned = history.to(query.dtype)
+        if current2history is None:
+            return aligned.flatten(2).transpose(1, 2)
+        with torch.autocast(history.device.type, enabled=False):
+            aligned, valid = warp_bev(aligned, self.grid, current2history)
+        return torch.where(valid.flatten(1)[..., None], aligned.flatten(2).transpose(1, 2), query)
+
+
+def _square_grid(
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    bev_shape: tuple[int, int],
+) -> BEVGrid:
+    rows, columns = bev_shape
+    width, height = (x_range[1] - x_range[0]) / columns, (y_range[1] - y_range[0]) / rows
+    if abs(width - height) > 1e-6 * abs(width):
+        raise ValueError(
+            f'bev_shape {(rows, columns)} (rows, columns) makes cells of {width:.4f} m along x and {height:.4f} m '
+            f'along y over x_range {tuple(x_range)} and y_range {tuple(y_range)}; they must be square'
+        )
+    return BEVGrid(tuple(x_range), tuple(y_range), width)
+
+
+def _input_projections(
+    in_channels: int | Sequence[int] | None,
+    num_levels: int,
+    embed_dims: int,
+) -> ModuleList | None:
+    if in_channels is None:
+        return None
+    if isinstance(in_channels, int):
+        in_channels = [in_channels] * num_levels
+    if len(in_channels) != num_levels:
+        raise ValueError(
+            f'in_channels must be one number or num_levels = {num_levels} of them, got {list(in_channels)}'
+        )
+    return ModuleList([nn.Conv2d(channels, embed_dims, 1) for channels in in_channels])

@@ -1,0 +1,53 @@
+"""What `BEVFormer.forward` demands of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .bevformer import BEVFormer
+
+
+def check_inputs(
+    model: BEVFormer,
+    image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
+    bev2img: Tensor,  # (B, N, 4, 4)
+    road2bev: Tensor | None,  # (B, 4, 4)
+    history: Tensor | None,  # (B, C, H, W)
+    current2history: Tensor | None,  # (B, 4, 4)
+    history_valid: Tensor | None,  # (B,), bool
+) -> None:
+    """Raise ValueError for a shape that contradicts the configuration or the other arguments."""
+    num_levels, num_cams = len(model.level_embeds), len(model.cams_embeds)
+    if len(image_features) != num_levels:
+        raise ValueError(f'image_features must have num_levels = {num_levels} levels, got {len(image_features)}')
+    if bev2img.dim() != 4 or bev2img.shape[2:] != (4, 4):
+        raise ValueError(f'bev2img must have the shape (B, N, 4, 4), got {tuple(bev2img.shape)}')
+    batch, cameras = bev2img.shape[:2]
+    if cameras > num_cams:
+        raise ValueError(f'num_cams is {num_cams}, got {cameras} cameras; raise num_cams')
+    for level, features in enumerate(image_features):
+        projection = model.input_projections and model.input_projections[level]
+        expected = (batch, cameras, projection.in_channels if projection else model.embed_dims)
+        if features.dim() != 5 or tuple(features.shape[:3]) != expected:
+            raise ValueError(
+                f'image_features[{level}] must have the shape (B, N, C, h, w) with (B, N, C) = {expected}, '
+                f'got {tuple(features.shape)}'
+            )
+    _check_shape('road2bev', road2bev, (batch, 4, 4))
+    _check_shape('current2history', current2history, (batch, 4, 4))
+    _check_shape('history', history, (batch, model.embed_dims, *model.grid.shape))
+    if history_valid is not None and (history_valid.shape != (batch,) or history_valid.dtype != torch.bool):
+        raise ValueError(
+            f'history_valid must be a bool tensor of shape ({batch},), '
+            f'got {history_valid.dtype} of shape {tuple(history_valid.shape)}'
+        )
+
+
+def _check_shape(name: str, tensor: Tensor | None, expected: tuple[int, ...]) -> None:
+    if tensor is not None and tuple(tensor.shape) != expected:
+        raise ValueError(f'{name} must have the shape {expected}, got {tuple(tensor.shape)}')
