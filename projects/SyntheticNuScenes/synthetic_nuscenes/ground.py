@@ -54,7 +54,7 @@ class Ground:
         paint_stop_lines(canvas, layers, seed, worn=worn)
         surface = Surface(layers, self.style, seed, self.origin, (rows, cols), resolution)
         _apply_paint(canvas, surface, seed, worn=worn)
-        paint_ids = np.take(canvas.class_table(), canvas.style)
+        paint_ids = cv2.LUT(canvas.style, canvas.class_table())
         self._build_pyramid(surface, canvas.cover, paint_ids)
 
     @property
@@ -95,9 +95,11 @@ class Ground:
 
 def _apply_paint(canvas: PaintCanvas, surface: Surface, seed: int, *, worn: bool) -> None:
     """Colour the painted cells of the surface, through wear in blotches; paint that is gone loses its class."""
-    on_road = np.isin(surface.classes, (ROAD, PARKING, MANHOLE))
-    canvas.cover[~on_road] = 0
-    canvas.tint[~on_road] = 0
+    paintable = np.zeros(256, np.uint8)
+    paintable[[ROAD, PARKING, MANHOLE]] = 255
+    on_road = cv2.LUT(surface.classes, paintable)
+    cv2.bitwise_and(canvas.cover, on_road, canvas.cover)
+    cv2.bitwise_and(canvas.tint, on_road, canvas.tint)
     index = np.flatnonzero(canvas.tint)
     alpha = canvas.tint.ravel()[index].astype(np.float32) / 255
     if worn:

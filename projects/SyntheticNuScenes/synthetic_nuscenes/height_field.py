@@ -88,7 +88,7 @@ class HeightField:
         depths = np.geomspace(_NEAR, _FAR, _STEPS).astype(np.float32)
         found = np.full(rays.shape[:2], np.inf, np.float32)
         step = np.zeros_like(found)
-        for before, depth in zip(np.concatenate([[0.0], depths[:-1]]), depths):
+        for before, depth in zip(np.concatenate([[0.0], depths[:-1]]), depths, strict=True):
             below = (self._gap(centre, rays, np.full(found.shape, depth)) < 0) & np.isinf(found)
             found[below], step[below] = depth, depth - before
         return found, step

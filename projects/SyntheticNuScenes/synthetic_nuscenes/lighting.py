@@ -21,7 +21,7 @@ CAMERA_YAW = {
         ('CAM_BACK', 180), ('CAM_BACK_LEFT', 108), ('CAM_BACK_RIGHT', -110),
     )
 }  # fmt: skip
-_SHADOW_RANGE = 90.0  # metres
+_SHADOW_RANGE = 70.0  # metres
 
 
 def ground_light(
@@ -44,10 +44,13 @@ def ground_light(
 def shadow_share(camera: Camera, boxes: Sequence[Box], sun: np.ndarray, heights: HeightField) -> np.ndarray:
     """Return the share (H, W) float32 of each pixel that lies in a shadow cast on the ground."""
     projector = Projector(camera)
+    slant = float(np.linalg.norm(sun[:2]) / sun[2])
     outlines = []
     for box in boxes:
-        reach = box.size[2] * np.linalg.norm(sun[:2]) / sun[2]
-        if np.linalg.norm(np.asarray(box.center)[:2] - projector.centre[:2]) > _SHADOW_RANGE + reach:
+        reach = box.size[2] * slant
+        tip = box.center - [*(sun[:2] / sun[2] * box.size[2] / 2), 0.0]
+        radius = reach / 2 + float(np.linalg.norm(box.size)) / 2
+        if np.linalg.norm(tip - projector.centre) > _SHADOW_RANGE + radius or not projector.may_see(tip, radius):
             continue
         for hull in _shadow_outlines(box, sun):
             hull = _refined(hull) if not heights.terrain.is_flat else hull
@@ -63,7 +66,8 @@ def contact_share(camera: Camera, boxes: Sequence[Box]) -> np.ndarray:
     projector = Projector(camera)
     outlines = []
     for box in boxes:
-        if box.category.startswith('vehicle') and projector.may_see(box.center, box.size[0]):
+        near = np.linalg.norm(box.center - projector.centre) < _SHADOW_RANGE
+        if near and box.category.startswith('vehicle') and projector.may_see(box.center, box.size[0]):
             foot = np.column_stack([box.footprint(), np.full(4, box.center[2] - box.size[2] / 2)])
             outline = projector.polygon(foot)
             if outline is not None:

@@ -83,7 +83,7 @@ def make_look(name: str, seed: int) -> Look:
     if name == 'night':
         return Look(
             sun=(0.0, 0.0, 0.0),
-            ambient=tuple(gain * np.array([0.10, 0.085, 0.08])),
+            ambient=tuple(gain * np.array([0.16, 0.135, 0.125])),
             sun_elevation=0.8,
             sky_top=(22, 15, 12),
             sky_low=(40, 34, 34),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+
+from .class_names import class_id
 
 Colour = tuple[float, float, float]
 
@@ -39,6 +42,55 @@ class Patch:
         return normal / max(float(np.linalg.norm(normal)), 1e-12)
 
 
+@dataclass(frozen=True)
+class PatchTable:
+    """The patches of a mesh as arrays: vertices of all of them, then one row per patch.
+
+    Args:
+        vertices: (V, 3) corners.
+        spans: Per patch, its first vertex, its number of polygons, and the corners of each.
+        normals: (N, 3) unit normals.
+        anchors: (N, 3) a point on each patch.
+        middles: (N, 3) middle of the part that each patch belongs to.
+        colours: (N, 3) BGR albedo.
+        class_ids: (N,) uint8.
+        layers: (N,) painting order.
+        two_sided: (N,) bool, True where the back can be seen.
+        glows: (N,) light of its own.
+    """
+
+    vertices: np.ndarray
+    spans: list[tuple[int, int, int]]
+    normals: np.ndarray
+    anchors: np.ndarray
+    middles: np.ndarray
+    colours: np.ndarray
+    class_ids: np.ndarray
+    layers: np.ndarray
+    two_sided: np.ndarray
+    glows: np.ndarray
+
+    @classmethod
+    def of(cls, patches: list[Patch]) -> PatchTable:
+        """Collect ``patches``."""
+        starts = np.cumsum([0] + [p.polygons.shape[0] * p.polygons.shape[1] for p in patches])
+        middles: dict[tuple[int, int], np.ndarray] = {}
+        for patch in patches:
+            middles.setdefault((patch.layer, patch.part), patch.polygons[0].mean(0))
+        return cls(
+            vertices=np.concatenate([p.polygons.reshape(-1, 3) for p in patches]),
+            spans=[(int(s), *p.polygons.shape[:2]) for s, p in zip(starts, patches, strict=False)],
+            normals=np.stack([p.normal for p in patches]),
+            anchors=np.stack([p.polygons[0, 0] for p in patches]),
+            middles=np.stack([middles[p.layer, p.part] for p in patches]),
+            colours=np.array([p.colour for p in patches], float),
+            class_ids=np.array([class_id(p.class_name) for p in patches], np.uint8),
+            layers=np.array([p.layer for p in patches]),
+            two_sided=np.array([p.two_sided for p in patches]),
+            glows=np.array([p.glow for p in patches]),
+        )
+
+
 @dataclass
 class Mesh:
     """The look of one object.
@@ -56,6 +108,11 @@ class Mesh:
     blobs: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     blob_colours: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     blob_class: str = 'Vegetation'
+
+    @cached_property
+    def table(self) -> PatchTable:
+        """The patches as arrays; ask for it when the mesh is complete."""
+        return PatchTable.of(self.patches)
 
     def add(self, polygons: np.ndarray, colour: Colour, class_name: str, **options: float | bool) -> None:
         """Append a patch; ``polygons`` is (P, 3) or (Q, P, 3)."""
@@ -101,7 +158,7 @@ class Mesh:
 
 
 def inset(face: np.ndarray, u: tuple[float, float], v: tuple[float, float], lift: float = 0.01) -> np.ndarray:
-    """Return the part of a quad (4, 3) between fractions ``u`` of its width and ``v`` of its height, lifted a little."""
+    """Return the part of a quad (4, 3) between fractions ``u`` of its width and ``v`` of its height, just above it."""
     a, b, c, d = face
     normal = np.cross(b - a, d - a)
     normal = normal / max(float(np.linalg.norm(normal)), 1e-12)
@@ -113,7 +170,7 @@ def inset(face: np.ndarray, u: tuple[float, float], v: tuple[float, float], lift
 
 
 def inset_grid(face: np.ndarray, columns: int, rows: int, fill: tuple[float, float]) -> np.ndarray:
-    """Return (rows * columns, 4, 3) quads that share out a face; ``fill`` is the share of each cell that they take."""
+    """Return (rows * columns, 4, 3) quads that divide a face; ``fill`` is the share of each cell that they take."""
     margin_u, margin_v = (1 - fill[0]) / 2, (1 - fill[1]) / 2
     quads = [
         inset(

@@ -112,7 +112,7 @@ def _zigzag(points: np.ndarray) -> np.ndarray:
 
 
 def oriented_frame(shape: Polygon) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
-    """Return the centre, the long and the short unit axis, the length and the width of a polygon's tightest rectangle."""
+    """Return the centre, long and short unit axis, length and width of a polygon's tightest rectangle."""
     corners = np.asarray(shape.minimum_rotated_rectangle.exterior.coords)[:4]
     first, second = corners[1] - corners[0], corners[2] - corners[1]
     if np.linalg.norm(first) < np.linalg.norm(second):
@@ -172,7 +172,7 @@ def _stop_bar(area: Area) -> list[np.ndarray]:
     """Return the bar of a stop area: the area itself if it is narrow, else a strip along its middle."""
     if not _is_deep(area):
         return [np.asarray(area.shape.exterior.coords)]
-    centre, along, across, length, _ = oriented_frame(area.shape)
+    centre, along, _, length, _ = oriented_frame(area.shape)
     middle = LineString([centre - along * length / 2, centre + along * length / 2]).buffer(0.2, cap_style='flat')
     cut = middle.intersection(area.shape)
     return [np.asarray(p.exterior.coords) for p in getattr(cut, 'geoms', [cut]) if p.geom_type == 'Polygon']

@@ -45,7 +45,7 @@ class Projector:
 
     def may_see(self, point: np.ndarray, radius: float) -> bool:
         """Whether a ball around a world point may touch the image."""
-        x, y, z = self.to_camera(np.asarray(point, float))
+        x, _, z = self.to_camera(np.asarray(point, float))
         if z < NEAR - radius:
             return False
         focal, centre = self._intrinsics[0, 0], self._intrinsics[0, 2]

@@ -42,9 +42,13 @@ def render(world: World, camera: Camera, boxes: Sequence[Box], look: str = 'day'
     clear = np.exp(-depth / light.haze)[..., None].astype(np.float32)
     image = (colour * clear + np.float32(light.sky_low) * (1 - clear)).astype(np.float32)
     classes = view.class_ids
-    rays = pixel_rays(camera, np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-    sky, sky_classes = world.backdrop.paint(rays, light)
-    image[~visible], classes[~visible] = sky[~visible], sky_classes[~visible]
+    above = ~visible
+    if above.any():
+        rows = int(np.flatnonzero(above.any(1)).max()) + 1
+        rays = pixel_rays(camera, np.arange(camera.width) + 0.5, np.arange(rows) + 0.5)
+        sky, sky_classes = world.backdrop.paint(rays, light)
+        above = above[:rows]
+        image[:rows][above], classes[:rows][above] = sky[above], sky_classes[above]
     objects = ObjectLayer(camera, light, sun)
     objects.draw(boxes)
     objects.compose(image, classes, None if world.heights.terrain.is_flat else view.depth)

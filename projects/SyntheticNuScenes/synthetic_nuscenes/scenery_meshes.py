@@ -11,7 +11,8 @@ from .structures import Box
 from .vehicle_meshes import bus_mesh, car_mesh, truck_mesh, two_wheeler_mesh
 
 _FACADES: tuple[Colour, ...] = (
-    (150, 160, 170), (176, 184, 190), (120, 128, 140), (108, 124, 150), (140, 170, 190), (96, 100, 108), (190, 196, 196),
+    (150, 160, 170), (176, 184, 190), (120, 128, 140), (108, 124, 150),
+    (140, 170, 190), (96, 100, 108), (190, 196, 196),
 )  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def _mesh(category: str, size: tuple[float, float, float], colour_seed: int, mov
         return two_wheeler_mesh(size, rng, category == 'vehicle.motorcycle', moving)
     if category.startswith('vehicle'):
         return car_mesh(size, rng)
-    if category.startswith('human') or category.startswith('animal'):
+    if category.startswith(('human', 'animal')):
         return _person(size, rng)
     if category == 'movable_object.trafficcone':
         return _cone(size)
@@ -46,7 +47,7 @@ def _mesh(category: str, size: tuple[float, float, float], colour_seed: int, mov
 
 
 def _person(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
-    length, width, height = size
+    _, width, height = size
     mesh = Mesh(blob_class='Person')
     trousers, shirt, skin = (
         rng.uniform(20, 110, 3),
