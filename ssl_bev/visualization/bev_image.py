@@ -75,7 +75,7 @@ def draw_bev(
     *,
     bev_frame: str = 'ego',
     observed: np.ndarray | None = None,  # (H, W) bool
-    pixels_per_cell: int = 3,
+    pixels_per_cell: float = 3,
 ) -> np.ndarray:
     """Draw a BEV map with its scale in metres and the vehicle's place.
 
@@ -101,9 +101,9 @@ def draw_bev(
     if observed is not None and observed.shape != grid.shape:
         raise ValueError(f'observed must have the shape of the grid, {grid.shape}, got {observed.shape}')
     cells = paint(np.full((*grid.shape, 3), GROUND, np.uint8), opacity(probabilities), classes)
-    picture = _enlarge(turn_forward_up(cells, bev_frame), pixels_per_cell)
+    picture = _resize_cells(turn_forward_up(cells, bev_frame), pixels_per_cell)
     if observed is not None:
-        unknown = _enlarge(turn_forward_up((~observed).astype(np.uint8), bev_frame), pixels_per_cell) > 0
+        unknown = _resize_cells(turn_forward_up((~observed).astype(np.uint8), bev_frame), pixels_per_cell) > 0
         picture[unknown] = 215
         picture[unknown & hatch(*unknown.shape)] = 175
     _draw_scale(picture, grid, pixels_per_cell, bev_frame)
@@ -111,11 +111,12 @@ def draw_bev(
     return picture
 
 
-def _enlarge(picture: np.ndarray, factor: int) -> np.ndarray:
-    return np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1))
+def _resize_cells(picture: np.ndarray, pixels_per_cell: float) -> np.ndarray:
+    size = [max(1, round(cells * pixels_per_cell)) for cells in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if pixels_per_cell >= 1 else cv2.INTER_AREA)
 
 
-def _draw_scale(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: int, bev_frame: str) -> None:
+def _draw_scale(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: float, bev_frame: str) -> None:
     """Draw faint lines every ten metres, the forward distance written at the right edge."""
     height, width = picture.shape[:2]
     x, y = (np.arange(np.ceil(low / 10), np.floor(high / 10) + 1) * 10 for low, high in (grid.x_range, grid.y_range))
@@ -138,12 +139,14 @@ def _draw_scale(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: int, bev_fr
     )
 
 
-def _position(forward: np.ndarray, left: np.ndarray, grid: BEVGrid, pixels_per_cell: int, bev_frame: str) -> np.ndarray:
+def _position(
+    forward: np.ndarray, left: np.ndarray, grid: BEVGrid, pixels_per_cell: float, bev_frame: str
+) -> np.ndarray:
     xy = np.stack([forward, left] if bev_frame == 'ego' else [-left, forward], -1)
     return to_picture_position(xy, grid, pixels_per_cell, bev_frame)
 
 
-def _draw_ego(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: int, bev_frame: str) -> None:
+def _draw_ego(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: float, bev_frame: str) -> None:
     """Draw an arrow head at the frame's origin, 4 m long and 1.8 m wide, its point forward."""
     forward, left = np.array([[2.4, 0.0], [-1.6, 0.9], [-0.9, 0.0], [-1.6, -0.9]]).T
     corners = np.rint(_position(forward, left, grid, pixels_per_cell, bev_frame) * 16).astype(np.int32)

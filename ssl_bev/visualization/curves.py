@@ -1,10 +1,12 @@
 """Training curves of several runs in one picture, from the scalars that mmengine logs."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -87,9 +89,10 @@ def plot_curves(
         axes[0, 0].plot(total.steps, total.values, color=colour, label=name)
         for style, key in enumerate(components):
             part = _curve(records, key)
-            if any(part.values):
+            if any(part.values):  # a loss that is off in a phase leaves a gap
+                visible = [value or math.nan for value in part.values]
                 axes[0, 1].plot(
-                    part.steps, part.values, LINE_STYLES[style % 4], color=colour, lw=1.2, label=f'{name}: {key}'
+                    part.steps, visible, LINE_STYLES[style % 4], color=colour, lw=1.2, label=f'{name}: {key}'
                 )
         score = _curve(records, metric or _metric_name(records))
         if metric and not score.values:
@@ -153,6 +156,6 @@ def _finish(axes: Axes, title: str, x_label: str, log: bool = False) -> None:
     if not axes.lines or not any(len(line.get_xdata()) for line in axes.lines):
         axes.text(0.5, 0.5, 'nothing logged', transform=axes.transAxes, ha='center', color='0.5')
         return
-    if log and all((line.get_ydata() > 0).all() for line in axes.lines if len(line.get_ydata())):
+    if log and not any((np.asarray(line.get_ydata()) <= 0).any() for line in axes.lines):
         axes.set_yscale('log')
     axes.legend(fontsize=8)

@@ -20,9 +20,9 @@ NUSCENES_PLACES = (
 """The six cameras in the order in which they stand in the panel, row by row."""
 GAP = 8
 CAPTION = 22
-BEV_HEIGHT = 720
+BEV_HEIGHTS = (500, 720)
 LEGEND_HEIGHT = 60
-TILE_WIDTHS = (320, 600)
+TILE_WIDTHS = (320, 680)
 
 
 def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
@@ -89,13 +89,16 @@ def draw_panel(
     tiles = [
         _tile(images[n], probabilities, classes, grid, bev2img[n], road2bev, tile_width) for n in range(len(images))
     ]
-    bevs = [('BEV prediction', _bev(probabilities.float().numpy(), classes, grid, bev_frame))]
+    rows = -(-len(tiles) // camera_places(camera_names)[1])
+    cameras_height = rows * (max(tile.shape[0] for tile in tiles) + CAPTION + GAP) - CAPTION
+    height = float(np.clip(cameras_height + LEGEND_HEIGHT, *BEV_HEIGHTS))
+    bevs = [('BEV prediction', _bev(probabilities.float().numpy(), classes, grid, bev_frame, height))]
     shown = list(classes)
     if truth is not None:
         truth = _tensor(truth).numpy()
         observed = ~(truth == 255).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
         known = np.where(truth == 1, 1.0, 0.0)
-        bevs.append(('BEV truth', _bev(known, truth_classes, truth_grid or grid, bev_frame, observed)))
+        bevs.append(('BEV truth', _bev(known, truth_classes, truth_grid or grid, bev_frame, height, observed)))
         shown += [name for name in truth_classes if name not in shown]
     return _compose(tiles, camera_names, bevs, shown, title)
 
@@ -104,7 +107,7 @@ def _fill_height(images: Sequence[np.ndarray], columns: int) -> int:
     """Return the tile width at which the rows of cameras and the legend are about as high as the BEV pictures."""
     rows = -(-len(images) // columns)
     aspect = max(image.shape[0] / image.shape[1] for image in images)
-    height = (BEV_HEIGHT - LEGEND_HEIGHT) / rows - CAPTION - GAP
+    height = (BEV_HEIGHTS[1] - LEGEND_HEIGHT) / rows - CAPTION - GAP
     return int(np.clip(height / aspect, *TILE_WIDTHS))
 
 
@@ -134,12 +137,12 @@ def _bev(
     classes: Sequence[str],
     grid: BEVGrid,
     bev_frame: str,
+    height: float,
     observed: np.ndarray | None = None,
 ) -> np.ndarray:
     forward_cells = grid.shape[1] if bev_frame == 'ego' else grid.shape[0]
-    pixels_per_cell = max(1, round(BEV_HEIGHT / forward_cells))
     return draw_bev(
-        probabilities, classes, grid, bev_frame=bev_frame, observed=observed, pixels_per_cell=pixels_per_cell
+        probabilities, classes, grid, bev_frame=bev_frame, observed=observed, pixels_per_cell=height / forward_cells
     )
 
 
