@@ -138,7 +138,9 @@ def make_network(
     }
     turn = {cell: float(rng.normal(0.0, 0.14)) for cell in sorted(grid)}
     profile = {(axis, i): draw_profile(rng) for axis in range(2) for i in range(cells)}
-    junctions = {c: Junction(position[c], has_signals=bool(rng.random() < 0.55)) for c in sorted(grid) if grid.degree(c) > 2}
+    junctions = {
+        c: Junction(position[c], has_signals=bool(rng.random() < 0.55)) for c in sorted(grid) if grid.degree(c) > 2
+    }
     roads: list[Road] = []
     for chain in _chains(grid, set(junctions)):
         line = _chain_line(rng, chain, position, turn)

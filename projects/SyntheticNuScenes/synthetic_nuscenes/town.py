@@ -43,9 +43,7 @@ def make_town(seed: int, cells: int = 5) -> MapContent:
 class _Writer:
     """Turns the parts of a town into records, in an order that never changes."""
 
-    def __init__(
-        self, builder: MapBuilder, roads: list[Road], junctions: list[Junction], furniture: Furniture
-    ) -> None:
+    def __init__(self, builder: MapBuilder, roads: list[Road], junctions: list[Junction], furniture: Furniture) -> None:
         self.builder, self.roads, self.junctions, self.furniture = builder, roads, junctions, furniture
         self.blocks: dict[tuple[int, int], str] = {}
 
@@ -64,8 +62,10 @@ class _Writer:
         for road, segment in zip(self.roads, segments):
             self._write_blocks(road, segment)
         self._write_dividers(segments)
-        crossings = {id(c): self._polygon('ped_crossing', c.area(), road_segment_token=segments[c.road.index])
-                     for c in self.furniture.crossings}
+        crossings = {
+            id(c): self._polygon('ped_crossing', c.area(), road_segment_token=segments[c.road.index])
+            for c in self.furniture.crossings
+        }
         self._write_stop_lines(crossings)
         for bay, shape in zip(self.furniture.bays, bays):
             block = self.blocks.get((bay.road.index, bay.side), self.blocks[bay.road.index, 1])
@@ -136,7 +136,12 @@ class _Writer:
         pose = dict(tx=float(base[0, 0]), ty=float(base[0, 1]), tz=3.2, rx=0.0, ry=0.0, rz=yaw)
         colours = zip(('RED', 'YELLOW', 'GREEN'), (0.0, -0.35, -0.7))
         items = [
-            dict(color=c, shape='CIRCLE', rel_pos=dict(tx=0.0, ty=0.0, tz=z, rx=0.0, ry=0.0, rz=0.0), to_road_block_tokens=[])
+            dict(
+                color=c,
+                shape='CIRCLE',
+                rel_pos=dict(tx=0.0, ty=0.0, tz=z, rx=0.0, ry=0.0, rz=0.0),
+                to_road_block_tokens=[],
+            )
             for c, z in colours
         ]
         line = self.builder.line(np.stack([base[0], base[0] + facing]))

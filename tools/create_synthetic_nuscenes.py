@@ -1,0 +1,72 @@
+"""Write a small synthetic dataset in the nuScenes format.
+
+python tools/create_synthetic_nuscenes.py --out data/synthetic --scenes 10 --frames 20 --sweeps 2
+python tools/create_synthetic_nuscenes.py --out data/noisy --annotation-noise nuscenes --terrain hilly
+python tools/create_synthetic_nuscenes.py --out data/real_town --map maps/expansion/boston-seaport.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from projects.SyntheticNuScenes.synthetic_nuscenes.annotation_noise import NOISE_MODES
+from projects.SyntheticNuScenes.synthetic_nuscenes.generate import generate
+from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import SPLITS, VERSIONS, Options
+from projects.SyntheticNuScenes.synthetic_nuscenes.terrain import TERRAIN_KINDS
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, required=True, help='new folder for the dataset')
+    parser.add_argument(
+        '--version', choices=list(VERSIONS), default='v1.0-mini', help='names the scenes (default: %(default)s)'
+    )
+    parser.add_argument('--scenes', type=int, default=10, help='number of scenes, about a fifth of them for validation')
+    parser.add_argument('--frames', type=int, default=20, help='keyframes per scene, at 2 Hz')
+    parser.add_argument('--sweeps', type=int, default=0, help='unlabelled camera frames between keyframes, 0 to 5')
+    parser.add_argument('--image-size', type=int, nargs=2, default=(128, 352), metavar=('H', 'W'),
+                        help='1600x900 scaled to W and cut at the top to H rows (default: 128 352)')  # fmt: skip
+    parser.add_argument('--seed', type=int, default=0, help='everything follows from it')
+    parser.add_argument('--annotation-noise', choices=NOISE_MODES, default='none',
+                        help='whether published map and poses deviate from the world (the truth is in OUT/truth)')  # fmt: skip
+    parser.add_argument('--terrain', choices=TERRAIN_KINDS, default='flat', help='shape of the ground')
+    parser.add_argument('--map', type=Path, nargs='+', default=[], metavar='FILE',
+                        help='map expansions (version 1.3) of the towns to render, instead of made-up ones')  # fmt: skip
+    parser.add_argument('--split', choices=SPLITS, default='all',
+                        help="which towns: 'all' is train and val, 'teacher' a third one (default: %(default)s)")  # fmt: skip
+    parser.add_argument('--workers', type=int, default=None, help='processes (default: one per CPU)')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Generate the dataset; returns the exit code."""
+    args = parse_args(arguments)
+    try:
+        options = Options(
+            out=args.out,
+            version=args.version,
+            scenes=args.scenes,
+            frames=args.frames,
+            sweeps=args.sweeps,
+            image_size=tuple(args.image_size),
+            seed=args.seed,
+            annotation_noise=args.annotation_noise,
+            terrain=args.terrain,
+            maps=tuple(args.map),
+            split=args.split,
+        )
+        out = generate(options, args.workers)
+    except (ValueError, FileNotFoundError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'wrote {out}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
