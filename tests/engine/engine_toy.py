@@ -6,6 +6,7 @@ import copy
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,15 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-import ssl_bev.engine  # noqa: F401, registers the hooks
+import ssl_bev.engine
+import ssl_bev.evaluation  # noqa: F401, both register their parts
 
+CLASSES = ('a', 'b', 'c')
+GRID = dict(x_range=(-2.0, 2.0), y_range=(-1.0, 1.0), cell_size=1.0)
 LOSS_NAMES = ('loss_seg', 'loss_reprojection')
 
 
@@ -45,25 +50,36 @@ class ToySegmentor(BaseModel):
     def set_loss_weights(self, weights: Mapping[str, float]) -> None:
         self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSS_NAMES}
 
-    def forward(self, inputs: list[Tensor], mode: str = 'tensor') -> dict[str, Tensor]:
+    def forward(self, inputs: list[Tensor], data_samples: list[BaseDataElement], mode: str = 'tensor') -> Any:
         features = self.encoder(torch.stack(inputs))
         fine, coarse = self.seg_head.fine(features), self.seg_head.coarse(features)
+        if mode == 'predict':
+            for sample, logits in zip(data_samples, fine, strict=True):
+                sample.pred_bev_seg = logits.view(3, 1, 1).sigmoid().expand(3, 2, 4)
+            return data_samples
         losses = dict(loss_seg=(fine - 1).square().mean(), loss_reprojection=(coarse + 1).square().mean())
         return {name: self.loss_weights[name] * value for name, value in losses.items()}
 
 
 @DATASETS.register_module()
 class ToyDataset(Dataset):
-    def __init__(self, length: int, offset: float = 0.0) -> None:
-        self.length, self.offset = length, offset
+    def __init__(self, length: int, offset: float = 0.0, augment: bool = True) -> None:
+        self.length, self.offset, self.augment = length, offset, augment
+        self.scene_tokens = [str(index // 3) for index in range(length)]
         self.metainfo = dict(classes=('a', 'b'))
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         noise = np.random.rand(4) + random.random() + torch.rand(4).numpy()  # noqa: NPY002
-        return dict(inputs=torch.tensor(index + self.offset + noise, dtype=torch.float32) / 10)
+        noise = noise * self.augment
+        sample = BaseDataElement(
+            metainfo=dict(sample_token=str(index), bev_classes=CLASSES, pred_classes=CLASSES, **GRID)
+        )
+        sample.gt_bev_seg = (torch.arange(24).view(3, 2, 4) * (index + 3) % 7 < 4).to(torch.uint8)
+        inputs = torch.tensor(index + self.offset + noise, dtype=torch.float32) / 10
+        return dict(inputs=inputs, data_samples=sample)
 
 
 @HOOKS.register_module()
@@ -79,7 +95,7 @@ class RecordHook(Hook):
             loss=outputs['loss'].item(),
             lr=runner.optim_wrapper.get_lr()['lr'][0],
             inputs=torch.stack(data_batch['inputs']).clone(),
-            weights=dict(runner.model.loss_weights),
+            weights=dict(getattr(runner.model, 'module', runner.model).loss_weights),
         )
 
 
@@ -102,8 +118,8 @@ def two_phases(num_workers: int = 0) -> list[dict]:
     return [copy.deepcopy(PRETRAIN), dict(copy.deepcopy(FINETUNE), train_dataloader=labelled)]
 
 
-def make_runner(work_dir: Path, phases: list[dict], name: str, num_workers: int = 0, **options) -> Runner:
-    """A runner whose last custom hook is a `RecordHook`."""
+def make_config(work_dir: Path, phases: list[dict], name: str, num_workers: int = 0, **options) -> dict:
+    """A config whose last custom hook is a `RecordHook`."""
     config = dict(
         default_scope='mmdet3d',
         model=dict(type='ToySegmentor'),
@@ -123,8 +139,11 @@ def make_runner(work_dir: Path, phases: list[dict], name: str, num_workers: int 
         experiment_name=name,
         log_level='WARNING',
     )
-    config.update(options)
-    return Runner.from_cfg(Config(config))
+    return config | options
+
+
+def make_runner(*args, **options) -> Runner:
+    return Runner.from_cfg(Config(make_config(*args, **options)))
 
 
 def run(*args, **options) -> tuple[Runner, dict[int, dict]]:

@@ -1,0 +1,100 @@
+"""From a config file and command-line choices to a runner, on GPUs or on CPU cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+
+
+def load_config(
+    config: str | Path,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """A config with what the command line adds. Paths are relative to the current directory.
+
+    Args:
+        work_dir: for logs and checkpoints; by default the config's, else work_dirs/{name of the config}.
+        cfg_options: dotted names -> values that replace those of the file.
+        launcher: 'none' or what started several processes: 'pytorch', 'slurm', 'mpi'.
+
+    Raises:
+        FileNotFoundError: there is no such config file.
+    """
+    path = Path(config)
+    if not path.is_file():
+        raise FileNotFoundError(f'config file {path} does not exist (current directory: {Path.cwd()})')
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(dict(cfg_options))
+    cfg.launcher = launcher
+    cfg.work_dir = str(Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / path.stem).absolute())
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        _prepare_cpu_processes(cfg)
+    return cfg
+
+
+def use_checkpoint(cfg: Config, resume: str | None) -> None:
+    """Choose where training starts.
+
+    Args:
+        resume: None to start as the config says, 'auto' for the latest checkpoint in the work directory, or a file.
+            With 'auto' and no checkpoint yet, training starts as the config says, its `load_from` included.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+    """
+    if resume is None:
+        return
+    checkpoint = _latest(Path(cfg.work_dir)) if resume == 'auto' else Path(resume).absolute()
+    if checkpoint is None:
+        print(f'no checkpoint in {cfg.work_dir} yet: training starts from {cfg.get("load_from") or "new weights"}')
+        return
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f'checkpoint {checkpoint} to resume from does not exist')
+    cfg.resume, cfg.load_from = True, str(checkpoint)
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Train with automatic mixed precision.
+
+    Raises:
+        ValueError: the optimizer wrapper of the config has no mixed-precision counterpart.
+    """
+    if cfg.optim_wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, the config has {cfg.optim_wrapper.type}')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def run_and_close(cfg: Config, what: str) -> Any:
+    """Build the runner, `train` or `test`, and leave the process group if this process joined one."""
+    try:
+        return getattr(Runner.from_cfg(cfg), what)()
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _prepare_cpu_processes(cfg: Config) -> None:
+    """Join gloo before mmengine would ask for a GPU, and keep GPU numbers away from DistributedDataParallel."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False)
+    wrapper['find_unused_parameters'] = cfg.get('find_unused_parameters', False)
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+
+
+def _latest(work_dir: Path) -> Path | None:
+    noted = find_latest_checkpoint(str(work_dir))
+    if noted is None:
+        return None
+    moved = work_dir / Path(noted).name  # the note holds the path of then
+    return moved if moved.is_file() else Path(noted)

@@ -1,0 +1,119 @@
+import importlib.util
+import json
+import os
+import pprint
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from engine_toy import CLASSES, make_config, two_phases
+from mmengine.config import Config
+
+from ssl_bev.engine import load_checkpoint_file
+from ssl_bev.engine.launch import load_config, use_checkpoint, use_mixed_precision
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_config(path: Path, **options) -> Path:
+    evaluation = dict(
+        dataset=dict(type='ToyDataset', length=7, augment=False),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        batch_size=2,
+        num_workers=0,
+    )
+    config = make_config(
+        Path('unused'),
+        two_phases(),
+        path.stem,
+        custom_imports=dict(imports=['engine_toy'], allow_failed_imports=False),
+        test_dataloader=evaluation,
+        test_evaluator=dict(type='BEVIoUMetric', classes=CLASSES, rings=[(0, 1.2)]),
+        test_cfg=dict(),
+        **options,
+    )
+    del config['work_dir']
+    path.write_text(''.join(f'{key} = {pprint.pformat(value)}\n' for key, value in config.items()))
+    return path
+
+
+def run_script(folder: Path, *command: str) -> None:
+    environment = dict(
+        os.environ, PYTHONPATH=f'{ROOT}:{ROOT / "tests/engine"}', OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES=''
+    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_train_and_resume_from_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_config(tmp_path / 'whole.py')
+    write_config(tmp_path / 'torn.py')
+    (tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    train = script('train')
+    train.main(['../whole.py'])
+    stop_early = ['train_cfg.max_epochs=3', 'custom_hooks.0.phases.1.epochs=1']
+    train.main(['../torn.py', '--resume', '--cfg-options', *stop_early])  # nothing to resume from yet: starts
+    (tmp_path / 'elsewhere').rename(tmp_path / 'moved')
+    monkeypatch.chdir(tmp_path / 'moved')
+    assert (tmp_path / 'moved/work_dirs/torn/epoch_3.pth').exists()
+    assert not (tmp_path / 'moved/work_dirs/torn/epoch_4.pth').exists()
+
+    train.main(['../whole.py', '--work-dir', 'straight', '--resume', 'work_dirs/torn/epoch_2.pth'])
+    first, second = (
+        load_checkpoint_file(tmp_path / 'moved' / name / 'epoch_5.pth')['state_dict']
+        for name in ('work_dirs/whole', 'straight')
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+    train.main(
+        ['../torn.py', '--resume', '--cfg-options', 'train_cfg.max_epochs=4', 'custom_hooks.0.phases.1.epochs=2']
+    )
+    assert load_checkpoint_file('work_dirs/torn/epoch_4.pth')['meta']['iter'] == 2 * 4 + 2 * 3
+
+
+def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train = script('train')
+    train.main([str(write_config(tmp_path / 'first.py'))])
+    second = write_config(tmp_path / 'second.py', load_from='work_dirs/first/epoch_5.pth')
+    cfg = load_config(second)
+    use_checkpoint(cfg, 'auto')
+    assert (cfg.get('resume', False), cfg.load_from) == (False, 'work_dirs/first/epoch_5.pth')
+
+
+def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_config(tmp_path / 'toy.py')
+    (tmp_path / 'elsewhere').mkdir()
+    train, test = (str(ROOT / 'tools' / name) for name in ('dist_train.sh', 'dist_test.sh'))
+    run_script(tmp_path / 'elsewhere', train, '../toy.py', '2', '--work-dir', '../out')
+    checkpoint = tmp_path / 'out/epoch_5.pth'
+    assert load_checkpoint_file(checkpoint)['meta']['iter'] == 2 * 2 + 3 * 2  # half as many iterations an epoch
+
+    run_script(tmp_path / 'elsewhere', test, '../toy.py', '../out/epoch_5.pth', '2', '--out', '../two.json')
+    monkeypatch.chdir(tmp_path)
+    one = script('test').main([str(config), str(checkpoint), '--out', 'one.json'])
+    metrics = json.loads((tmp_path / 'two.json').read_text())
+    assert metrics == json.loads((tmp_path / 'one.json').read_text())
+    assert metrics['bev/mIoU'] == one['bev/mIoU'] > 0
+
+
+def test_errors_name_the_argument(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'config file .*none\.py does not exist'):
+        load_config(tmp_path / 'none.py')
+    config = str(write_config(tmp_path / 'toy.py'))
+    with pytest.raises(FileNotFoundError, match=r'checkpoint .*none\.pth to resume from does not exist'):
+        script('train').main([config, '--work-dir', str(tmp_path), '--resume', str(tmp_path / 'none.pth')])
+    with pytest.raises(FileNotFoundError, match=r'checkpoint none\.pth does not exist'):
+        script('test').main([config, 'none.pth'])
+    with pytest.raises(ValueError, match='--amp needs'):
+        use_mixed_precision(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))

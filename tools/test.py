@@ -1,0 +1,48 @@
+"""Evaluate a checkpoint.
+
+python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --out metrics.json
+tools/dist_test.sh configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth 8
+"""
+
+import argparse
+import json
+import math
+import os
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from ssl_bev.engine.launch import load_config, run_and_close
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='weights to evaluate')
+    parser.add_argument('--work-dir', help='for logs; default: work_dirs/{name of the config}')
+    parser.add_argument('--out', type=Path, help='write the metrics to this JSON file; what is not defined is null')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    args = parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.checkpoint).is_file():
+        raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
+    cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+    cfg.resume, cfg.load_from = False, args.checkpoint
+    metrics = run_and_close(cfg, 'test')
+    if args.out and int(os.environ.get('RANK', 0)) == 0:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        args.out.write_text(json.dumps(defined, indent=2) + '\n')
+    return metrics
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,47 @@
+"""Train a model.
+
+python tools/train.py configs/bevformer_ssl_two_phase.py
+python tools/train.py configs/bevformer_ssl_two_phase.py --resume
+tools/dist_train.sh configs/bevformer_ssl_two_phase.py 8
+"""
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+
+from ssl_bev.engine.launch import load_config, run_and_close, use_checkpoint, use_mixed_precision
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='for logs and checkpoints; default: work_dirs/{name of the config}')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint; without a value from the latest one in the work directory, if there is any',
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+    use_checkpoint(cfg, args.resume)
+    if args.amp:
+        use_mixed_precision(cfg)
+    run_and_close(cfg, 'train')
+
+
+if __name__ == '__main__':
+    main()
