@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from shapely.geometry import LineString
+from shapely.geometry import LineString, box
 from shapely.ops import substring
 
 from .map_layers import LaneEnd, MapLayers
@@ -39,14 +39,19 @@ _ARROWS = {
 
 def paint_edge_lines(canvas: PaintCanvas, layers: MapLayers, style: TownStyle, seed: int) -> None:
     """Paint lines along stretches of the drivable border."""
-    for ring in layers.border_lines():
+    window = box(*layers.bounds)
+    for ring in layers.borders:
         line = LineString(ring)
         rng = token_rng(seed, 'edge', *np.round(ring[0], 1))
         start = float(rng.uniform(0, 20))
         while start < line.length - 4:
             stop = min(start + rng.uniform(25, 90), line.length)
             if rng.random() < 0.6:
-                _paint_edge(canvas, np.asarray(substring(line, start, stop).coords), style, rng)
+                stretch = substring(line, start, stop)
+                # Drawn even where it isn't painted, so that the rest does not depend on the bounds
+                choices = np.random.default_rng(rng.integers(1 << 31))
+                if stretch.intersects(window):
+                    _paint_edge(canvas, np.asarray(stretch.coords), style, choices)
             start = stop + rng.uniform(3, 25)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,18 +99,16 @@ class MapLayers:
                 found.append(LaneEnd(area.token, end, direction, length, width))
         return found
 
-    def border_lines(self) -> list[np.ndarray]:
-        """Return the borders of the drivable ground inside the bounds, the ground always on the left."""
-        if self.drivable_union.is_empty:
-            return []
-        x0, y0, x1, y1 = self.bounds
-        union = self.drivable_union.intersection(box(x0 - 20, y0 - 20, x1 + 20, y1 + 20))
-        polygons = [g for g in getattr(union, 'geoms', [union]) if g.geom_type == 'Polygon' and g.area > 1]
+    @cached_property
+    def borders(self) -> list[np.ndarray]:
+        """The borders (N, 2) of the drivable polygons that touch the bounds, whole, the drivable side on the left."""
+        union = self.drivable_union
         rings = []
-        for polygon in polygons:
-            for ring in (polygon.exterior, *polygon.interiors):
+        for polygon in getattr(union, 'geoms', [union]):
+            if polygon.geom_type != 'Polygon' or polygon.area < 1:
+                continue
+            for inner, ring in [(False, polygon.exterior), *((True, ring) for ring in polygon.interiors)]:
                 coords = np.asarray(ring.simplify(0.03).coords)
-                inner = ring is not polygon.exterior
                 rings.append(coords if ring.is_ccw != inner else coords[::-1])
         return rings
 

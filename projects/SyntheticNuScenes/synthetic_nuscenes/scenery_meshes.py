@@ -93,7 +93,7 @@ def _barrier(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh
     x, y = length / 2, width / 2
     colour = (52, 72, 196) if rng.random() < 0.5 else (205, 208, 210)
     mesh = Mesh()
-    faces = mesh.add_frustum((-x, x, -y, y), (-x, x, -y * 0.45, y * 0.45), (0, height), colour, 'Temporary Barrier')
+    faces = mesh.add_frustum((-x, x, -y, y), (-x * 0.8, x * 0.8, -y, y), (0, height), colour, 'Temporary Barrier')
     for side in ('front', 'back'):
         mesh.add(inset(faces[side], (0, 1), (0.0, 0.12)), tuple(0.5 * c for c in colour), 'Temporary Barrier')
     return mesh

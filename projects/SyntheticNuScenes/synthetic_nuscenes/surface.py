@@ -78,7 +78,7 @@ class Surface:
             self.fill(self._tone, area.shape, int(np.clip(tone, 100, 160)))
         for area in layers.areas('road_segment'):
             self._damage(area.shape, token_rng(self._seed, 'damage', area.token))
-        for ring in layers.border_lines():
+        for ring in layers.borders:
             self.line(self._tone, ring, 0.5, 92)
 
     def _damage(self, shape: Polygon, rng: np.random.Generator) -> None:
@@ -107,7 +107,7 @@ class Surface:
     def _kerb(self, layers: MapLayers, style: TownStyle) -> np.ndarray:
         """Lay kerb stones around the drivable ground; returns their brightness (rows, columns), 0 elsewhere."""
         kerb = np.zeros_like(self.classes)
-        for ring in layers.border_lines():
+        for ring in layers.borders:
             outer = LineString(ring).segmentize(1.0)
             points = np.asarray(outer.coords)
             self.line(kerb, points, 0.44, 176)
@@ -126,7 +126,7 @@ class Surface:
         tiles = {
             TERRAIN: _grass(rng),
             SIDEWALK: _slabs(rng, self._resolution),
-            ROAD: _speckle(rng, (96, 98, 98), 9),
+            ROAD: _speckle(rng, (96, 98, 98), 6),
             PARKING: _speckle(rng, (112, 114, 116), 9),
             MANHOLE: _speckle(rng, (90, 90, 90), 14),
             CURB: _speckle(rng, (128, 128, 128), 8),
