@@ -23,22 +23,40 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True, help='new folder for the dataset')
-    parser.add_argument(
-        '--version', choices=list(VERSIONS), default='v1.0-mini', help='names the scenes (default: %(default)s)'
-    )
-    parser.add_argument('--scenes', type=int, default=10, help='number of scenes, about a fifth of them for validation')
+    parser.add_argument('--version', choices=list(VERSIONS), default='v1.0-mini', help='which official scene names')
+    parser.add_argument('--scenes', type=int, default=10, help='number of scenes, a fifth of them for validation')
     parser.add_argument('--frames', type=int, default=20, help='keyframes per scene, at 2 Hz')
-    parser.add_argument('--sweeps', type=int, default=0, help='unlabelled camera frames between keyframes, 0 to 5')
-    parser.add_argument('--image-size', type=int, nargs=2, default=(128, 352), metavar=('H', 'W'),
-                        help='1600x900 scaled to W and cut at the top to H rows (default: 128 352)')  # fmt: skip
+    parser.add_argument('--sweeps', type=int, default=0, help='unlabelled camera frames between keyframes (0..5)')
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        nargs=2,
+        default=(128, 352),
+        metavar=('H', 'W'),
+        help='1600x900 scaled to W and cut at the top to H rows (default: 128 352)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='everything follows from it')
-    parser.add_argument('--annotation-noise', choices=NOISE_MODES, default='none',
-                        help='whether published map and poses deviate from the world (the truth is in OUT/truth)')  # fmt: skip
+    parser.add_argument(
+        '--annotation-noise',
+        choices=NOISE_MODES,
+        default='none',
+        help='whether published map and poses deviate from the world (the truth is in OUT/truth)',
+    )
     parser.add_argument('--terrain', choices=TERRAIN_KINDS, default='flat', help='shape of the ground')
-    parser.add_argument('--map', type=Path, nargs='+', default=[], metavar='FILE',
-                        help='map expansions (version 1.3) of the towns to render, instead of made-up ones')  # fmt: skip
-    parser.add_argument('--split', choices=SPLITS, default='all',
-                        help="which towns: 'all' is train and val, 'teacher' a third one (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        '--map',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='map expansions (version 1.3) of the towns to render, instead of made-up ones',
+    )
+    parser.add_argument(
+        '--split',
+        choices=SPLITS,
+        default='all',
+        help="which towns: 'all' is train and val, 'teacher' a third one (default: %(default)s)",
+    )
     parser.add_argument('--workers', type=int, default=None, help='processes (default: one per CPU)')
     return parser.parse_args(arguments)
 

@@ -99,13 +99,13 @@ def _with_line(content: MapContent, record: dict, points: np.ndarray, layer: str
     content['line'].append(line)
     old = record.get(f'{layer}_segments') or [{'segment_type': 'NIL'}]
     kinds = [old[min(i, len(old) - 1)]['segment_type'] for i in range(len(nodes))]
-    pieces = [{'node_token': n, 'segment_type': k} for n, k in zip(nodes, kinds)]
+    pieces = [{'node_token': n, 'segment_type': k} for n, k in zip(nodes, kinds, strict=True)]
     return {**record, 'line_token': line['token'], f'{layer}_segments': pieces}
 
 
 def _add_nodes(content: MapContent, points: np.ndarray, name: str) -> list[str]:
     tokens = [token('published node', name, i) for i in range(len(points))]
-    content['node'] += [{'token': t, 'x': float(x), 'y': float(y)} for t, (x, y) in zip(tokens, points)]
+    content['node'] += [{'token': t, 'x': float(x), 'y': float(y)} for t, (x, y) in zip(tokens, points, strict=True)]
     return tokens
 
 
@@ -166,7 +166,7 @@ def _move_roads(rng: np.random.Generator, content: MapContent, truth: MapGeometr
         return xy + ((offset[road] + turned) * weight[..., None]).sum(axis=1), (angle[road] * weight).sum(axis=1)
 
     moved, _ = move(np.array([[n['x'], n['y']] for n in content['node']]))
-    for node, (x, y) in zip(content['node'], moved):
+    for node, (x, y) in zip(content['node'], moved, strict=True):
         node['x'], node['y'] = float(x), float(y)
     for paths in content['arcline_path_3'].values():
         for path in paths:

@@ -14,7 +14,7 @@ PIXELS_PER_METRE = 10
 
 def draw_basemap(geometry: MapGeometry) -> np.ndarray:
     """Return the semantic prior (H, W) uint8, 255 where one can drive or walk; north is up, 10 pixels a metre."""
-    width, height = (int(round(side * PIXELS_PER_METRE)) for side in geometry.content['canvas_edge'])
+    width, height = (round(side * PIXELS_PER_METRE) for side in geometry.content['canvas_edge'])
     picture = np.zeros((height, width), np.uint8)
     for layer in ('drivable_area', 'walkway'):
         for polygon in geometry.polygons(layer):

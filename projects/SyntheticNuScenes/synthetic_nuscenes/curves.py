@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+from shapely.geometry import LineString
 
 ArclinePath = dict[str, object]
 
@@ -10,7 +13,7 @@ ArclinePath = dict[str, object]
 def hermite(knots: np.ndarray, tangents: np.ndarray, step: float = 1.0) -> np.ndarray:
     """Return a smooth curve through ``knots`` (K, 2) along unit ``tangents`` (K, 2), one point about every ``step``."""
     pieces = []
-    for start, end, leave, arrive in zip(knots[:-1], knots[1:], tangents[:-1], tangents[1:]):
+    for start, end, leave, arrive in zip(knots[:-1], knots[1:], tangents[:-1], tangents[1:], strict=True):
         chord = np.linalg.norm(end - start)
         t = np.linspace(0.0, 1.0, max(int(chord / step), 4) + 1)[:, None]
         if pieces:
@@ -67,8 +70,6 @@ def offset(line: np.ndarray, left: float) -> np.ndarray:
 
 def thin_out(line: np.ndarray, tolerance: float = 0.02) -> np.ndarray:
     """Drop points that lie within ``tolerance`` metres of the line through the kept ones (Douglas-Peucker)."""
-    from shapely.geometry import LineString
-
     return np.asarray(LineString(line).simplify(tolerance).coords)
 
 
@@ -79,10 +80,10 @@ def to_arclines(line: np.ndarray, chunk: float = 4.0) -> list[ArclinePath]:
     """
     fine = resample(line, 0.25)
     yaw, lengths = headings(fine), arc_lengths(fine)
-    stops = np.linspace(0.0, lengths[-1], max(int(round(lengths[-1] / chunk)), 1) + 1)
+    stops = np.linspace(0.0, lengths[-1], max(round(lengths[-1] / chunk), 1) + 1)
     poses = np.column_stack([point_at(fine, stops), np.interp(stops, lengths, yaw)])
     paths: list[ArclinePath] = []
-    for start, end in zip(poses[:-1], poses[1:]):
+    for start, end in pairwise(poses):
         turn, chord = end[2] - start[2], float(np.hypot(*(end - start)[:2]))
         bent = abs(turn) > 1e-4
         length = chord * (turn / 2) / np.sin(turn / 2) if bent else chord

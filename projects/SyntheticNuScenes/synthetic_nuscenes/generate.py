@@ -55,7 +55,7 @@ def generate(options: Options, workers: int | None = None, show_progress: bool =
     parts = _record_scenes(options, plans, partial, workers, show_progress)
     oracle_writer(partial).close()
     maps = _map_table(plans, options, towns)
-    for folder, tables in zip((partial, partial / 'truth'), zip(*parts)):
+    for folder, tables in zip((partial, partial / 'truth'), zip(*parts, strict=True), strict=True):
         merged = merge([shared_tables(), *tables])
         merged['map'] = maps
         write_tables(merged, folder / options.version)

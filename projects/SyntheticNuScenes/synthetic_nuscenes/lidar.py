@@ -66,7 +66,7 @@ def scan(lidar2world: np.ndarray, boxes: list[Box], terrain: Terrain, rng: np.ra
     intensity = np.where(owner[seen] < 0, 12.0, 40.0) + rng.uniform(0, 20, len(noisy))
     points = np.column_stack([local[seen] * noisy[:, None], intensity, ring]).astype(np.float32)
     instances, counts = np.unique(owner[seen], return_counts=True)
-    return LidarScan(points, dict(zip(instances.tolist(), counts.tolist())), reachable)
+    return LidarScan(points, dict(zip(instances.tolist(), counts.tolist(), strict=True)), reachable)
 
 
 def _ground_distance(origin: np.ndarray, rays: np.ndarray, terrain: Terrain) -> np.ndarray:

@@ -13,9 +13,17 @@ from shapely.geometry import LineString, MultiPolygon, Polygon
 MapContent = dict[str, Any]
 
 VERSION = '1.3'
-POLYGON_LAYERS = (
-    'drivable_area road_segment road_block lane ped_crossing walkway stop_line carpark_area lane_connector'.split()
-)
+POLYGON_LAYERS = [
+    'drivable_area',
+    'road_segment',
+    'road_block',
+    'lane',
+    'ped_crossing',
+    'walkway',
+    'stop_line',
+    'carpark_area',
+    'lane_connector',
+]
 LINE_LAYERS = ['road_divider', 'lane_divider', 'traffic_light']
 _LAYERS = ['polygon', 'line', 'node', *POLYGON_LAYERS, *LINE_LAYERS]
 

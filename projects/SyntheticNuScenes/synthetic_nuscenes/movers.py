@@ -62,7 +62,8 @@ class Mover:
 def simulate(movers: list[Mover], duration: float) -> None:
     """Drive all movers for ``duration`` seconds; fills their ``times`` and ``distances``.
 
-    The first mover has the right of way over crossing traffic, the second next, and so on. Everyone brakes for whoever is ahead.
+    The first mover has the right of way over crossing traffic, the second next, and so on; everyone brakes for
+    whoever is ahead.
     """
     steps = int(np.ceil(duration / TIME_STEP)) + 1
     distance = np.zeros((steps, len(movers)))

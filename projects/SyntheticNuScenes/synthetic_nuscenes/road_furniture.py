@@ -46,7 +46,7 @@ class StopLine:
 
 @dataclass
 class Bay:
-    """A parking bay beside a road: ``span`` along it, ``depth`` metres beyond the kerb of ``side`` (1 left, -1 right)."""
+    """A parking bay: ``span`` along its road, ``depth`` metres beyond the kerb of ``side`` (1 left, -1 right)."""
 
     road: Road
     span: tuple[float, float]
@@ -73,7 +73,7 @@ class Furniture:
     def divider_spans(self, road: Road) -> list[tuple[float, float]]:
         """Return the stretches of a road between the gaps."""
         edges = [road.start] + [v for gap in sorted(self.divider_gaps[road.index]) for v in gap] + [road.stop]
-        return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > 3.0]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 3.0]
 
     def divider_pieces(self, road: Road, paint: str) -> list[tuple[float, float, str]]:
         """Return the stretches of a divider with their paint, zigzag before crossings amid the road."""

@@ -108,7 +108,7 @@ class Junction:
     def area(self) -> Polygon:
         """Return the junction's tarmac, with rounded corners between neighbouring arms."""
         outline = []
-        for arm, following in zip(self.arms, self.arms[1:] + self.arms[:1]):
+        for arm, following in zip(self.arms, self.arms[1:] + self.arms[:1], strict=True):
             right, left = arm.corners()
             outline.extend([right, left])
             outline.extend(_corner(left, arm.bearing + np.pi, following.corners()[0], following.bearing))
@@ -186,7 +186,7 @@ def _chain_line(
     """Return the curve of a road through the cells of ``chain``."""
     knots = [position[cell] for cell in chain]
     tangents = []
-    for before, cell, after in zip([chain[0], *chain], chain, [*chain[1:], chain[-1]]):
+    for before, cell, after in zip([chain[0], *chain[:-1]], chain, [*chain[1:], chain[-1]], strict=True):
         direction = np.arctan2(after[1] - before[1], after[0] - before[0]) + turn[cell]
         tangents.append([np.cos(direction), np.sin(direction)])
     if len(chain) == 2 and rng.random() < 0.6:

@@ -37,7 +37,7 @@ class SceneAnnotations:
     ) -> None:
         """Annotate what the lidar hit within 60 m.
 
-        Convention: boxes are measured in the ego frame and carried to the global frame by an ego pose, as nuScenes does.
+        Convention: boxes are measured in the ego frame and carried to the global frame by an ego pose, as in nuScenes.
 
         Args:
             sample_token: The keyframe.

@@ -9,16 +9,16 @@ from shapely.ops import nearest_points, unary_union
 
 from .map_expansion import MapGeometry
 from .structures import Box
+from .terrain import Terrain
 
 Bounds = tuple[float, float, float, float]
-Height = 'Callable[[np.ndarray], np.ndarray]'
 _CARS = [(4.6, 1.9, 1.7), (4.3, 1.8, 1.5), (4.9, 2.0, 1.9), (3.9, 1.7, 1.5), (4.7, 1.9, 1.45)]
 
 
 def car_size(rng: np.random.Generator) -> tuple[float, float, float]:
     """Draw (length, width, height) of a car in metres."""
     base = _CARS[int(rng.integers(len(_CARS)))]
-    return tuple(round(float(v * f), 3) for v, f in zip(base, rng.uniform(0.95, 1.06, 3)))
+    return tuple(round(float(v * f), 3) for v, f in zip(base, rng.uniform(0.95, 1.06, 3), strict=True))
 
 
 class Scenery:
@@ -31,7 +31,7 @@ class Scenery:
         terrain: Gives the height of the ground.
     """
 
-    def __init__(self, geometry: MapGeometry, seed: int, bounds: Bounds, terrain) -> None:
+    def __init__(self, geometry: MapGeometry, seed: int, bounds: Bounds, terrain: Terrain) -> None:
         self._rng = np.random.default_rng([seed, 11])
         self._terrain, self._area = terrain, box(*bounds)
         self.boxes: list[Box] = []
@@ -81,7 +81,7 @@ class Scenery:
         for _ in range(int((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / 60.0)):
             xy = self._rng.uniform(bounds[:2], bounds[2:])
             size = tuple(self._rng.uniform((9, 7, 3.5), (24, 15, 22)))
-            gap = self._rng.uniform(1.5, 9.0)
+            gap = self._rng.uniform(3.0, 11.0)
             near = np.asarray(nearest_points(self._paved, Point(xy))[0].coords[0])
             away = xy - near
             distance = float(np.linalg.norm(away))
@@ -90,7 +90,7 @@ class Scenery:
             yaw = np.arctan2(away[1], away[0]) - np.pi / 2
             xy = near + away / distance * (size[1] / 2 + gap)
             block = Polygon(Box(np.array([*xy, 0.0]), size, yaw, '', 0, (0, 0), 0).footprint())
-            if block.distance(self._paved) < 0.8 or any(block.distance(other) < 2.0 for other in placed):
+            if block.distance(self._paved) < 2.5 or any(block.distance(other) < 2.0 for other in placed):
                 continue
             placed.append(block)
             self._add(xy, tuple(round(float(v), 2) for v in size), yaw, 'static.building')
@@ -104,11 +104,12 @@ class Scenery:
         for _ in range(int((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / 110.0)):
             xy, height = self._rng.uniform(bounds[:2], bounds[2:]), self._rng.uniform(3.5, 9.0)
             spot = Point(xy)
-            if 1.2 < spot.distance(self._road) < 25.0 and self._is_free(xy, 2.5):
-                if spot.distance(self._paved) > 0.4 or self._rng.random() < 0.2:
-                    crown = float(self._rng.uniform(2.0, 4.5))
-                    size = (round(crown, 2), round(crown, 2), round(float(height), 2))
-                    self._add(xy, size, self._rng.uniform(0, np.pi), 'static.tree')
+            if not 1.2 < spot.distance(self._road) < 25.0 or not self._is_free(xy, 2.5):
+                continue
+            if spot.distance(self._paved) > 0.4 or self._rng.random() < 0.2:
+                crown = round(float(self._rng.uniform(2.0, 4.5)), 2)
+                size = (crown, crown, round(float(height), 2))
+                self._add(xy, size, self._rng.uniform(0, np.pi), 'static.tree')
 
     def _kerb_points(self, spacing: float, setback: float) -> list[tuple[np.ndarray, float]]:
         """Return (position, heading) beside the kerb, about every ``spacing`` metres."""

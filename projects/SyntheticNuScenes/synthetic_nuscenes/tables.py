@@ -15,10 +15,21 @@ from .map_expansion import token
 Record = dict[str, Any]
 Tables = dict[str, list[Record]]
 
-TABLE_NAMES = (
-    'attribute calibrated_sensor category ego_pose instance log map sample sample_annotation sample_data scene sensor '
-    'visibility'
-).split()
+TABLE_NAMES = [
+    'attribute',
+    'calibrated_sensor',
+    'category',
+    'ego_pose',
+    'instance',
+    'log',
+    'map',
+    'sample',
+    'sample_annotation',
+    'sample_data',
+    'scene',
+    'sensor',
+    'visibility',
+]
 CHANNELS = [*CAMERAS, 'LIDAR_TOP']
 # The devkit looks for the basemap of each location under the name that nuScenes published it with.
 BASEMAPS = {
@@ -28,18 +39,41 @@ BASEMAPS = {
     'boston-seaport': '36092f0b03a857c6a3403e25b4b7aab3',
 }
 LOCATIONS = list(BASEMAPS)
-_CATEGORIES = """
-animal human.pedestrian.adult human.pedestrian.child human.pedestrian.construction_worker
-human.pedestrian.personal_mobility human.pedestrian.police_officer human.pedestrian.stroller
-human.pedestrian.wheelchair movable_object.barrier movable_object.debris movable_object.pushable_pullable
-movable_object.trafficcone static_object.bicycle_rack vehicle.bicycle vehicle.bus.bendy vehicle.bus.rigid vehicle.car
-vehicle.construction vehicle.emergency.ambulance vehicle.emergency.police vehicle.motorcycle vehicle.trailer
-vehicle.truck
-""".split()
-_ATTRIBUTES = """
-vehicle.moving vehicle.stopped vehicle.parked cycle.with_rider cycle.without_rider pedestrian.sitting_lying_down
-pedestrian.standing pedestrian.moving
-""".split()
+_CATEGORIES = [
+    'animal',
+    'human.pedestrian.adult',
+    'human.pedestrian.child',
+    'human.pedestrian.construction_worker',
+    'human.pedestrian.personal_mobility',
+    'human.pedestrian.police_officer',
+    'human.pedestrian.stroller',
+    'human.pedestrian.wheelchair',
+    'movable_object.barrier',
+    'movable_object.debris',
+    'movable_object.pushable_pullable',
+    'movable_object.trafficcone',
+    'static_object.bicycle_rack',
+    'vehicle.bicycle',
+    'vehicle.bus.bendy',
+    'vehicle.bus.rigid',
+    'vehicle.car',
+    'vehicle.construction',
+    'vehicle.emergency.ambulance',
+    'vehicle.emergency.police',
+    'vehicle.motorcycle',
+    'vehicle.trailer',
+    'vehicle.truck',
+]
+_ATTRIBUTES = [
+    'vehicle.moving',
+    'vehicle.stopped',
+    'vehicle.parked',
+    'cycle.with_rider',
+    'cycle.without_rider',
+    'pedestrian.sitting_lying_down',
+    'pedestrian.standing',
+    'pedestrian.moving',
+]
 _VISIBILITIES = ('v0-40', 'v40-60', 'v60-80', 'v80-100')
 
 

@@ -59,7 +59,7 @@ class _Writer:
         segments = [self._segment(p, area, False) for p in surface]
         for junction_area in areas:
             self._segment(junction_area, area, True)
-        for road, segment in zip(self.roads, segments):
+        for road, segment in zip(self.roads, segments, strict=True):
             self._write_blocks(road, segment)
         self._write_dividers(segments)
         crossings = {
@@ -67,7 +67,7 @@ class _Writer:
             for c in self.furniture.crossings
         }
         self._write_stop_lines(crossings)
-        for bay, shape in zip(self.furniture.bays, bays):
+        for bay, shape in zip(self.furniture.bays, bays, strict=True):
             block = self.blocks.get((bay.road.index, bay.side), self.blocks[bay.road.index, 1])
             heading = float(np.arctan2(*(bay.road.edge(*bay.span, 0.0)[[0, -1]] @ [[0, 1], [1, 0]]).ptp(axis=0)))
             self._polygon('carpark_area', shape, orientation=heading, road_block_token=block)
@@ -134,7 +134,7 @@ class _Writer:
         facing = (base[1] - base[0]) * -stop.direction
         yaw = float(np.arctan2(facing[1], facing[0]))
         pose = dict(tx=float(base[0, 0]), ty=float(base[0, 1]), tz=3.2, rx=0.0, ry=0.0, rz=yaw)
-        colours = zip(('RED', 'YELLOW', 'GREEN'), (0.0, -0.35, -0.7))
+        colours = zip(('RED', 'YELLOW', 'GREEN'), (0.0, -0.35, -0.7), strict=True)
         items = [
             dict(
                 color=c,
@@ -156,7 +156,7 @@ class _Writer:
 
     def _write_walkways(self, drivable: Polygon) -> None:
         for road in self.roads:
-            for side, width in zip((1, -1), road.profile.walkways):
+            for side, width in zip((1, -1), road.profile.walkways, strict=True):
                 if width:
                     kerb = side * (road.profile.half_width - 0.5)
                     shape = road.strip(road.start, road.stop, kerb, side * (road.profile.half_width + width + 5.5))

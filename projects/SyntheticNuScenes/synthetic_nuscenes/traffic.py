@@ -52,7 +52,7 @@ class Traffic:
         self._seeds = [int(s) for s in rng.integers(1 << 30, size=len(self._movers))]
 
     def ego_pose(self, time: float, planar: bool = False) -> np.ndarray:
-        """Return the ego car's (4, 4) pose; unless ``planar``, it stands on the terrain with its height, pitch and roll."""
+        """Return the ego car's (4, 4) pose; unless ``planar``, the terrain gives it height, pitch and roll."""
         position, heading, _ = self._ego.pose_at(time + self._lead)
         pose = planar_pose(position[0], position[1], heading)
         if planar or self.terrain.is_flat:
@@ -134,7 +134,7 @@ def _size(rng: np.random.Generator, kind: str) -> tuple[float, float, float]:
         'vehicle.motorcycle': (2.1, 0.8, 1.5),
         'vehicle.bicycle': (1.75, 0.6, 1.4),
     }[kind]
-    return tuple(round(float(v * f), 3) for v, f in zip(base, rng.uniform(0.93, 1.07, 3)))
+    return tuple(round(float(v * f), 3) for v, f in zip(base, rng.uniform(0.93, 1.07, 3), strict=True))
 
 
 def _person(rng: np.random.Generator, path: np.ndarray, speed: float) -> Mover:
