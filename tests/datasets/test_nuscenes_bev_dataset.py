@@ -1,0 +1,155 @@
+import pickle
+
+import pytest
+
+from ssl_bev.datasets import NuScenesBEVDataset, read_scene_list
+
+
+def build(tiny_data, tiny_root, split='train', **arguments):
+    settings = {'pipeline': [], 'data_root': str(tiny_root), 'info_root': str(tiny_data)} | arguments
+    return NuScenesBEVDataset(ann_file=f'ssl_bev_infos_{split}.pkl', **settings)
+
+
+def tokens(item):
+    return [frame['token'].removeprefix('scene-') for frame in item['frames']]
+
+
+def test_windows_of_keyframes_never_cross_scenes(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, num_frames=3)
+    windows = [(tokens(item), item['frame_valid']) for item in (dataset[i] for i in range(len(dataset)))]
+    assert windows == [
+        (['0061-sample0'] * 3, [False, False, True]),
+        (['0061-sample0', '0061-sample0', '0061-sample1'], [False, True, True]),
+        (['0061-sample0', '0061-sample1', '0061-sample2'], [True, True, True]),
+        (['0553-sample0'] * 3, [False, False, True]),
+        (['0553-sample0', '0553-sample0', '0553-sample1'], [False, True, True]),
+        (['0553-sample0', '0553-sample1', '0553-sample2'], [True, True, True]),
+    ]
+    assert dataset.scene_tokens == ['scene-0061-token'] * 3 + ['scene-0553-token'] * 3
+
+
+def test_windows_with_sweeps_and_stride(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, num_frames=2, frames='all', frame_stride=3)
+    assert len(dataset) == 2 * 7
+    assert tokens(dataset[3]) == ['0061-sample0', '0061-sample1']
+    assert tokens(dataset[4]) == ['0061-CAM_FRONT-1', '0061-CAM_FRONT-4']
+    # A step that reaches before the scene repeats its first frame.
+    assert (tokens(dataset[2]), dataset[2]['frame_valid']) == (['0061-sample0', '0061-CAM_FRONT-2'], [False, True])
+    assert tokens(dataset[7])[0] == '0553-sample0'
+    times = [frame['timestamp'] for i in range(7) for frame in dataset[i]['frames'][-1:]]
+    assert times == sorted(times)
+    assert [dataset[i]['labelled'] for i in range(4)] == [True, False, False, True]
+
+
+def test_interval_thins_the_current_frames_not_the_windows(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, num_frames=2, sample_interval=2)
+    assert [tokens(dataset[i])[-1] for i in range(len(dataset))] == ['0061-sample0', '0061-sample2', '0553-sample1']
+    assert tokens(dataset[1]) == ['0061-sample1', '0061-sample2']
+
+
+def test_label_subset_by_scene(tiny_data, tiny_root, tmp_path):
+    path = tmp_path / 'subset.txt'
+    arguments = {'label_fraction': 0.5, 'label_seed': 1}
+    every = build(tiny_data, tiny_root, label_subset_file=str(path), **arguments)
+    only = build(tiny_data, tiny_root, labelled_only=True, **arguments)
+    subset = read_scene_list(path)
+    assert len(subset) == 1
+    assert [item['labelled'] for item in every] == [token in subset for token in every.scene_tokens]
+    assert set(only.scene_tokens) == set(subset)
+    assert len(only) == 3
+    assert all(item['labelled'] for item in only)
+    same = build(tiny_data, tiny_root, labelled_only=True, label_scenes=str(path))
+    assert same.scene_tokens == only.scene_tokens
+
+
+def test_without_labels(tiny_data, tiny_root):
+    item = build(tiny_data, tiny_root, with_labels=False)[0]
+    assert item['label_dir'] is None
+    assert not item['labelled']
+    with pytest.raises(ValueError, match='labelled_only=True needs with_labels=True'):
+        build(tiny_data, tiny_root, with_labels=False, labelled_only=True)
+
+
+def test_scene_list_selects_by_name_or_token(tiny_data, tiny_root):
+    for scene in ('scene-0553', 'scene-0553-token'):
+        dataset = build(tiny_data, tiny_root, scene_list=[scene, 'elsewhere'])
+        assert set(dataset.scene_tokens) == {'scene-0553-token'}
+    with pytest.raises(ValueError, match='scene_list names no scene'):
+        build(tiny_data, tiny_root, scene_list=['elsewhere'])
+
+
+def test_cameras_by_name_in_the_order_given(tiny_data, tiny_root):
+    assert build(tiny_data, tiny_root)[0]['camera_names'] == ['CAM_FRONT', 'CAM_BACK']
+    names = ['CAM_BACK', 'CAM_FRONT']
+    assert build(tiny_data, tiny_root, camera_names=names)[0]['camera_names'] == names
+    with pytest.raises(ValueError, match=r"camera_names \['CAM_LEFT'\] are not among the cameras"):
+        build(tiny_data, tiny_root, camera_names=['CAM_LEFT'])
+
+
+def test_samples_survive_a_subset_and_a_worker(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, num_frames=2, pipeline=[{'type': 'LoadBEVImages'}])
+    part = dataset.get_subset([4])
+    assert tokens(part[0]) == tokens(dataset[4])
+    assert pickle.loads(pickle.dumps(dataset))[4]['frame_valid'] == [True, True]
+    assert dataset.metainfo['version'] == 'v1.0-mini'
+
+
+def stock_infos(tiny_data, path):
+    """The info file as mmdet3d's own converter writes it: without temporal fields."""
+    content = pickle.loads((tiny_data / 'ssl_bev_infos_train.pkl').read_bytes())
+    for frame in content['data_list']:
+        for key in ('scene_token', 'scene_name', 'frame_index', 'prev', 'next', 'location', 'is_keyframe', 'sweeps'):
+            del frame[key]
+        for name, camera in frame['images'].items():
+            camera['img_path'] = camera['img_path'].removeprefix(f'samples/{name}/')
+            del camera['height'], camera['width']
+    path.write_bytes(pickle.dumps(content))
+
+
+def test_stock_infos_work_for_single_frames_only(tiny_data, tiny_root, tmp_path):
+    path = tmp_path / 'stock.pkl'
+    stock_infos(tiny_data, path)
+    arguments = {'data_root': str(tiny_root), 'pipeline': [{'type': 'LoadBEVImages'}]}
+    prefix = {name: f'samples/{name}' for name in ('CAM_FRONT', 'CAM_BACK')}
+    dataset = NuScenesBEVDataset(str(path), data_prefix=prefix, **arguments)
+    assert len(dataset) == 6
+    assert dataset[0]['img'][0][0].shape == (48, 96, 3)
+    for argument in ({'num_frames': 2}, {'frames': 'all'}, {'label_fraction': 0.5}, {'scene_list': ['x']}):
+        (name,) = argument
+        with pytest.raises(
+            ValueError, match=rf'{name}=.* needs an info file with temporal fields.*tools/create_data.py'
+        ):
+            NuScenesBEVDataset(str(path), **arguments, **argument)
+
+
+def test_a_transform_that_returns_none_raises_with_the_token(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, pipeline=[lambda results: None])
+    with pytest.raises(ValueError, match='returned None for sample scene-0061-sample1'):
+        dataset[1]
+
+
+def test_broken_info_files(tiny_data, tiny_root, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'none.pkl; make it with tools/create_data.py'):
+        NuScenesBEVDataset(str(tmp_path / 'none.pkl'), [])
+    path = tmp_path / 'infos.pkl'
+    path.write_bytes((tiny_data / 'ssl_bev_infos_train.pkl').read_bytes()[:1000])
+    with pytest.raises(ValueError, match='no complete pickle'):
+        NuScenesBEVDataset(str(path), [])
+    path.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ValueError, match='no info file of mmdet3d v2'):
+        NuScenesBEVDataset(str(path), [])
+
+
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        ({'num_frames': 0}, 'num_frames must be a positive integer, got 0'),
+        ({'frame_stride': 1.5}, 'frame_stride must be a positive integer'),
+        ({'frames': 'some'}, "frames must be 'keyframes' or 'all', got 'some'"),
+        ({'bev_frame': 'world'}, "bev_frame must be one of .*, got 'world'"),
+        ({'label_fraction': 2.0}, r'label_fraction must be in \(0, 1\], got 2.0'),
+    ],
+)
+def test_arguments_out_of_range(tiny_data, tiny_root, argument, message):
+    with pytest.raises(ValueError, match=message):
+        build(tiny_data, tiny_root, **argument)
