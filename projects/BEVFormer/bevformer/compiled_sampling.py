@@ -157,6 +157,7 @@ def _sample_backward(
                             product = zero[0]
                             for k in range(depth):
                                 product += value[source, position, head, k] * grad_output[row, head, k]
+                            for k in range(depth):
                                 grad_value[source, position, head, k] += factor * grad_output[row, head, k]
                             grad_weight += share_x * share_y * product
                             grad_x += (2 * right - 1) * share_y * product

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .deformable_sampling import deformable_sampling
+from .deformable_sampling import deformable_sampling, softmax_over_last
 from .initialization import check_heads, init_attention, init_sampling_offsets
 from .reference_points import PillarViews
 
@@ -56,8 +56,8 @@ class PillarDeformableAttention(BaseModule):
         # Offsets and weights depend on the query alone: one linear layer for all the cameras that see it.
         scale = 1 / views.references.new_tensor([[width, height] for height, width in level_shapes])
         offsets = self.sampling_offsets(query).view(*size, self.num_points, 2) * scale[:, None]
-        weights = self.attention_weights(query).view(*size[:2], self.num_levels * self.num_points).softmax(-1)
-        weights = weights / views.num_views.reshape(-1, 1, 1)
+        weights = self.attention_weights(query).view(*size[:2], self.num_levels * self.num_points)
+        weights = softmax_over_last(weights) / views.num_views.reshape(-1, 1, 1)
 
         offsets = offsets.index_select(0, views.query).unflatten(3, (-1, heights))
         locations = (offsets + views.references[:, None, None, None]).flatten(3, 4)

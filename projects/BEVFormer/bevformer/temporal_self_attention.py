@@ -6,7 +6,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .deformable_sampling import RowGroups, deformable_sampling
+from .deformable_sampling import RowGroups, deformable_sampling, softmax_over_last
 from .initialization import check_heads, init_attention, init_sampling_offsets
 from .reference_points import cell_fractions
 
@@ -88,14 +88,14 @@ class TemporalSelfAttention(BaseModule):
         centers = cell_fractions(bev_shape, query.device)[:, None] + shifts[:, None]  # (B, Q, queues, 2)
         offsets = self.sampling_offsets(context).view(*size, 2) * scale
         locations = centers[:, :, None, :, None] + offsets
-        weights = self.attention_weights(context).view(size).softmax(-1) / NUM_QUEUES
+        weights = softmax_over_last(self.attention_weights(context).view(size)) / NUM_QUEUES
 
         size = (batch * num_queries, self.num_heads, levels, NUM_QUEUES // levels * self.num_points)
         sampled = deformable_sampling(
             self.value_proj(value).unflatten(-1, (self.num_heads, -1)),
             [bev_shape] * levels,
             locations.view(*size, 2),
-            weights.view(size),
+            weights.reshape(size),
             RowGroups.equal(batch, num_queries, query.device),
         )
         return query + self.dropout(self.output_proj(sampled.view_as(query).to(query.dtype)))
