@@ -39,10 +39,11 @@ class LoadPseudoLabels(BaseTransform):
         teacher: the teacher's name that the manifest must have; None: any.
         label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
             label map's own class names.
+        ignore_cameras: cameras whose labels are all ignored.
 
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
-        ValueError: another teacher, an unknown class, a label of another size than its image.
+        ValueError: a camera to ignore that the window lacks, another teacher, an unknown class, a label of another size than its image.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class LoadPseudoLabels(BaseTransform):
         label_file: str = LABEL_FILE,
         confidence_file: str | None = CONFIDENCE_FILE,
         manifest: str | None = MANIFEST,
+        ignore_cameras: Sequence[str] = (),
     ) -> None:
         if not isinstance(stride, int) or stride < 1:
             raise ValueError(f'stride must be a positive integer, got {stride!r}')
         self.reader = PseudoLabelReader(root, label_file, confidence_file, manifest, teacher)
         self.classes = tuple(classes)
         self.stride = stride
+        self.ignore_cameras = frozenset(ignore_cameras)
         if isinstance(min_confidence, Mapping):
             unknown = sorted(set(min_confidence) - set(self.classes))
             if unknown:
@@ -84,6 +87,9 @@ class LoadPseudoLabels(BaseTransform):
             raise ValueError(f'stride {self.stride} must divide the image size (height, width) = {(height, width)}')
         v, u = ((np.arange(n // self.stride) + 0.5) * self.stride for n in (height, width))
         positions = np.stack([*np.meshgrid(u, v), np.ones((len(v), len(u)))], -1)
+        strangers = self.ignore_cameras.difference(results['camera_names'])
+        if strangers:
+            raise ValueError(f'ignore_cameras {sorted(strangers)} are not among {list(results["camera_names"])}')
         num_frames, num_cameras = results['img_aug'].shape[:2]
         target = np.empty((num_frames, num_cameras, len(self.classes), len(v), len(u)), np.uint8)
         confidence = np.empty((num_frames, num_cameras, len(v), len(u)), np.uint8)
@@ -91,6 +97,7 @@ class LoadPseudoLabels(BaseTransform):
             for n, name in enumerate(results['camera_names']):
                 ids, certainty, inside = self._sample(results, frame, name, t, n, positions)
                 values = self.table[ids]
+                inside &= name not in self.ignore_cameras
                 values[~inside[..., None] | (certainty[..., None] < self.min_confidence)] = IGNORE
                 target[t, n] = values.transpose(2, 0, 1)
                 confidence[t, n] = np.where(inside, certainty, 0)
