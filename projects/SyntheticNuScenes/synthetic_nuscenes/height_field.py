@@ -35,8 +35,11 @@ class HeightField:
         """Return heights (h, w) at world positions (h, w, 2)."""
         if self._raster is None:
             return np.zeros(xy.shape[:2], np.float32)
-        cells = np.clip((xy - self._origin) / _CELL, -10, 3e4).astype(np.float32)
-        column, row = np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
+        return self._lookup(xy[..., 0].astype(np.float32), xy[..., 1].astype(np.float32))
+
+    def _lookup(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Interpolate the raster at float32 positions ``x``, ``y`` (h, w)."""
+        column, row = ((a - np.float32(o)) * np.float32(1 / _CELL) for a, o in zip((x, y), self._origin, strict=True))
         return cv2.remap(self._raster, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def intersect(self, camera: Camera, rays: np.ndarray) -> np.ndarray:
@@ -46,11 +49,13 @@ class HeightField:
             with np.errstate(divide='ignore', invalid='ignore'):
                 depth = -centre[2] / rays[..., 2]
             return np.where((depth > 0) & np.isfinite(depth), depth, np.inf)
-        stride = -(-rays.shape[1] // _MARCH_WIDTH)
-        depth, step = self._march(centre, rays[::stride, ::stride])
+        rays = np.ascontiguousarray(np.moveaxis(rays, -1, 0), dtype=np.float32)
+        centre = centre.astype(np.float32)
+        stride = -(-rays.shape[2] // _MARCH_WIDTH)
+        depth, step = self._march(centre, np.ascontiguousarray(rays[:, ::stride, ::stride]))
         if stride > 1:
-            size = (rays.shape[1], rays.shape[0])
-            depth, step = (np.repeat(np.repeat(a, stride, 0), stride, 1)[: size[1], : size[0]] for a in (depth, step))
+            rows, cols = rays.shape[1:]
+            depth, step = (np.repeat(np.repeat(a, stride, 0), stride, 1)[:rows, :cols] for a in (depth, step))
         return self._refine(centre, rays, depth, step)
 
     def intersect_tangent(
@@ -76,30 +81,33 @@ class HeightField:
         hit = np.clip(hit, depth[:, None] / 2, depth[:, None] * 2)
         return centre + rays * hit[..., None]
 
-    def _gap(self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Return how far the rays at ``depth`` are above the ground."""
-        at = centre + rays * depth[..., None]
-        return at[..., 2] - self.height(at[..., :2])
+    def _gap(self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray | float) -> np.ndarray:
+        """Return how far rays (3, h, w) at ``depth`` (h, w) are above the ground."""
+        x, y, z = (c + r * depth for c, r in zip(centre, rays, strict=True))
+        return z - self._lookup(x, y)
 
     def _march(self, centre: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the first depth at which each ray is below the ground, and the step that led there."""
-        rays = rays.astype(np.float32)
-        centre = centre.astype(np.float32)
+        """Return the first depth at which each ray (3, h, w) is below the ground, and the step that led there."""
         depths = np.geomspace(_NEAR, _FAR, _STEPS).astype(np.float32)
-        found = np.full(rays.shape[:2], np.inf, np.float32)
+        found = np.full(rays.shape[1:], np.inf, np.float32)
         step = np.zeros_like(found)
+        lowest, highest = rays[2].min(1), float(self._raster.max())
         for before, depth in zip(np.concatenate([[0.0], depths[:-1]]), depths, strict=True):
-            below = (self._gap(centre, rays, np.full(found.shape, depth)) < 0) & np.isinf(found)
-            found[below], step[below] = depth, depth - before
+            rows = np.flatnonzero(np.isinf(found).any(1) & (centre[2] + depth * lowest < highest))
+            if not len(rows):
+                continue
+            rows = slice(rows[0], rows[-1] + 1)
+            below = (self._gap(centre, rays[:, rows], depth) < 0) & np.isinf(found[rows])
+            found[rows][below], step[rows][below] = depth, depth - before
         return found, step
 
     def _refine(self, centre: np.ndarray, rays: np.ndarray, depth: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Close in on the crossing inside the step in which each ray goes below the ground, by bounded secants."""
         hit = np.isfinite(depth)
-        high = np.where(hit, depth, 1.0)
+        high = np.where(hit, depth, np.float32(1.0))
         low = high - step
         gap_low, gap_high = self._gap(centre, rays, low), self._gap(centre, rays, high)
-        for _ in range(7):
+        for _ in range(5):
             middle = low + np.clip(_share(gap_low, gap_high), 0.02, 0.98) * (high - low)
             gap = self._gap(centre, rays, middle)
             above = gap > 0

@@ -74,7 +74,9 @@ class PaintCanvas:
         """Paint a line of ``width`` metres along ``points`` (N, 2), with square ends at its two points."""
         if len(points) < 2:
             return
-        shape = LineString(points).buffer(width / 2, cap_style='flat', join_style='bevel')
+        # OpenCV fills every cell that the outline touches, which widens shapes by about a sub-cell
+        half = max(width - self.resolution / _SUB, self.resolution / _SUB) / 2
+        shape = LineString(points).buffer(half, cap_style='flat', join_style='bevel')
         for part in getattr(shape, 'geoms', [shape]):
             if isinstance(part, Polygon) and not part.is_empty:
                 self.polygon(np.asarray(part.exterior.coords), paint, strength, labelled=labelled)
