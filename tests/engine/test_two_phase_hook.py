@@ -188,3 +188,17 @@ def test_persistent_workers_are_refused(tmp_path: Path) -> None:
     loader = dataloader(num_workers=1, persistent_workers=True)
     with pytest.raises(ValueError, match='persistent_workers=False'):
         run(tmp_path, two_phases(), 'persistent', train_dataloader=loader)
+
+
+def test_average_model_resumes_exactly(tmp_path: Path) -> None:
+    def train(name: str, **options) -> torch.nn.Module:
+        hooks = [dict(type='TwoPhaseHook', phases=two_phases()), dict(type='ExactResumeHook')]
+        hooks.append(dict(type='EMAHook', momentum=0.1))
+        runner = make_runner(tmp_path / name, two_phases(), f'average_{name}', custom_hooks=hooks, **options)
+        runner.train()
+        return next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model
+
+    straight = train('a').state_dict()
+    for epoch in (1, 2, 4):
+        resumed = train(f'b{epoch}', resume=True, load_from=str(tmp_path / f'a/epoch_{epoch}.pth'))
+        assert all(torch.equal(tensor, straight[name]) for name, tensor in resumed.state_dict().items())
