@@ -103,20 +103,20 @@ def _building(size: tuple[float, float, float], rng: np.random.Generator) -> Mes
     length, width, height = size
     mesh, colour = Mesh(), _FACADES[rng.integers(len(_FACADES))]
     rectangle = (-length / 2, length / 2, -width / 2, width / 2)
-    faces = mesh.add_frustum(rectangle, rectangle, (-3.0, height), colour, 'Building')
+    faces = mesh.add_frustum(rectangle, rectangle, (0.0, height), colour, 'Building')
     storey, bay = rng.uniform(3.0, 4.0), rng.uniform(2.2, 4.5)
     glass, fill = (rng.uniform(50, 120) * np.array([1.1, 1.0, 0.88]), rng.uniform(0.45, 0.85, 2))
     for side in ('front', 'back', 'left', 'right'):
         face = faces[side]
         across = float(np.linalg.norm(face[1] - face[0]))
-        upper = inset(face, (0.02, 0.98), ((3.0 + storey) / (height + 3.0), 0.98))
+        upper = inset(face, (0.02, 0.98), (min(storey / height, 0.6), 0.98))
         rows, columns = min(max(int((height - storey) / storey), 1), 8), min(max(int(across / bay), 1), 16)
         windows = inset_grid(upper, columns, rows, tuple(fill))
         lit = rng.random(len(windows)) < 0.3
         for chosen, glow in ((lit, 0.8), (~lit, 0.0)):
             if chosen.any():
                 mesh.add(windows[chosen], tuple(glass), 'Building', glow=glow)
-        ground_floor = inset(face, (0.02, 0.98), (3.3 / (height + 3.0), (3.0 + 0.8 * storey) / (height + 3.0)))
+        ground_floor = inset(face, (0.02, 0.98), (0.1 * storey / height, min(0.8 * storey / height, 0.5)))
         mesh.add(
             inset_grid(ground_floor, max(columns // 2, 1), 1, (0.8, 0.9)), tuple(glass * 0.6), 'Building', glow=0.4
         )
@@ -132,7 +132,7 @@ def _tree(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
     if low:
         trunk = min(0.05 * height, 0.22)
         block = (-trunk, trunk, -trunk, trunk)
-        mesh.add_frustum(block, block, (-0.5, 0.55 * height), (52, 62, 74), 'Vegetation')
+        mesh.add_frustum(block, block, (0.0, 0.55 * height), (52, 62, 74), 'Vegetation')
     count = 22
     spread = rng.normal(0, 1, (count, 3))
     spread /= np.linalg.norm(spread, axis=1, keepdims=True)
@@ -154,7 +154,7 @@ def _pole(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
     tall = height > 4.5
     name = 'Street Light' if tall else 'Pole'
     block = (-radius, radius, -radius, radius)
-    mesh.add_frustum(block, (-radius * 0.7, radius * 0.7, -radius * 0.7, radius * 0.7), (-0.5, height), grey, name)
+    mesh.add_frustum(block, (-radius * 0.7, radius * 0.7, -radius * 0.7, radius * 0.7), (0.0, height), grey, name)
     if tall:
         head = (-0.1, 1.6, -0.12, 0.12)
         mesh.add_frustum(head, head, (height - 0.15, height), grey, name, layer=1)

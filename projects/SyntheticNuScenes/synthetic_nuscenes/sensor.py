@@ -29,6 +29,7 @@ def wet_ground(colour: np.ndarray, view: GroundView, camera: Camera, look: Look,
     columns = np.random.default_rng([31, seed & 0x7FFFFFFF]).random(max(camera.width // 6, 2)).astype(np.float32)
     streak = cv2.resize(columns[None], (camera.width, 1), interpolation=cv2.INTER_CUBIC)
     mirror = look.wetness * grazing * (0.28 + 0.5 * puddle + 0.25 * streak)
+    mirror *= np.where(view.class_ids == class_id('Terrain'), 0.35, 1.0)  # grass drains
     mirror = np.clip(mirror, 0, 0.75)[..., None]
     sky = np.float32(look.sky_low) * 0.8
     return colour * (1 - 0.42 * look.wetness) * (1 - mirror) + sky * mirror
