@@ -39,7 +39,8 @@ class LaneGraph:
         """Return the (N, 2) centre line of a lane or connector."""
         if lane not in self._lines:
             points = np.array(discretize_lane(self._paths[lane], _STEP))[:, :2]
-            keep = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-3])
+            # Arcs meet to the centimetre only; steps that short would turn the heading at random.
+            keep = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 0.1])
             self._lines[lane] = points[keep] if keep.sum() > 1 else np.stack([points[0], points[0] + 1e-3])
         return self._lines[lane]
 
@@ -64,7 +65,7 @@ class LaneGraph:
             pieces.append(self.line(lane))
             total += self.length(lane)
         line = np.concatenate(pieces)
-        keep = np.concatenate([[True], np.linalg.norm(np.diff(line, axis=0), axis=1) > 1e-3])
+        keep = np.concatenate([[True], np.linalg.norm(np.diff(line, axis=0), axis=1) > 0.1])
         line = curves.resample(line[keep], _STEP)
         return curves.cut(smooth(line), min(skip, total / 2), min(skip + length, curves.arc_lengths(line)[-1]))
 

@@ -89,6 +89,7 @@ class SceneRecorder:
             link(by_channel[channel])
             self.tables['sample_data'] += by_channel[channel]
         link(self.tables['sample'])
+        self._oracle.close()
         self._annotations.write(self.tables, self.truth)
         samples = self.tables['sample']
         self.tables['scene'][0] |= {
