@@ -3,7 +3,6 @@
 _base_ = '../_base_/bevformer_tiny_nuscenes.py'
 data_root = '{{$SSL_BEV_SYNTHETIC:data/synthetic_nuscenes}}'
 image_size = (128, 352)
-grid = dict(cell_size=0.25)
 
 images = [
     dict(type='LoadBEVImages'),
@@ -56,7 +55,7 @@ model = dict(
     ),
     img_neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3),
     bev_encoder=dict(bev_shape=(30, 60), embed_dims=channels, num_layers=2, num_levels=3, feedforward_channels=128),
-    seg_head=dict(in_channels=channels, channels=48, grid=grid),
+    seg_head=dict(in_channels=channels, channels=48, num_upsamples=2),
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = [

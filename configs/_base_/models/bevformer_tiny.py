@@ -1,5 +1,5 @@
-# BEVFormer-tiny's backbone and encoder (50 rows, 3 layers) over 60 m x 30 m, with a segmentation head at 0.15 m.
-grid = dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.15)
+# BEVFormer-tiny's backbone and layers, with queries of 0.5 m over 60 m x 30 m and a segmentation head at 0.25 m.
+grid = dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.25)
 classes = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')
 # What a Mapillary Vistas v1 teacher can tell apart, and which BEV classes belong to it.
 coarse_classes = dict(
@@ -35,7 +35,7 @@ model = dict(
         type='BEVFormer',
         x_range=grid['x_range'],
         y_range=grid['y_range'],
-        bev_shape=(50, 100),
+        bev_shape=(60, 120),
         embed_dims=256,
         num_layers=3,
         num_levels=1,
@@ -45,7 +45,7 @@ model = dict(
         type='BEVSegHead',
         in_channels=256,
         channels=128,
-        num_upsamples=2,
+        num_upsamples=1,
         grid=grid,
         classes=classes,
         coarse_classes=coarse_classes,
