@@ -83,7 +83,9 @@ def _in_parallel(work: Callable[[int, int], None], size: int) -> None:
 
 
 @numba.njit(nogil=True, fastmath=_FAST_MATH, cache=True)
-def _sample(value, locations, weights, group, output, shapes, first_row, last_row):
+def _sample(  # pragma: no cover - compiled
+    value, locations, weights, group, output, shapes, first_row, last_row
+):
     heads, levels, points = weights.shape[1:]
     depth = value.shape[3]
     scale = np.empty(1, value.dtype)  # keeps the inner loop in the precision of the features
@@ -115,7 +117,7 @@ def _sample(value, locations, weights, group, output, shapes, first_row, last_ro
 
 
 @numba.njit(nogil=True, fastmath=_FAST_MATH, cache=True)
-def _sample_backward(
+def _sample_backward(  # pragma: no cover - compiled
     value,
     locations,
     weights,
