@@ -33,8 +33,8 @@ def road_map(kind: str = 'SINGLE_SOLID_WHITE', hole: bool = False) -> dict:
 def classes_of(ground: Ground, y: float, x0: float = 2.0, x1: float = 62.0) -> tuple[np.ndarray, np.ndarray]:
     """Return the surface class and the paint class (0 where paint covers less than half) along a line."""
     points = np.stack([np.arange(x0, x1, 0.05), np.full(round((x1 - x0) / 0.05), y)], -1)[None]
-    ids = ground.classes(0, points)[0]
-    cover = ground.colour(0, points)[0, :, 3]
+    colour, ids = (a[0] for a in ground.sample(0, points))
+    cover = colour[:, 3]
     return ids[:, 0], np.where(cover > 127, ids[:, 1], 0)
 
 

@@ -62,21 +62,22 @@ class Ground:
         """Number of resolutions."""
         return len(self._colour)
 
-    def colour(self, level: int, points: np.ndarray) -> np.ndarray:
-        """Return (h, w, 4) uint8: BGR albedo and paint coverage at world points (h, w, 2), interpolated."""
-        column, row = self._maps(level, points)
+    def sample(self, level: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Look up world points.
+
+        Args:
+            level: Of the pyramid.
+            points: (h, w, 2) world metres.
+
+        Returns:
+            (h, w, 4) uint8: BGR albedo and paint coverage, interpolated; and (h, w, 2) uint8: class id of the surface,
+            and of the paint there or close by (0: none).
+        """
+        cells = (points - self.origin) * (1 / (self.resolution * (1 << level))) - 0.5
+        column, row = (np.clip(cells[..., i], -1e4, 3e4).astype(np.float32) for i in (0, 1))
         border = (*TERRAIN_COLOUR, 0)
-        return cv2.remap(self._colour[level], column, row, cv2.INTER_LINEAR, borderValue=border)
-
-    def classes(self, level: int, points: np.ndarray) -> np.ndarray:
-        """Return (h, w, 2) uint8: class id of the surface, and of the paint there or close by (0: none)."""
-        column, row = self._maps(level, points)
-        return cv2.remap(self._ids[level], column, row, cv2.INTER_NEAREST, borderValue=(TERRAIN, 0))
-
-    def _maps(self, level: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cells = (points - self.origin) / (self.resolution * (1 << level)) - 0.5
-        cells = np.clip(cells, -1e4, 3e4).astype(np.float32)
-        return np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
+        colour = cv2.remap(self._colour[level], column, row, cv2.INTER_LINEAR, borderValue=border)
+        return colour, cv2.remap(self._ids[level], column, row, cv2.INTER_NEAREST, borderValue=(TERRAIN, 0))
 
     def _build_pyramid(self, surface: Surface, cover: np.ndarray, paint_ids: np.ndarray) -> None:
         """Average colours and coverage; keep a surface class and a paint class per coarse cell."""

@@ -105,8 +105,9 @@ def _sample_band(
         rays = pixel_rays(camera, columns, rows).reshape(count, taps, len(columns), 3)
         points = heights.intersect_tangent(centre, rays, points, safe)  # (count, taps, W, 3)
     samples = np.ascontiguousarray(points[..., :2]).reshape(count * taps, len(columns), 2)
-    colour = ground.colour(level, samples).reshape(count, taps, len(columns), 4)
-    ids = ground.classes(level, samples).reshape(count, taps, len(columns), 2)
+    colour, ids = ground.sample(level, samples)
+    colour = colour.reshape(count, taps, len(columns), 4)
+    ids = ids.reshape(count, taps, len(columns), 2)
     view.albedo[band] = colour[..., :3].mean(1, dtype=np.float32)
     cover = colour[..., 3]
     best = cover.argmax(1)[:, None]

@@ -69,12 +69,13 @@ class HeightField:
             points: Where the pixel's own ray meets the ground.
             depth: (R, W) depth of ``points``; the result stays within a factor of two of it.
         """
-        normal = np.zeros_like(points)
-        normal[..., 2] = 1
-        if self._raster is not None:
-            normal[..., :2] = -self.terrain.gradient(points[..., :2])
-        above = np.einsum('rwk,rwk->rw', normal, points - centre)
-        along = np.einsum('rwk,rtwk->rtw', normal, rays)
+        if self._raster is None:
+            above, along = np.broadcast_to(-centre[2], depth.shape), rays[..., 2]
+        else:
+            slope = self.terrain.gradient(points[..., :2])
+            offset = points - centre
+            above = offset[..., 2] - (slope * offset[..., :2]).sum(-1)
+            along = rays[..., 2] - (slope[:, None] * rays[..., :2]).sum(-1)
         with np.errstate(divide='ignore', invalid='ignore'):
             hit = above[:, None] / along
         hit = np.where((hit > 0) & np.isfinite(hit), hit, 2 * depth[:, None])

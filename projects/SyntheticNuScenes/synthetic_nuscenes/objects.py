@@ -11,6 +11,7 @@ from .class_names import class_id
 from .lighting import lamp_light
 from .look import Look
 from .mesh import Mesh
+from .painting_order import painting_order
 from .projection import NEAR, Projector, clip_near
 from .scenery_meshes import mesh_of
 from .structures import Box, Camera
@@ -51,7 +52,8 @@ class ObjectLayer:
             distance = float(np.linalg.norm(box.center - self._projector.centre))
             if distance - radius < _RANGE.get(box.category, 100.0) and self._projector.may_see(box.center, radius):
                 visible.append((self._depth_of(box), box))
-        visible.sort(key=lambda pair: -pair[0])
+        order = painting_order([b for _, b in visible], np.array([d for d, _ in visible]), self._projector.centre[:2])
+        visible = [visible[i] for i in order]
         lamps = np.zeros((len(visible), 3))
         if self._look.lamps > 0 and visible:
             centres = np.array([box.center[:2] for _, box in visible])
@@ -83,7 +85,7 @@ class ObjectLayer:
         classes[covered] = ids[covered]
 
     def _depth_of(self, box: Box) -> float:
-        """Return the mean depth of the box's footprint: boxes are painted by it, far ones first."""
+        """Return the mean depth of the box's footprint."""
         corners = np.column_stack([box.footprint(), np.full(4, box.center[2])])
         return float(np.clip(self._projector.to_camera(corners)[:, 2], 0, None).mean())
 
