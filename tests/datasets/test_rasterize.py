@@ -155,9 +155,9 @@ def test_a_frame_takes_milliseconds():
     rasterizer = MapRasterizer(map_of(*shapes, *lines), GRID, specs)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         rasterizer(pose(*rng.uniform(-300, 300, 2), 0.4), LEVEL)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.02
 
 
