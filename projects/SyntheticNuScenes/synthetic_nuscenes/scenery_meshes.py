@@ -54,7 +54,7 @@ def _person(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
         rng.uniform(20, 220, 3),
         np.array([110, 140, 185]) * rng.uniform(0.5, 1),
     )
-    half = min(width, 0.55) / 2
+    half = min(width, 0.31 * height) / 2
     stride = rng.uniform(-0.16, 0.16)
     for part, (y, x) in enumerate(((-half * 0.45, stride), (half * 0.45, -stride))):
         foot = (x - 0.08, x + 0.08, y - 0.07, y + 0.07)
