@@ -51,6 +51,9 @@ def generate(options: Options, workers: int | None = None, show_progress: bool =
         (partial / 'samples' / channel).mkdir(parents=True)
         if options.sweeps and channel != 'LIDAR_TOP':
             (partial / 'sweeps' / channel).mkdir(parents=True)
+    for folder in ('samples', 'sweeps') if options.sweeps else ('samples',):
+        # Tools that look for the pictures find them from truth/ as well, without a copy.
+        (partial / 'truth' / folder).symlink_to(Path('..') / folder, target_is_directory=True)
     oracle_writer(partial)
     parts = _record_scenes(options, plans, partial, workers, show_progress)
     oracle_writer(partial).close()
