@@ -9,7 +9,7 @@ case $processes in
 esac
 
 python=${PYTHON:-$tools/../.venv/bin/python}
-[ -x "$(command -v "$python")" ] || python=python
+command -v "$python" >/dev/null || python=python
 if [ "${NNODES:-1}" -gt 1 ]; then
     where=(--nnodes "$NNODES" --node_rank "${NODE_RANK:?}" --master_addr "${MASTER_ADDR:?}" --master_port "${PORT:-29500}")
 else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -42,7 +43,7 @@ def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str
 
 
 def load_weights(
-    model: nn.Module, filename: str, map_location: str | torch.device = 'cpu', strict: bool = True
+    model: nn.Module, filename: str | os.PathLike, map_location: str | torch.device = 'cpu', strict: bool = True
 ) -> dict:
     """Load the weights of a checkpoint into a model, safely, and return the whole checkpoint.
 

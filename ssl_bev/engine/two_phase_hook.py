@@ -11,7 +11,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from .phase_optimizer import build_phase_optimizer, keep_moments
+from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
 from .phases import PhasePlan, suggest
 from .seeding import derive_seed, kept_random_state, seed_everything
 
@@ -86,6 +86,8 @@ class TwoPhaseHook(Hook):
         with kept_random_state():  # a run with one phase less initialises its model the same
             self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
         runner.train_loop._max_iters = self._first_iteration(len(self.plan))
+        for index in range(len(self.plan)):
+            phase_schedules(runner, self.plan, index, self._iterations(index))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Prepare optimizer and schedule of the phase that saved the checkpoint; mmengine loads their states next."""
@@ -140,14 +142,12 @@ class TwoPhaseHook(Hook):
                 model.seg_head.init_fine_from_coarse()
 
     def _build_optimizer(self, runner: Runner, index: int) -> None:
-        build_phase_optimizer(runner, self.plan, index, self.plan[index].epochs * len(self._loaders[index]))
+        build_phase_optimizer(runner, self.plan, index, self._iterations(index))
 
     def _count_updates(self, runner: Runner, index: int) -> None:
         """Gradient accumulation counts from the start of the phase, as it does in a run of its own."""
         first = self._first_iteration(index)
-        runner.optim_wrapper.initialize_count_status(
-            runner.model, runner.iter - first, self._first_iteration(index + 1) - first
-        )
+        runner.optim_wrapper.initialize_count_status(runner.model, runner.iter - first, self._iterations(index))
 
     def _build_loader(self, runner: Runner, index: int) -> DataLoader:
         config = self.plan[index].train_dataloader
@@ -163,9 +163,11 @@ class TwoPhaseHook(Hook):
             runner.visualizer.dataset_meta = loader.dataset.metainfo
             runner.message_hub.update_info('dataset_meta', loader.dataset.metainfo)
 
+    def _iterations(self, index: int) -> int:
+        return self.plan[index].epochs * len(self._loaders[index])
+
     def _first_iteration(self, index: int) -> int:
-        loaders = self._loaders[:index]
-        return sum(phase.epochs * len(loader) for phase, loader in zip(self.plan.phases, loaders, strict=False))
+        return sum(self._iterations(earlier) for earlier in range(index))
 
     def _loss_weights(self, model: nn.Module) -> list[dict[str, float]]:
         configured, weights = dict(model.loss_weights), []

@@ -12,7 +12,7 @@ from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_local as stock_load_from_local
 
-from ssl_bev.engine import load_checkpoint_file
+from ssl_bev.engine import load_checkpoint_file, load_weights
 
 
 class Calls:
@@ -172,3 +172,20 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     runner = make_runner(tmp_path, two_phases(), 'other', load_from=str(tmp_path / 'other.pth'))
     with pytest.raises(ValueError, match=r'other\.pth has no parameter in common.*backbone\.weight .*encoder'):
         runner.load_or_resume()
+
+
+def test_weights_load_outside_a_runner(tmp_path: Path) -> None:
+    source, target = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    torch.save(
+        dict(state_dict={f'module.{name}': tensor for name, tensor in source.state_dict().items()}), tmp_path / 'a'
+    )
+    load_weights(target, tmp_path / 'a')
+    assert torch.equal(target.weight, source.weight)
+    torch.save({'weight': source.weight}, tmp_path / 'b')
+    load_weights(target, tmp_path / 'b', strict=False)
+    with pytest.raises(ValueError, match=r"b does not fit the model: it lacks \['bias'\]"):
+        load_weights(target, tmp_path / 'b')
+    with pytest.raises(
+        ValueError, match=r'b is of another shape than the model: weight is \(3, 2\) in the file, \(4, 2\)'
+    ):
+        load_weights(torch.nn.Linear(2, 4), tmp_path / 'b')

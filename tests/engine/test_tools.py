@@ -62,6 +62,7 @@ def test_train_and_resume_from_another_directory(tmp_path: Path, monkeypatch: py
     train = script('train')
     train.main(['../whole.py'])
     stop_early = ['train_cfg.max_epochs=3', 'custom_hooks.0.phases.1.epochs=1']
+    stop_later = ['train_cfg.max_epochs=4', 'custom_hooks.0.phases.1.epochs=2']
     train.main(['../torn.py', '--resume', '--cfg-options', *stop_early])  # nothing to resume from yet: starts
     (tmp_path / 'elsewhere').rename(tmp_path / 'moved')
     monkeypatch.chdir(tmp_path / 'moved')
@@ -75,9 +76,7 @@ def test_train_and_resume_from_another_directory(tmp_path: Path, monkeypatch: py
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
 
-    train.main(
-        ['../torn.py', '--resume', '--cfg-options', 'train_cfg.max_epochs=4', 'custom_hooks.0.phases.1.epochs=2']
-    )
+    train.main(['../torn.py', '--resume', '--cfg-options', 'experiment_name=again', *stop_later])
     assert load_checkpoint_file('work_dirs/torn/epoch_4.pth')['meta']['iter'] == 2 * 4 + 2 * 3
 
 
@@ -93,18 +92,35 @@ def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: 
 
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_config(tmp_path / 'toy.py')
+    text = config.read_text()
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        text += f'val_{key} = test_{key}\n'
+    config.write_text(text + 'train_cfg["val_interval"] = 5\n')
     (tmp_path / 'elsewhere').mkdir()
-    train, test = (str(ROOT / 'tools' / name) for name in ('dist_train.sh', 'dist_test.sh'))
-    run_script(tmp_path / 'elsewhere', train, '../toy.py', '2', '--work-dir', '../out')
+    run_script(tmp_path / 'elsewhere', str(ROOT / 'tools/dist_train.sh'), '../toy.py', '2', '--work-dir', '../out')
     checkpoint = tmp_path / 'out/epoch_5.pth'
     assert load_checkpoint_file(checkpoint)['meta']['iter'] == 2 * 2 + 3 * 2  # half as many iterations an epoch
 
-    run_script(tmp_path / 'elsewhere', test, '../toy.py', '../out/epoch_5.pth', '2', '--out', '../two.json')
     monkeypatch.chdir(tmp_path)
     one = script('test').main([str(config), str(checkpoint), '--out', 'one.json'])
-    metrics = json.loads((tmp_path / 'two.json').read_text())
-    assert metrics == json.loads((tmp_path / 'one.json').read_text())
-    assert metrics['bev/mIoU'] == one['bev/mIoU'] > 0
+    assert one == json.loads((tmp_path / 'one.json').read_text())
+    assert one['bev/mIoU'] > 0
+    (scalars,) = tmp_path.glob('out/*/vis_data/scalars.json')
+    two = json.loads(scalars.read_text().splitlines()[-1])
+    assert {name: two[name] for name in one} == one
+
+
+def test_arguments_of_the_launchers(tmp_path: Path) -> None:
+    def command(*words: str) -> list[str]:
+        environment = dict(os.environ, PYTHON='echo')
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    common = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '3']
+    train = command(str(ROOT / 'tools/dist_train.sh'), 'a.py', '3', '--resume')
+    assert train == [*common, str(ROOT / 'tools/train.py'), 'a.py', '--resume', '--launcher', 'pytorch']
+    test = command(str(ROOT / 'tools/dist_test.sh'), 'a.py', 'b.pth', '3', '--out', 'c.json')
+    assert test == [*common, str(ROOT / 'tools/test.py'), 'a.py', 'b.pth', '--out', 'c.json', '--launcher', 'pytorch']
 
 
 def test_errors_name_the_argument(tmp_path: Path) -> None:

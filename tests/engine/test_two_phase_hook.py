@@ -184,6 +184,15 @@ def test_unknown_loss_is_found_before_the_first_epoch(tmp_path: Path) -> None:
     assert not list(tmp_path.glob('*.pth'))
 
 
+def test_schedule_that_begins_after_its_phase_is_found_before_the_first_epoch(tmp_path: Path) -> None:
+    schedule = dict(type='CosineAnnealingLR', by_epoch=False, begin=8)
+    with pytest.raises(ValueError, match=r"phase 'pretrain' is 8 iterations long, its CosineAnnealingLR begins at 8"):
+        run(tmp_path / 'a', two_phases(), 'late_a', param_scheduler=schedule)
+    phases = two_phases()
+    phases[1]['param_scheduler'] = schedule
+    run(tmp_path / 'b', phases, 'late_b')  # 9 iterations
+
+
 def test_persistent_workers_are_refused(tmp_path: Path) -> None:
     loader = dataloader(num_workers=1, persistent_workers=True)
     with pytest.raises(ValueError, match='persistent_workers=False'):
