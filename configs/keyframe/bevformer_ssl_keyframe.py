@@ -31,7 +31,9 @@ train_dataloader = dict(**loader, dataset=dict(type='RepeatDataset', dataset=key
 val_dataloader = dict(
     _delete_=True,
     **loader,
-    dataset=dict(**{**keyframe, 'pipeline': [*image, {**labels, 'stride': 1}, dict(type='PackBEVInputs')]}, test_mode=True),
+    dataset=dict(
+        **{**keyframe, 'pipeline': [*image, {**labels, 'stride': 1}, dict(type='PackBEVInputs')]}, test_mode=True
+    ),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='ReprojectedIoUMetric', classes=coarse)

@@ -54,13 +54,12 @@ model = dict(
         init_cfg=None,
     ),
     img_neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3),
-    bev_encoder=dict(bev_shape=(30, 60), embed_dims=channels, num_layers=2, num_levels=3, feedforward_channels=128),
+    bev_encoder=dict(
+        bev_shape=(30, 60), embed_dims=channels, num_layers=2, num_levels=3, feedforward_channels=128, dropout=0.0
+    ),
     seg_head=dict(in_channels=channels, channels=48, num_upsamples=2),
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(_delete_=True))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, eta_min_ratio=1e-2),
-]
+param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(logger=dict(interval=10))

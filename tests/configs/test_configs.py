@@ -1,0 +1,136 @@
+"""The shipped configs: differences of a few lines, each of which builds and trains."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet3d.registry import DATASETS, MODELS
+from mmdet3d.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from ssl_bev.datasets.create_infos import create_data
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIGS = PROJECT / 'configs'
+LEAVES = sorted([*CONFIGS.glob('*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
+FOUR = {'bevformer_supervised', 'bevformer_ssl_pretrain', 'bevformer_ssl_finetune', 'bevformer_ssl_two_phase'}
+
+
+@pytest.fixture(scope='module')
+def data(synthetic_root, tmp_path_factory):
+    """The synthetic images beside their info files and labels, as the configs expect them in one folder."""
+    folder = tmp_path_factory.mktemp('configs') / 'data'
+    folder.mkdir()
+    for part in synthetic_root.iterdir():
+        (folder / part.name).symlink_to(part)
+    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
+    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
+    return folder
+
+
+def reduced(path, data):
+    """The config with small images and few queries."""
+    os.environ['SSL_BEV_NUSCENES'] = os.environ['SSL_BEV_SYNTHETIC'] = str(data)
+    config = Config.fromfile(path)
+    config.model.img_backbone.init_cfg = None
+    config.model.bev_encoder.bev_shape = (15, 30)
+    config.model.seg_head.num_upsamples = 3
+    for step in config.train_dataloader.dataset.pipeline:
+        if step.type == 'ResizeCropFlipImages':
+            step.size = (64, 160)
+        if step.type == 'LoadPseudoLabels':
+            step.label_map = 'mapillary_v2'
+    return config
+
+
+def test_the_same_four_configs_at_both_scales():
+    assert {path.stem for path in CONFIGS.glob('*.py')} == FOUR
+    assert {path.stem for path in CONFIGS.glob('synthetic/bevformer_*.py')} == FOUR
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_a_leaf_is_a_difference_that_trains_a_step(path, data):
+    assert len(path.read_text().splitlines()) <= 30
+    config = reduced(path, data)
+    register_all_modules()
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    phases = [hook.phases for hook in config.custom_hooks if hook.type == 'TwoPhaseHook']
+    if phases:
+        model.set_loss_weights(phases[0][0].losses)
+    batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[len(dataset) - 1]]), training=True)
+    losses = model(**batch, mode='loss')
+    sum(losses.values()).backward()
+    active = {name for name, value in losses.items() if value > 0}
+    assert active == (
+        {'loss_seg'} if 'finetune' in path.stem or 'supervised' in path.stem else {'loss_reprojection', 'loss_temporal'}
+    )
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def run(*command, cwd, data):
+    environment = {**os.environ, 'SSL_BEV_SYNTHETIC': str(data), 'OMP_NUM_THREADS': '1'}
+    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
+    environment.pop('PYTHONPATH', None)
+    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+SMALL = [
+    'model.bev_encoder.bev_shape=(15,30)',
+    'model.seg_head.num_upsamples=3',
+    'model.img_backbone.base_channels=8',
+    'model.img_neck.in_channels=[16,32,64]',
+]
+
+
+def test_both_phases_by_mim_from_another_directory_then_evaluation(data, tmp_path):
+    """What a user types, on two scenes: train both phases in one run, then test the checkpoint."""
+    config = CONFIGS / 'synthetic' / 'bevformer_ssl_two_phase.py'
+    trained = run(
+        'mim', 'train', 'mmdet3d', config, '--work-dir', tmp_path / 'run', '--cfg-options', *SMALL,
+        cwd=tmp_path, data=data,
+    )  # fmt: skip
+    log = trained.stdout + trained.stderr
+    assert trained.returncode == 0, log[-3000:]
+    assert "phase 'finetune'" in log or 'finetune' in log
+    checkpoint = tmp_path / 'run' / 'epoch_6.pth'
+    assert checkpoint.is_file()
+    scalars = next((tmp_path / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
+    records = [json.loads(line) for line in scalars]
+    assert any('bev/mIoU' in record for record in records)
+
+    tested = run(
+        sys.executable, PROJECT / 'tools' / 'test.py', config, checkpoint, '--work-dir', tmp_path / 'test',
+        '--out', tmp_path / 'metrics.json', '--cfg-options', *SMALL, cwd=tmp_path, data=data,
+    )  # fmt: skip
+    assert tested.returncode == 0, (tested.stdout + tested.stderr)[-3000:]
+    assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['bev/IoU_drivable_area'] <= 1
+
+
+def test_a_missing_dataset_is_named(tmp_path):
+    failed = run(
+        sys.executable, PROJECT / 'tools' / 'train.py', CONFIGS / 'synthetic' / 'bevformer_supervised.py',
+        '--work-dir', tmp_path / 'run', cwd=tmp_path, data=tmp_path / 'nowhere',
+    )  # fmt: skip
+    assert failed.returncode != 0
+    assert 'nowhere' in failed.stderr and 'tools/create_data.py' in failed.stderr
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+def test_predictions_of_a_config_are_probabilities(data):
+    config = reduced(CONFIGS / 'synthetic' / 'bevformer_supervised.py', data)
+    register_all_modules()
+    pipeline = config.test_dataloader.dataset.pipeline
+    pipeline[1].size = (64, 160)
+    model = MODELS.build(config.model).eval()
+    batch = model.data_preprocessor(pseudo_collate([DATASETS.build(config.test_dataloader.dataset)[0]]))
+    with torch.no_grad():
+        sample = model(**batch, mode='predict')[0]
+    assert sample.pred_bev_seg.shape == sample.gt_bev_seg.shape == (5, 120, 240)
+    assert sample.pred_bev_seg.min() >= 0 and sample.pred_bev_seg.max() <= 1
