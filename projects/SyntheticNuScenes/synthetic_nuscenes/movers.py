@@ -10,6 +10,7 @@ from . import curves
 
 TIME_STEP = 0.1
 _COMFORT_BRAKING = 2.5
+_HALF_WIDTH = 1.0
 
 
 @dataclass
@@ -98,8 +99,11 @@ def _gap_ahead(
     """Return the free metres ahead of a mover's bumper on its own path."""
     ahead = np.arange(0.0, 30.0, 1.0)
     points, yaw = mover.state(distance + ahead)
-    apart = np.linalg.norm(points[:, None] - position[others][None], axis=-1)
+    ahead_of = np.stack([np.cos(heading[others]), np.sin(heading[others])], axis=-1)
+    reach = np.maximum(radius[others] - _HALF_WIDTH, 0.0)[:, None] * ahead_of
+    body = position[others] + np.array([-1.0, 0.0, 1.0])[:, None, None] * reach  # rear, middle, front
+    apart = np.linalg.norm(points[:, None, None] - body[None], axis=-1).min(axis=1)
     turn = np.cos(yaw[:, None] - heading[others][None])
-    blocks = (apart < 2.0) & (ahead > 0)[:, None] & ((turn > 0.5) | (others < index)[None])
-    free = np.where(blocks, ahead[:, None] - radius[others][None], 30.0).min(axis=0)
+    blocks = (apart < 2.1) & (ahead > 0)[:, None] & ((turn > 0.5) | (others < index)[None])
+    free = np.where(blocks, ahead[:, None] - _HALF_WIDTH, 30.0)
     return float(free.min() - radius[index])

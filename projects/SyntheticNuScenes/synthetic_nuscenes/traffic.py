@@ -15,7 +15,7 @@ from .structures import Box
 from .terrain import Terrain
 
 SIGHT = 70.0
-_EGO_SIZE = (4.08, 1.73, 1.56)
+_EGO_SIZE = (6.4, 1.73, 1.56)  # longer than the car, as its pose is that of the rear axle
 _KINDS = ['vehicle.car', 'vehicle.truck', 'vehicle.bus.rigid', 'vehicle.motorcycle', 'vehicle.bicycle']
 _SHARES = [0.72, 0.09, 0.05, 0.07, 0.07]
 _WHEELBASE, _TRACK = 2.6, 1.5
