@@ -1,6 +1,5 @@
 """Inference from Python: build a model from a config and a checkpoint, predict, save."""
 
-from ssl_bev.apis.checkpoint import load_weights
 from ssl_bev.apis.inference import build_test_dataloader, inference, init_model, load_config
 from ssl_bev.apis.results import draw_sample, save_panel, save_prediction
 
@@ -10,7 +9,6 @@ __all__ = [
     'inference',
     'init_model',
     'load_config',
-    'load_weights',
     'save_panel',
     'save_prediction',
 ]

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ssl_bev.apis.checkpoint import load_weights, load_weights_strictly
+from ssl_bev.engine import load_weights
 from ssl_bev.structures import BEVDataSample
 
 
@@ -61,13 +61,14 @@ def init_model(
         ValueError: The checkpoint cannot be read or does not fit; the error names parameters and shapes.
     """
     config = load_config(config)
-    weights = None if checkpoint is None else load_weights(checkpoint)
+    if checkpoint is not None and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'no checkpoint at {checkpoint}')
     settings = copy.deepcopy(config.model)
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', copy.deepcopy(config.data_preprocessor))
     model = MODELS.build(settings)
-    if weights is not None:
-        load_weights_strictly(model, weights, checkpoint)
+    if checkpoint is not None:
+        load_weights(model, checkpoint)
     model.cfg = config
     return model.to(device).eval()
 

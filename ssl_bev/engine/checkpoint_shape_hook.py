@@ -45,7 +45,7 @@ def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str
 def load_weights(
     model: nn.Module, filename: str | os.PathLike, map_location: str | torch.device = 'cpu', strict: bool = True
 ) -> dict:
-    """Load the weights of a checkpoint into a model, safely, and return the whole checkpoint.
+    """Load the weights of a checkpoint into a model, safely, all or none, and return the whole checkpoint.
 
     Args:
         strict: names that only the model or only the file has are an error.
@@ -57,12 +57,15 @@ def load_weights(
     checkpoint = load_checkpoint_file(filename, map_location)
     weights = _without_wrapper(checkpoint.get('state_dict', checkpoint))
     check_shapes(model, weights, str(filename))
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in weights and not name.endswith('num_batches_tracked')]
+    unexpected = [name for name in weights if name not in expected]
     if strict and (missing or unexpected):
         raise ValueError(
             f'checkpoint {filename} does not fit the model: it lacks {missing[:3]} ({len(missing)} in all) and has '
-            f'{unexpected[:3]} ({len(unexpected)} in all) that the model lacks'
+            f'{unexpected[:3]} ({len(unexpected)} in all) that the model lacks; use the config that it was trained with'
         )
+    model.load_state_dict(weights, strict=False)
     return checkpoint
 
 
