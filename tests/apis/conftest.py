@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 custom_imports = dict(imports=['toy_parts'], allow_failed_imports=False)
 default_scope = 'mmdet3d'
-model = dict(type='ToySegmentor', classes=['drivable_area', 'stop_line'], width=3)
+model = dict(type='ConstantSegmentor', classes=['drivable_area', 'stop_line'], width=3)
 test_dataloader = dict(
     batch_size=2, num_workers=2, persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ToyDataset', ann_file='none.pkl', data_root='nowhere', label_dir='labels', label_fraction=0.5))
+    dataset=dict(type='RampDataset', ann_file='none.pkl', data_root='nowhere', label_dir='labels', label_fraction=0.5))
 """
 
 

@@ -9,7 +9,7 @@ def test_init_model_loads_the_weights_ready_for_inference(config_file, checkpoin
     model = init_model(config_file, checkpoint)
     assert not model.training
     assert model.logit.tolist() == [2.0, 2.0, 2.0]
-    assert model.cfg.model.type == 'ToySegmentor'
+    assert model.cfg.model.type == 'ConstantSegmentor'
 
 
 def test_a_checkpoint_of_other_shape_names_the_parameter(config, checkpoint):

@@ -13,7 +13,7 @@ FORWARD_CAMERA = torch.tensor(
 
 
 @MODELS.register_module()
-class ToySegmentor(BaseModel):
+class ConstantSegmentor(BaseModel):
     """Predicts one learnt value everywhere in its first class, and the images' mean in the second."""
 
     def __init__(self, classes, width, data_preprocessor=None):
@@ -33,7 +33,7 @@ class ToySegmentor(BaseModel):
 
 
 @DATASETS.register_module()
-class ToyDataset(Dataset):
+class RampDataset(Dataset):
     """Three windows of two frames; the images of sample i have the grey level 50 i in the last frame."""
 
     def __init__(self, **settings):

@@ -43,7 +43,8 @@ class LoadPseudoLabels(BaseTransform):
 
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
-        ValueError: a camera to ignore that the window lacks, another teacher, an unknown class, a label of another size than its image.
+        ValueError: a camera to ignore that the window lacks, another teacher, an unknown class, a label of another
+            size than its image.
     """
 
     def __init__(
