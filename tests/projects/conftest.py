@@ -5,18 +5,27 @@ from pathlib import Path
 import pytest
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.generate import generate
-from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import write_map
+from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import read_map, write_map
 from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import Options
 from projects.SyntheticNuScenes.synthetic_nuscenes.town import make_town
 
 
 @pytest.fixture(scope='session')
 def small_maps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two small towns as map expansions, the second for validation."""
+    """Two small towns as map expansions; the second, for validation, has the quirks of real maps."""
     folder = tmp_path_factory.mktemp('towns')
     paths = (folder / 'first.json', folder / 'boston-seaport.json')
     for seed, path in enumerate(paths, start=5):
         write_map(make_town(seed, cells=3), path)
+    content = read_map(paths[1])
+    # Real maps lack a centre line here and there, have lines without nodes, and road dividers without paint.
+    content['arcline_path_3'].pop(content['lane'][0]['token'])
+    content['line'].append({'token': 'line without nodes', 'node_tokens': []})
+    divider = {'token': 'empty divider', 'line_token': 'line without nodes', 'lane_divider_segments': []}
+    content['lane_divider'].append(divider)
+    for record in content['road_divider']:
+        record.pop('road_divider_segments')
+    write_map(content, paths[1])
     return paths
 
 

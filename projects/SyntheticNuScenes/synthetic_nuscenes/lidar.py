@@ -11,7 +11,7 @@ from .structures import Box
 from .terrain import Terrain
 
 MAX_RANGE = 80.0
-_AZIMUTHS = 540
+_AZIMUTHS = 400
 
 
 @dataclass(frozen=True)
