@@ -8,7 +8,9 @@ custom_hooks = [
     dict(
         type='TwoPhaseHook',
         phases=[
-            dict(name='pretrain', epochs=12, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
+            dict(
+                name='pretrain', epochs=12, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5)
+            ),
             dict(
                 name='finetune',
                 epochs=12,

@@ -23,7 +23,7 @@ DATA = ROOT / 'data' / 'synthetic_nuscenes'
 OUT = ROOT / 'work_dirs' / 'demo'
 CONFIGS = ROOT / 'configs' / 'synthetic'
 VERSION = 'v1.0-mini'
-SCENES, FRAMES = 10, 12
+SCENES, FRAMES = 10, 10
 PRETRAIN_EPOCHS, FINETUNE_EPOCHS = 2, 4
 LABEL_FRACTION = 0.5
 

@@ -17,12 +17,12 @@ augment_and_pack = [
     dict(type='PackBEVInputs'),
 ]
 ssl_dataloader = dict(
-    batch_size=2,
+    batch_size=1,
     num_workers=1,
     dataset=dict(data_root=data_root, num_frames=2, pipeline=[*images, pseudo_labels, *augment_and_pack]),
 )
 labelled_dataloader = dict(
-    batch_size=2,
+    batch_size=1,
     num_workers=1,
     dataset=dict(
         data_root=data_root,
@@ -37,7 +37,7 @@ test_pipeline = [
     dict(type='PackBEVInputs'),
 ]
 val_dataloader = dict(
-    num_workers=1, batch_size=2, dataset=dict(data_root=data_root, num_frames=1, pipeline=test_pipeline)
+    num_workers=1, batch_size=1, dataset=dict(data_root=data_root, num_frames=1, pipeline=test_pipeline)
 )
 test_dataloader = val_dataloader
 
@@ -55,11 +55,24 @@ model = dict(
     ),
     img_neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3),
     bev_encoder=dict(
-        bev_shape=(30, 60), embed_dims=channels, num_layers=2, num_levels=3, feedforward_channels=128, dropout=0.0
+        bev_shape=(30, 60),
+        embed_dims=channels,
+        num_layers=2,
+        num_levels=3,
+        feedforward_channels=128,
+        # What is to be seen lies on the road: one point there instead of a pillar.
+        z_range=(-0.5, 0.5),
+        num_pillar_points=1,
+        num_spatial_points=4,
+        dropout=0.0,
     ),
-    seg_head=dict(in_channels=channels, channels=48, num_upsamples=2),
+    seg_head=dict(
+        in_channels=channels, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 3.0, 6.0])
+    ),
+    reprojection_head=dict(loss=dict(positive_weight=[1.0, 6.0, 4.0])),
+    perspective_head=dict(in_channels=channels, channels=32),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(_delete_=True))
+optim_wrapper = dict(optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(logger=dict(interval=10))

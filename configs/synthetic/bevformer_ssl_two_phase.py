@@ -9,7 +9,9 @@ custom_hooks = [
     dict(
         type='TwoPhaseHook',
         phases=[
-            dict(name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
+            dict(
+                name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5)
+            ),
             dict(
                 name='finetune',
                 epochs=4,

@@ -1,10 +1,11 @@
 from .bev_segmentor import BEVSegmentor
-from .heads import BEVSegHead, ReprojectionHead
+from .heads import BEVSegHead, PerspectiveHead, ReprojectionHead
 from .losses import SegmentationLoss, TemporalConsistencyLoss, segmentation_loss, temporal_consistency_loss
 
 __all__ = [
     'BEVSegHead',
     'BEVSegmentor',
+    'PerspectiveHead',
     'ReprojectionHead',
     'SegmentationLoss',
     'TemporalConsistencyLoss',

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid
 from ssl_bev.structures import BEVDataSample, CameraRig
 
-from .losses import IGNORE
+from .supervision import stack_bev_labels, stack_pseudo_labels
 
-LOSS_NAMES = ('loss_seg', 'loss_reprojection', 'loss_temporal')
+# The module that each loss needs.
+LOSSES = dict(
+    loss_seg='seg_head',
+    loss_reprojection='reprojection_head',
+    loss_temporal='temporal_loss',
+    loss_perspective='perspective_head',
+)
+
+
+class Frame(NamedTuple):
+    """What the model made of one frame of the window."""
+
+    t: int
+    rig: CameraRig
+    features: list[Tensor]  # levels of (B, N, C, h, w)
+    logits: dict[str, Tensor]  # 'fine': (B, K, H, W), 'coarse': (B, K', H, W)
 
 
 @MODELS.register_module()
@@ -27,6 +43,7 @@ class BEVSegmentor(BaseModel):
         seg_head: config of `BEVSegHead`.
         reprojection_head: config of `ReprojectionHead`; needed where loss_reprojection has a weight.
         temporal_loss: config of `TemporalConsistencyLoss`; needed where loss_temporal has a weight.
+        perspective_head: config of `PerspectiveHead`; needed where loss_perspective has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
 
@@ -42,6 +59,7 @@ class BEVSegmentor(BaseModel):
         img_neck: dict | None = None,
         reprojection_head: dict | None = None,
         temporal_loss: dict | None = None,
+        perspective_head: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
         data_preprocessor: dict | None = None,
@@ -54,6 +72,7 @@ class BEVSegmentor(BaseModel):
         self.seg_head = MODELS.build(seg_head)
         self.reprojection_head = MODELS.build(reprojection_head) if reprojection_head else None
         self.temporal_loss = MODELS.build(temporal_loss) if temporal_loss else None
+        self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
         self.reproject_frames = reproject_frames
         self.loss_weights: dict[str, float] = {}
         self.set_loss_weights(loss_weights or {'loss_seg': 1.0})
@@ -65,14 +84,14 @@ class BEVSegmentor(BaseModel):
             ValueError: an unknown loss, a negative weight, or a loss whose module this model lacks.
         """
         for name, weight in weights.items():
-            if name not in LOSS_NAMES:
-                raise ValueError(f'unknown loss {name!r} in loss_weights; there are {", ".join(LOSS_NAMES)}')
+            if name not in LOSSES:
+                raise ValueError(f'unknown loss {name!r} in loss_weights; there are {", ".join(LOSSES)}')
             if weight < 0:
                 raise ValueError(f'the weight of {name} must not be negative, got {weight}')
-        for name, module in (('loss_reprojection', 'reprojection_head'), ('loss_temporal', 'temporal_loss')):
+        for name, module in LOSSES.items():
             if weights.get(name, 0) and getattr(self, module) is None:
                 raise ValueError(f'{name} has the weight {weights[name]}, but the model has no {module}')
-        self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSS_NAMES}
+        self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSSES}
 
     def forward(
         self,
@@ -84,11 +103,11 @@ class BEVSegmentor(BaseModel):
         rig = CameraRig.from_data_samples(data_samples)
         if mode == 'loss':
             return self.loss(inputs['img'], rig, data_samples)
-        logits = self.logits(inputs['img'], rig, num_frames=1)[-1]
+        current = self.frames(inputs['img'], rig, num_frames=1)[-1]
         if mode == 'tensor':
-            return logits
+            return current.logits
         if mode == 'predict':
-            return self._add_predictions(logits, data_samples)
+            return self._add_predictions(current.logits, data_samples)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_features(
@@ -101,25 +120,27 @@ class BEVSegmentor(BaseModel):
             levels = self.img_neck(levels)
         return [level.unflatten(0, images.shape[:2]) for level in levels]
 
-    def logits(
+    def frames(
         self,
         images: Tensor,  # (B, T, N, 3, H, W)
         rig: CameraRig,
         num_frames: int = 1,
-    ) -> list[dict[str, Tensor]]:
-        """Logits of the window's last frames, oldest first; the frames before serve as history without gradient."""
+    ) -> list[Frame]:
+        """The window's last frames, oldest first; the frames before serve as history without gradient."""
         first = rig.num_frames - num_frames
-        maps, history = [], None
+        outputs, history = [], None
         for t in range(rig.num_frames):
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
-                history = self._encode(images[:, t], rig, t, history)
+                features = self.extract_features(images[:, t])
+                history = self._encode(features, rig, t, tuple(images.shape[-2:]), history)
                 if t >= first:
-                    maps.append(self.seg_head(history))
-        return maps
+                    outputs.append(Frame(t, rig.frame(t), features, self.seg_head(history)))
+        return outputs
 
-    def _encode(self, images: Tensor, rig: CameraRig, t: int, history: Tensor | None) -> Tensor:
-        frame = rig.frame(t)
-        past = {}
+    def _encode(
+        self, features: list[Tensor], rig: CameraRig, t: int, padded_size: tuple[int, int], history: Tensor | None
+    ) -> Tensor:
+        frame, past = rig.frame(t), {}
         if history is not None:
             past = dict(
                 history=history,
@@ -127,81 +148,85 @@ class BEVSegmentor(BaseModel):
                 history_valid=rig.frame_valid[:, t - 1],
             )
         # Features cover the padded image, so that is the size that pixel coordinates are normalised by.
-        padded_size = tuple(images.shape[-2:])
-        return self.bev_encoder(
-            self.extract_features(images), frame.bev2img, padded_size, road2bev=frame.road2bev, **past
-        )
+        return self.bev_encoder(features, frame.bev2img, padded_size, road2bev=frame.road2bev, **past)
 
-    def loss(self, images: Tensor, rig: CameraRig, data_samples: list[BEVDataSample]) -> dict[str, Tensor]:
-        """Weighted losses, always all of `LOSS_NAMES`."""
+    def loss(
+        self,
+        images: Tensor,  # (B, T, N, 3, H, W)
+        rig: CameraRig,
+        data_samples: list[BEVDataSample],
+    ) -> dict[str, Tensor]:
+        """Weighted losses, always all of `LOSSES`."""
         weights = self.loss_weights
-        self_supervised = weights['loss_reprojection'] > 0 or weights['loss_temporal'] > 0
-        maps = self.logits(images, rig, min(self.reproject_frames, rig.num_frames) if self_supervised else 1)
+        self_supervised = any(weights[name] for name in LOSSES if name != 'loss_seg')
+        frames = self.frames(images, rig, min(self.reproject_frames, rig.num_frames) if self_supervised else 1)
 
-        anchor = sum(logits.sum() for frame in maps for logits in frame.values()) * 0.0
-        losses = dict.fromkeys(LOSS_NAMES, anchor)
+        graph = [logits.sum() for frame in frames for logits in frame.logits.values()]
+        if self.perspective_head is not None:
+            graph += [parameter.sum() for parameter in self.perspective_head.parameters()]
+        losses = dict.fromkeys(LOSSES, sum(graph) * 0.0)
+        for name, terms in self._terms(frames, rig, data_samples, tuple(images.shape[-2:])):
+            losses[name] = losses[name] + weights[name] * sum(terms) / len(terms)
+        return losses
+
+    def _terms(
+        self, frames: list[Frame], rig: CameraRig, data_samples: list[BEVDataSample], padded_size: tuple[int, int]
+    ) -> Iterator[tuple[str, list[Tensor]]]:
+        """Each loss that has a weight, with its terms."""
+        weights, head = self.loss_weights, self.seg_head
         if weights['loss_seg']:
-            target = self._bev_labels(maps[-1]['fine'], data_samples)
-            losses['loss_seg'] = losses['loss_seg'] + self.seg_head.loss(maps[-1]['fine'], target)
+            logits = frames[-1].logits['fine']
+            yield 'loss_seg', [head.loss(logits, stack_bev_labels(data_samples, head.classes, head.grid))]
+        if weights['loss_reprojection'] or weights['loss_perspective']:
+            target, confidence = stack_pseudo_labels(data_samples, head.coarse_classes)
         if weights['loss_reprojection']:
-            losses['loss_reprojection'] = losses['loss_reprojection'] + self._reprojection_loss(maps, rig, data_samples)
-        if weights['loss_temporal'] and len(maps) > 1:
-            losses['loss_temporal'] = losses['loss_temporal'] + self._temporal_loss(maps, rig)
-        return {name: weights[name] * value for name, value in losses.items()}
-
-    def _bev_labels(self, logits: Tensor, data_samples: list[BEVDataSample]) -> Tensor:
-        """The batch's labels; samples without any (a mixed batch) are ignored everywhere."""
-        unlabelled = torch.full_like(logits[0], IGNORE, dtype=torch.uint8)
-        head = self.seg_head
-        for sample in data_samples:
-            if 'gt_bev_seg' in sample:
-                _must_agree('BEV labels', sample, 'classes', sample.bev_classes, head.classes)
-                grid = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
-                _must_agree('BEV labels', sample, 'grid', grid, head.grid)
-        return torch.stack([getattr(sample, 'gt_bev_seg', unlabelled) for sample in data_samples])
-
-    def _reprojection_loss(self, maps: list[dict], rig: CameraRig, data_samples: list[BEVDataSample]) -> Tensor:
-        missing = [sample.sample_token for sample in data_samples if 'pseudo_target' not in sample]
-        if missing:
-            raise ValueError(
-                f'loss_reprojection needs pseudo-labels, sample {missing[0]} has none; '
-                'add LoadPseudoLabels to the pipeline'
+            yield (
+                'loss_reprojection',
+                [
+                    self.reprojection_head.loss(
+                        frame.logits['coarse'],
+                        head.grid,
+                        frame.rig.bev2img,
+                        frame.rig.road2bev,
+                        frame.rig.image_size,
+                        target[:, frame.t],
+                        confidence[:, frame.t],
+                        frame.rig.frame_valid,
+                    )
+                    for frame in frames
+                ],
             )
-        for sample in data_samples:
-            _must_agree('pseudo-labels', sample, 'classes', sample.pseudo_classes, self.seg_head.coarse_classes)
-        target = torch.stack([sample.pseudo_target for sample in data_samples])
-        confidence = torch.stack([sample.pseudo_confidence for sample in data_samples])
-        total = 0.0
-        for t, logits in zip(range(rig.num_frames - len(maps), rig.num_frames), maps, strict=True):
-            frame = rig.frame(t)
-            total = total + self.reprojection_head.loss(
-                logits['coarse'],
-                self.seg_head.grid,
-                frame.bev2img,
-                frame.road2bev,
-                frame.image_size,
-                target[:, t],
-                confidence[:, t],
-                frame.frame_valid,
+        if weights['loss_perspective']:
+            yield (
+                'loss_perspective',
+                [
+                    self.perspective_head.loss(
+                        frame.features,
+                        frame.rig.image_size,
+                        padded_size,
+                        target[:, frame.t],
+                        confidence[:, frame.t],
+                        frame.rig.frame_valid,
+                    )
+                    for frame in frames
+                ],
             )
-        return total / len(maps)
-
-    def _temporal_loss(self, maps: list[dict], rig: CameraRig) -> Tensor:
-        grid = self.seg_head.grid
-        total = 0.0
-        first = rig.num_frames - len(maps)
-        for i in range(1, len(maps)):
-            current, earlier = rig.frame(first + i), rig.frame(first + i - 1)
-            total = total + self.temporal_loss(
-                maps[i]['coarse'],
-                maps[i - 1]['coarse'],
-                grid,
-                rig.target2source(first + i, first + i - 1),
-                current.observed(grid),
-                earlier.observed(grid),
-                pair_valid=earlier.frame_valid,
+        if weights['loss_temporal'] and len(frames) > 1:
+            yield (
+                'loss_temporal',
+                [
+                    self.temporal_loss(
+                        current.logits['coarse'],
+                        earlier.logits['coarse'],
+                        head.grid,
+                        rig.target2source(current.t, earlier.t),
+                        current.rig.observed(head.grid),
+                        earlier.rig.observed(head.grid),
+                        pair_valid=earlier.rig.frame_valid,
+                    )
+                    for earlier, current in pairwise(frames)
+                ],
             )
-        return total / (len(maps) - 1)
 
     def _add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
         probabilities, names = self.seg_head.predict(logits)
@@ -211,11 +236,3 @@ class BEVSegmentor(BaseModel):
             sample.set_metainfo(dict(pred_classes=names, **geometry))
             sample.pred_bev_seg = probability
         return data_samples
-
-
-def _must_agree(what: str, sample: BEVDataSample, name: str, given: object, expected: object) -> None:
-    given = tuple(given) if isinstance(given, list) else given
-    if given != expected:
-        raise ValueError(
-            f'the {what} of sample {sample.sample_token} have the {name} {given}, the segmentation head has {expected}'
-        )

@@ -53,6 +53,7 @@ def make_model(**changes):
         ),
         reprojection_head=dict(type='ReprojectionHead', loss=LOSS),
         temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
+        perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
@@ -85,7 +86,7 @@ def images(count, seed=0):
     return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
 
 
-ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0)
+ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0)
 
 
 def test_losses_are_scaled_by_their_weights():

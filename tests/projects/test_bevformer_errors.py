@@ -23,7 +23,7 @@ def generator():
         ({'in_channels': [5, 6, 7]}, r'in_channels must be one number or num_levels = 2 of them, got \[5, 6, 7\]'),
         ({'num_heads': 3}, 'num_heads 3 must divide embed_dims 16'),
         ({'embed_dims': 15, 'num_heads': 5}, 'embed_dims must be even'),
-        ({'z_range': (0, 1)}, 'z_range must be more than 1 m high'),
+        ({'z_range': (0, 0.5)}, 'z_range must be at least 1 m high'),
     ],
 )
 def test_wrong_options(options, message):

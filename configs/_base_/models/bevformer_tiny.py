@@ -56,4 +56,10 @@ model = dict(
         loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
     ),
     temporal_loss=dict(type='TemporalConsistencyLoss'),
+    perspective_head=dict(
+        type='PerspectiveHead',
+        in_channels=256,
+        num_classes=3,
+        loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+    ),
 )

@@ -84,8 +84,8 @@ class BEVFormer(BaseModule):
             )
         if embed_dims % 2:
             raise ValueError(f'embed_dims must be even, half for rows and half for columns, got {embed_dims}')
-        if not z_range[1] - z_range[0] > 1:
-            raise ValueError(f'z_range must be more than 1 m high, got {tuple(z_range)}')
+        if z_range[1] - z_range[0] < 1:
+            raise ValueError(f'z_range must be at least 1 m high, got {tuple(z_range)}')
         self.grid = _square_grid(x_range, y_range, bev_shape)
         self.z_range = tuple(z_range)
         self.num_pillar_points = num_pillar_points

@@ -48,7 +48,7 @@ def pillar_points(
 
     Args:
         grid: the cells.
-        z_range: lowest and highest height, metres, more than 1 m apart.
+        z_range: lowest and highest height, metres, at least 1 m apart; (-0.5, 0.5) puts all points on the road.
         num_heights: points of a pillar.
         road2bev: pose of the road frame in the BEV frame.
         device: where to make the points if `road2bev` is None.

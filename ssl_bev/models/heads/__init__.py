@@ -1,4 +1,5 @@
 from .bev_seg_head import BEVSegHead
+from .perspective_head import PerspectiveHead
 from .reprojection_head import ReprojectionHead
 
-__all__ = ['BEVSegHead', 'ReprojectionHead']
+__all__ = ['BEVSegHead', 'PerspectiveHead', 'ReprojectionHead']

@@ -1,0 +1,62 @@
+"""The labels of a batch, stacked, and checked to belong to the model that they train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid
+from ssl_bev.structures import BEVDataSample
+
+from .losses import IGNORE
+
+
+def stack_bev_labels(
+    data_samples: Sequence[BEVDataSample],
+    classes: tuple[str, ...],
+    grid: BEVGrid,
+) -> Tensor:  # (B, K, H, W) uint8, 0, 1 or 255 = ignore
+    """BEV labels of the current frames; samples without any (of a mixed batch) are ignored everywhere.
+
+    Raises:
+        ValueError: labels of other classes or on another grid.
+    """
+    device = data_samples[0].bev2img.device
+    unlabelled = torch.full((len(classes), *grid.shape), IGNORE, dtype=torch.uint8, device=device)
+    for sample in data_samples:
+        if 'gt_bev_seg' in sample:
+            _must_agree('BEV labels', sample, 'classes', tuple(sample.bev_classes), classes)
+            given = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
+            _must_agree('BEV labels', sample, 'grid', given, grid)
+    return torch.stack([getattr(sample, 'gt_bev_seg', unlabelled) for sample in data_samples])
+
+
+def stack_pseudo_labels(
+    data_samples: Sequence[BEVDataSample],
+    classes: tuple[str, ...],
+) -> tuple[Tensor, Tensor]:  # (B, T, N, K, h, w), (B, T, N, h, w)
+    """Targets and confidence of all frames of the windows.
+
+    Raises:
+        ValueError: a sample without pseudo-labels, or with other classes.
+    """
+    for sample in data_samples:
+        if 'pseudo_target' not in sample:
+            raise ValueError(
+                f'the self-supervised losses need pseudo-labels, sample {sample.sample_token} has none; '
+                'add LoadPseudoLabels to the pipeline'
+            )
+        _must_agree('pseudo-labels', sample, 'classes', tuple(sample.pseudo_classes), classes)
+    return (
+        torch.stack([sample.pseudo_target for sample in data_samples]),
+        torch.stack([sample.pseudo_confidence for sample in data_samples]),
+    )
+
+
+def _must_agree(what: str, sample: BEVDataSample, name: str, given: object, expected: object) -> None:
+    if given != expected:
+        raise ValueError(
+            f'the {what} of sample {sample.sample_token} have the {name} {given}, the segmentation head has {expected}'
+        )
