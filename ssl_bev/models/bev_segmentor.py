@@ -175,58 +175,31 @@ class BEVSegmentor(BaseModel):
         """Each loss that has a weight, with its terms."""
         weights, head = self.loss_weights, self.seg_head
         if weights['loss_seg']:
-            logits = frames[-1].logits['fine']
-            yield 'loss_seg', [head.loss(logits, stack_bev_labels(data_samples, head.classes, head.grid))]
+            labels = stack_bev_labels(data_samples, head.classes, head.grid)
+            yield 'loss_seg', [head.loss(frames[-1].logits['fine'], labels)]
         if weights['loss_reprojection'] or weights['loss_perspective']:
             target, confidence = stack_pseudo_labels(data_samples, head.coarse_classes)
+            pseudo_labels = {f.t: (target[:, f.t], confidence[:, f.t], f.rig.frame_valid) for f in frames}
         if weights['loss_reprojection']:
-            yield (
-                'loss_reprojection',
-                [
-                    self.reprojection_head.loss(
-                        frame.logits['coarse'],
-                        head.grid,
-                        frame.rig.bev2img,
-                        frame.rig.road2bev,
-                        frame.rig.image_size,
-                        target[:, frame.t],
-                        confidence[:, frame.t],
-                        frame.rig.frame_valid,
-                    )
-                    for frame in frames
-                ],
-            )
+            terms = []
+            for f in frames:
+                geometry = (head.grid, f.rig.bev2img, f.rig.road2bev, f.rig.image_size)
+                terms.append(self.reprojection_head.loss(f.logits['coarse'], *geometry, *pseudo_labels[f.t]))
+            yield 'loss_reprojection', terms
         if weights['loss_perspective']:
+            sizes = (rig.image_size, padded_size)
             yield (
                 'loss_perspective',
-                [
-                    self.perspective_head.loss(
-                        frame.features,
-                        frame.rig.image_size,
-                        padded_size,
-                        target[:, frame.t],
-                        confidence[:, frame.t],
-                        frame.rig.frame_valid,
-                    )
-                    for frame in frames
-                ],
+                [self.perspective_head.loss(f.features, *sizes, *pseudo_labels[f.t]) for f in frames],
             )
         if weights['loss_temporal'] and len(frames) > 1:
-            yield (
-                'loss_temporal',
-                [
-                    self.temporal_loss(
-                        current.logits['coarse'],
-                        earlier.logits['coarse'],
-                        head.grid,
-                        rig.target2source(current.t, earlier.t),
-                        current.rig.observed(head.grid),
-                        earlier.rig.observed(head.grid),
-                        pair_valid=earlier.rig.frame_valid,
-                    )
-                    for earlier, current in pairwise(frames)
-                ],
-            )
+            terms = []
+            for earlier, current in pairwise(frames):
+                motion = rig.target2source(current.t, earlier.t)
+                seen = [f.rig.observed(head.grid) for f in (current, earlier)]
+                maps = [f.logits['coarse'] for f in (current, earlier)]
+                terms.append(self.temporal_loss(*maps, head.grid, motion, *seen, earlier.rig.frame_valid))
+            yield 'loss_temporal', terms
 
     def _add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
         probabilities, names = self.seg_head.predict(logits)

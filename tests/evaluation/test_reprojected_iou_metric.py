@@ -1,0 +1,70 @@
+import math
+
+import pytest
+import torch
+
+from ssl_bev.evaluation import ReprojectedIoUMetric
+from ssl_bev.geometry import BEVGrid, reproject
+
+GRID = dict(x_range=(-10.0, 20.0), y_range=(-10.0, 10.0), cell_size=0.5)
+CLASSES = ('drivable', 'marking')
+
+
+@pytest.fixture
+def sample(two_camera_rig):
+    """A sample whose prediction explains its pseudo-labels exactly."""
+    _, y = BEVGrid(**GRID).cell_centers().unbind(-1)
+    truth = torch.stack([(y.abs() < 4).float(), ((y - 1).abs() < 1).float()])
+    bev2img, road2bev = two_camera_rig.bev2img[None], two_camera_rig.road2bev[None]
+    projected, _, valid = reproject(truth[None], BEVGrid(**GRID), bev2img, road2bev, (60, 120), 2)
+    target = torch.where(valid, (projected[0] >= 0.5).to(torch.uint8), 255)
+    return dict(
+        pred_bev_seg=truth,
+        pred_classes=CLASSES,
+        pseudo_target=target.transpose(0, 1)[None],
+        pseudo_classes=list(CLASSES),
+        bev2img=bev2img,
+        road2bev=road2bev,
+        img_shape=(60, 120),
+        camera_names=['CAM_A', 'CAM_B'],
+        **GRID,
+    )
+
+
+def evaluate(*samples, **arguments):
+    metric = ReprojectedIoUMetric(classes=CLASSES, **arguments)
+    for sample in samples:
+        metric.process({}, [sample])
+    return metric.evaluate(len(samples))
+
+
+def test_the_true_map_explains_its_images(sample):
+    metrics = evaluate(sample)
+    assert metrics['image/mIoU'] == metrics['image/IoU_marking'] == metrics['image/IoU_drivable_CAM_B'] == 1
+
+
+def test_counts_are_summed_over_cameras_before_dividing(sample):
+    """Camera B's labels are all negative, so what is predicted there only adds to the union."""
+    wrong = {**sample, 'pseudo_target': sample['pseudo_target'].clone()}
+    target = wrong['pseudo_target'][0]
+    positive = (target == 1).flatten(2).sum(-1)  # (N, K)
+    target[1][target[1] == 1] = 0
+    metrics = evaluate(wrong)
+    for k, name in enumerate(CLASSES):
+        expected = positive[0, k] / (positive[0, k] + positive[1, k])
+        assert metrics[f'image/IoU_{name}'] == pytest.approx(float(expected))
+        assert metrics[f'image/IoU_{name}_CAM_A'] == 1
+        assert math.isnan(metrics[f'image/IoU_{name}_CAM_B'])
+
+
+def test_ignored_pixels_do_not_count(sample):
+    half = {**sample, 'pseudo_target': sample['pseudo_target'].clone(), 'pred_bev_seg': sample['pred_bev_seg'].clone()}
+    half['pred_bev_seg'][:, :, :40] = 0.9  # wrong up to 10 m ahead ...
+    half['pseudo_target'][..., 13:, :] = 255  # ... where nothing is labelled
+    assert evaluate(half)['image/IoU_marking'] > 0.9
+    assert evaluate({**half, 'pseudo_target': sample['pseudo_target']})['image/IoU_marking'] < 0.9
+
+
+def test_a_class_that_is_not_predicted_is_named(sample):
+    with pytest.raises(ValueError, match=r"\['marking'\] are not among the pred_classes"):
+        evaluate({**sample, 'pred_classes': ('drivable', 'crosswalk')})
