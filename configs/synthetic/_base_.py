@@ -9,7 +9,12 @@ images = [
     dict(type='ResizeCropFlipImages', size=image_size, resize=(1.0, 1.1), crop_x='random'),
 ]
 pseudo_labels = dict(
-    type='LoadPseudoLabels', root=f'{data_root}/oracle', label_map='mapillary_v2', stride=2, min_confidence=0.5
+    type='LoadPseudoLabels',
+    root=f'{data_root}/oracle',
+    teacher='oracle',
+    label_map='mapillary_v2',
+    stride=2,
+    min_confidence=0.5,
 )
 augment_and_pack = [
     dict(type='JitterColors'),

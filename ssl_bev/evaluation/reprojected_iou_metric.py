@@ -11,7 +11,15 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, reproject
+from ssl_bev.geometry import (
+    BEVGrid,
+    ground_homography,
+    ground_lift,
+    pixel_grid,
+    pixels_to_ground,
+    project_points,
+    reproject,
+)
 
 
 @METRICS.register_module()
@@ -25,6 +33,8 @@ class ReprojectedIoUMetric(BaseMetric):
 
     Args:
         classes: names to report.
+        shared_ground_only: count only pixels whose road point is labelled in another camera as well: how well is a
+            camera explained that was left out of the loss (`LoadPseudoLabels.ignore_cameras`)?
         prefix: of the reported names.
 
     Raises:
@@ -33,9 +43,16 @@ class ReprojectedIoUMetric(BaseMetric):
 
     default_prefix = 'image'
 
-    def __init__(self, classes: Sequence[str], prefix: str | None = None, collect_device: str = 'cpu') -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        shared_ground_only: bool = False,
+        prefix: str | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.classes = tuple(classes)
+        self.shared_ground_only = shared_ground_only
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count intersections and unions of one batch, see `BEVDataSample` for the fields."""
@@ -48,14 +65,11 @@ class ReprojectedIoUMetric(BaseMetric):
             grid = BEVGrid(sample['x_range'], sample['y_range'], sample['cell_size'])
             target = _select(sample['pseudo_target'][-1].transpose(0, 1), sample['pseudo_classes'], self.classes)
             stride = sample['img_shape'][1] // target.shape[-1]
-            projected, _, valid = reproject(
-                predicted[None].float(),
-                grid,
-                sample['bev2img'][-1:],
-                sample['road2bev'][-1:],
-                tuple(sample['img_shape']),
-                stride,
-            )
+            image_size = tuple(sample['img_shape'])
+            bev2img, road2bev = sample['bev2img'][-1:], sample['road2bev'][-1:]
+            projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road2bev, image_size, stride)
+            if self.shared_ground_only:
+                valid = valid & labelled_by_others(target, bev2img[0], road2bev[0], image_size)
             self.results.append((tuple(sample['camera_names']), _overlap(projected[0], target, valid)))
 
     def compute_metrics(self, results: list[tuple[tuple[str, ...], Tensor]]) -> dict[str, float]:
@@ -75,6 +89,30 @@ class ReprojectedIoUMetric(BaseMetric):
             + ', '.join(f'{name} {100 * metrics[f"IoU_{name}"]:.1f}' for name in self.classes)
         )
         return metrics
+
+
+def labelled_by_others(
+    target: Tensor,  # (K, N, h, w), 255 = ignore
+    bev2img: Tensor,  # (N, 4, 4)
+    road2bev: Tensor,  # (4, 4)
+    image_size: tuple[int, int],
+) -> Tensor:  # (N, h, w) bool
+    """True where another camera has a label for the road point behind the pixel."""
+    cameras, height, width = target.shape[1:]
+    stride = image_size[1] // width
+    labelled = (target != 255).any(0)
+    pixels = pixel_grid(image_size, stride, target.device).flatten(0, 1)
+    xy, _, on_road = pixels_to_ground(pixels, ground_homography(bev2img, road2bev))
+    points = torch.cat([xy, torch.ones_like(xy[..., :1])], -1) @ ground_lift(road2bev).mT
+    found = torch.zeros_like(labelled)
+    for other in range(cameras):
+        at, _, visible = project_points(points[..., :3], bev2img[other], image_size)
+        columns, rows = (at / stride).long().unbind(-1)
+        there = labelled[other, rows.clamp(0, height - 1), columns.clamp(0, width - 1)]
+        seen = (visible & on_road & there).view_as(found)
+        seen[other] = False
+        found |= seen
+    return found
 
 
 def _select(maps: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
