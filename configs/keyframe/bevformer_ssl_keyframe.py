@@ -42,10 +42,10 @@ test_evaluator = val_evaluator
 grid = dict(cell_size=0.125)
 model = dict(
     seg_head=dict(grid=grid, num_upsamples=3, predict_classes='coarse'),
-    reprojection_head=dict(loss=dict(positive_weight=[1.0, 2.0, 2.0]), area_power=0.5),
+    reprojection_head=dict(loss=dict(positive_weight=[1.0, 1.5, 1.5]), area_power=0.3),
 )
-train_cfg = dict(max_epochs=8, val_interval=8)
+train_cfg = dict(max_epochs=7, val_interval=7)
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='TwoPhaseHook', phases=[dict(name='pretrain', epochs=8, losses=dict(loss_reprojection=1.0))]),
+    dict(type='TwoPhaseHook', phases=[dict(name='pretrain', epochs=7, losses=dict(loss_reprojection=1.0))]),
 ]

@@ -46,24 +46,33 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-channels = 64
 model = dict(
     data_preprocessor=dict(pad_size_divisor=1),
+    # Paint is a few pixels wide: three stages, and features at a quarter of the image.
     img_backbone=dict(
         depth=18,
         base_channels=32,
-        out_indices=(1, 2, 3),
+        num_stages=3,
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
+        out_indices=(0, 1, 2),
         frozen_stages=-1,
         norm_cfg=dict(requires_grad=True),
         norm_eval=False,
         init_cfg=None,
     ),
-    img_neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3),
+    img_neck=dict(
+        _delete_=True,
+        type='SECONDFPN',
+        in_channels=[32, 64, 128],
+        out_channels=[32, 32, 32],
+        upsample_strides=[1, 2, 4],
+    ),
     bev_encoder=dict(
         bev_shape=(30, 60),
-        embed_dims=channels,
+        in_channels=96,
+        embed_dims=64,
         num_layers=2,
-        num_levels=3,
         feedforward_channels=128,
         # What is to be seen lies on the road: one point there instead of a pillar.
         z_range=(-0.5, 0.5),
@@ -72,10 +81,10 @@ model = dict(
         dropout=0.0,
     ),
     seg_head=dict(
-        in_channels=channels, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 3.0, 6.0])
+        in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 15.0, 15.0, 6.0, 15.0])
     ),
-    reprojection_head=dict(loss=dict(positive_weight=[1.0, 6.0, 4.0])),
-    perspective_head=dict(in_channels=channels, channels=32),
+    reprojection_head=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
+    perspective_head=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),
 )
 optim_wrapper = dict(optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)

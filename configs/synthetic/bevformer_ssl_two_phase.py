@@ -16,6 +16,7 @@ custom_hooks = [
                 name='finetune',
                 epochs=4,
                 losses=dict(loss_seg=1.0),
+                lr=5e-4,
                 init_classes='coarse',
                 train_dataloader=labelled_dataloader,
             ),
