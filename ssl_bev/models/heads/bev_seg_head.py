@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmdet3d.registry import MODELS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
 from ssl_bev.geometry import BEVGrid
@@ -73,6 +73,11 @@ class BEVSegHead(BaseModule):
         self.fine = nn.Conv2d(channels, len(self.classes), 1)
         self.coarse = nn.Conv2d(channels, len(self.coarse_classes), 1)
         self.loss_module = MODELS.build(loss)
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        for layer in (self.fine, self.coarse):  # no evidence means no class
+            nn.init.constant_(layer.bias, bias_init_with_prob(0.1))
 
     @torch.no_grad()
     def init_fine_from_coarse(self) -> None:
