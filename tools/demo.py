@@ -130,9 +130,9 @@ def train(demo: Demo) -> None:
 
 
 ARMS = {
-    'SSL pretraining only, no labels': ('pretrain', 'bevformer_ssl_pretrain.py'),
-    'SSL pretraining + 50 % of the labels': ('finetune', 'bevformer_ssl_finetune.py'),
-    'supervised, 50 % of the labels, equal steps': ('supervised', 'bevformer_supervised.py'),
+    'SSL, no labels': ('pretrain', 'bevformer_ssl_pretrain.py'),
+    'SSL + 50 % of the labels': ('finetune', 'bevformer_ssl_finetune.py'),
+    'supervised, the same 50 %, equal steps': ('supervised', 'bevformer_supervised.py'),
 }
 
 
@@ -179,7 +179,7 @@ def print_table(demo: Demo) -> None:
         else:  # the coarse classes of pretraining
             cells = [None, iou['IoU_drivable'], None, None, iou['IoU_crosswalk'], None]
         table.add_row(arm, *('-' if cell is None else f'{100 * cell:.1f}' for cell in cells))
-    console = Console()
+    console = Console(width=120)
     console.print(table)
     console.print(f'{sum(demo.summary["seconds"].values()):.0f} s in all. Pictures, curves and summary.json: {OUT}')
 
