@@ -32,6 +32,12 @@ need_disk() {  # GIGABYTES FOLDER
     [ "$free_kb" -ge $(($1 * 1024 * 1024)) ] || die "$2 has $((free_kb / 1024)) MB free, set-up needs $1 GB there. Free some space."
 }
 
+need_compiler() {
+    command -v "${CXX:-c++}" >/dev/null || die "no C++ compiler (${CXX:-c++}), which the mmcv build needs. Debian, Ubuntu: apt-get install g++"
+    "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+        || die "$python has no headers (Python.h), which the mmcv build needs. Debian, Ubuntu: apt-get install python3-dev"
+}
+
 python=$(find_python)
 stamp=$venv/.setup-complete
 wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh; "$python" -VV; pwd) | sha256sum | cut -d' ' -f1)
@@ -39,6 +45,7 @@ wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh; "$pytho
 
 "$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv module. Debian, Ubuntu: apt-get install python3-venv"
 need_disk 4 .
+ls "$cache"/mmcv*/mmcv-*.whl >/dev/null 2>&1 || need_compiler  # before minutes of downloads, not after
 mkdir -p "$venv"
 exec 9>"$venv.lock"
 flock -n 9 || { say "waiting for another set-up in this folder"; flock 9; }
@@ -71,9 +78,7 @@ PY
 )
 wheels=$cache/${mmcv//==/}-$key
 if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then
-    command -v "${CXX:-c++}" >/dev/null || die "no C++ compiler (${CXX:-c++}), which the mmcv build needs. Debian, Ubuntu: apt-get install g++"
-    "$venv/bin/python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
-        || die "$python has no headers (Python.h), which the mmcv build needs. Debian, Ubuntu: apt-get install python3-dev"
+    need_compiler
     need_disk 2 "$cache"
     exec 8>"$cache/lock"
     flock -n 8 || { say "waiting for another mmcv build on this machine"; flock 8; }
