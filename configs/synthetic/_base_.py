@@ -78,6 +78,7 @@ model = dict(
         z_range=(-0.5, 0.5),
         num_pillar_points=1,
         num_spatial_points=4,
+        sampling_spread=0.25,
         dropout=0.0,
     ),
     seg_head=dict(

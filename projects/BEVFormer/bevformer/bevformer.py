@@ -41,6 +41,8 @@ class BEVFormer(BaseModule):
             original does in the lidar frame with (-5, 3).
         num_temporal_points: sampling points of a head in each of the two BEV maps.
         num_spatial_points: sampling points of a head in each feature level; a multiple of `num_pillar_points`.
+        sampling_spread: distance between the first sampling points in the images, in cells of the feature map. An
+            optimizer step moves a point by about the learning rate, so a short training wants it small.
         feedforward_channels: width of the feed-forward networks; twice `embed_dims` if None.
         dropout: of the attentions and the feed-forward networks.
         with_cp: recompute the layers in the backward pass to save memory.
@@ -70,6 +72,7 @@ class BEVFormer(BaseModule):
         pillar_base: str = 'road',
         num_temporal_points: int = 4,
         num_spatial_points: int = 8,
+        sampling_spread: float = 1.0,
         feedforward_channels: int | None = None,
         dropout: float = 0.1,
         with_cp: bool = False,
@@ -91,6 +94,7 @@ class BEVFormer(BaseModule):
         self.num_pillar_points = num_pillar_points
         self.pillar_base = pillar_base
         self.embed_dims = embed_dims
+        self.sampling_spread = sampling_spread
 
         rows, columns = self.grid.shape
         self.bev_embedding = nn.Embedding(rows * columns, embed_dims)
@@ -111,6 +115,11 @@ class BEVFormer(BaseModule):
             dropout=dropout,
             with_cp=with_cp,
         )
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        for layer in self.encoder.layers:
+            layer.attentions[1].deformable_attention.sampling_offsets.bias.data.mul_(self.sampling_spread)
 
     def forward(
         self,
