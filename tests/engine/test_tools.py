@@ -69,7 +69,9 @@ def test_train_and_resume_from_another_directory(tmp_path: Path, monkeypatch: py
     assert (tmp_path / 'moved/work_dirs/torn/epoch_3.pth').exists()
     assert not (tmp_path / 'moved/work_dirs/torn/epoch_4.pth').exists()
 
-    train.main(['../whole.py', '--work-dir', 'straight', '--resume', 'work_dirs/torn/epoch_2.pth'])
+    # A name of its own: mmengine's visualizer is shared by runs that start within the same second.
+    renamed = ['--cfg-options', 'experiment_name=straight']
+    train.main(['../whole.py', '--work-dir', 'straight', '--resume', 'work_dirs/torn/epoch_2.pth', *renamed])
     first, second = (
         load_checkpoint_file(tmp_path / 'moved' / name / 'epoch_5.pth')['state_dict']
         for name in ('work_dirs/whole', 'straight')
