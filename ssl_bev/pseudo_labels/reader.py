@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .pictures import read_picture
-from .storage import CONFIDENCE_FILE, GENERATE_COMMAND, LABEL_FILE, MANIFEST, read_manifest
+from .storage import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, MANIFEST, read_manifest
 
 
 class PseudoLabelReader:
@@ -47,7 +47,7 @@ class PseudoLabelReader:
         if teacher is not None and found != teacher:
             raise ValueError(
                 f'{self.root / manifest}: the labels were made by teacher {found!r}, expected {teacher!r}; '
-                f'make them with {GENERATE_COMMAND} or change the argument teacher'
+                f'write them with {HOW_TO_MAKE} or change the argument teacher'
             )
         self.class_names = list(content['class_names'])
 
@@ -73,7 +73,7 @@ class PseudoLabelReader:
     def _picture(self, pattern: str, camera: str, stem: str, token: str) -> np.ndarray:
         path = self.root / pattern.format(camera=camera, stem=stem)
         if not path.is_file():
-            raise FileNotFoundError(f'pseudo-label not found: {path} (frame {token}); make it with {GENERATE_COMMAND}')
+            raise FileNotFoundError(f'pseudo-label not found: {path} (frame {token}); write it with {HOW_TO_MAKE}')
         picture = read_picture(path, cv2.IMREAD_UNCHANGED, f'frame {token}')
         if picture.ndim != 2 or picture.dtype != np.uint8:
             raise ValueError(f'pseudo-label {path} (frame {token}) is no single-channel 8-bit PNG')

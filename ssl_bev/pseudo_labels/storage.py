@@ -18,7 +18,7 @@ import numpy as np
 from .pictures import write_bytes, write_png
 
 SCHEMA = 1
-GENERATE_COMMAND = 'tools/generate_pseudo_labels.py'
+HOW_TO_MAKE = 'ssl_bev.pseudo_labels.PseudoLabelWriter'
 LABEL_FILE = 'labels/{camera}/{stem}.png'
 CONFIDENCE_FILE = 'confidence/{camera}/{stem}.png'
 MANIFEST = 'manifest.json'
@@ -133,7 +133,7 @@ def read_manifest(path: str | Path) -> dict:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'pseudo-label manifest not found: {path}; make it with {GENERATE_COMMAND}')
+        raise FileNotFoundError(f'pseudo-label manifest not found: {path}; write it with {HOW_TO_MAKE}')
     try:
         content = json.loads(path.read_text())
     except json.JSONDecodeError as error:

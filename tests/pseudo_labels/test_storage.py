@@ -82,14 +82,16 @@ def test_bad_arrays(tmp_path, ids):
 
 
 def test_reader_names_what_is_missing(tmp_path, ids):
-    with pytest.raises(FileNotFoundError, match=r'manifest.json; make it with tools/generate_pseudo_labels.py'):
+    with pytest.raises(
+        FileNotFoundError, match=r'manifest.json; write it with ssl_bev.pseudo_labels.PseudoLabelWriter'
+    ):
         PseudoLabelReader(tmp_path)
     with writer(tmp_path) as out:
         out.write('CAM_FRONT', 'a', ids, ids)
     with pytest.raises(ValueError, match="made by teacher 'teacher-a', expected 'teacher-b'"):
         PseudoLabelReader(tmp_path, teacher='teacher-b')
     reader = PseudoLabelReader(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r'labels/CAM_FRONT/b.png \(frame token7\).*generate_pseudo_labels'):
+    with pytest.raises(FileNotFoundError, match=r'labels/CAM_FRONT/b.png \(frame token7\).*PseudoLabelWriter'):
         reader.read('CAM_FRONT', 'b', 'token7')
     with pytest.raises(ValueError, match='manifest=None'):
         PseudoLabelReader(tmp_path, manifest=None, teacher='x')
