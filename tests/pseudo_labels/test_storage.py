@@ -82,9 +82,7 @@ def test_bad_arrays(tmp_path, ids):
 
 
 def test_reader_names_what_is_missing(tmp_path, ids):
-    with pytest.raises(
-        FileNotFoundError, match=r'manifest.json; write it with .*PseudoLabelWriter'
-    ):
+    with pytest.raises(FileNotFoundError, match=r'manifest.json; write it with .*PseudoLabelWriter'):
         PseudoLabelReader(tmp_path)
     with writer(tmp_path) as out:
         out.write('CAM_FRONT', 'a', ids, ids)
