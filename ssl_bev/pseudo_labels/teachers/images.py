@@ -1,0 +1,56 @@
+"""Images on their way into a network: checks, size, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+Scale = float | tuple[int, int] | None
+
+
+def check_images(images: Sequence[np.ndarray]) -> None:
+    """Raise ValueError unless all images are (H, W, 3) uint8."""
+    for index, image in enumerate(images):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f'images[{index}] must be (height, width, 3) uint8, got {image.shape} {image.dtype}')
+
+
+def check_scale(scale: Scale) -> Scale:
+    """A scale that can be used.
+
+    Raises:
+        ValueError: neither a positive factor nor two positive bounds.
+    """
+    if scale is None:
+        return None
+    if isinstance(scale, int | float) and not isinstance(scale, bool) and 0 < scale < float('inf'):
+        return float(scale)
+    if isinstance(scale, tuple | list) and len(scale) == 2 and all(isinstance(s, int) and s > 0 for s in scale):
+        return scale[0], scale[1]
+    raise ValueError(f'scale must be a positive factor, (width, height) in pixels or None, got {scale!r}')
+
+
+def scaled_size(size: tuple[int, int], scale: Scale) -> tuple[int, int]:
+    """The (height, width) that the network sees of an image of (height, width); the aspect is kept."""
+    if scale is None:
+        return size
+    factor = scale if isinstance(scale, float) else min(1.0, scale[0] / size[1], scale[1] / size[0])
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # (H, W, 3) -> (*size, 3)
+    """Resize an image. Shrinking averages, so that thin lines fade rather than break up."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] < image.shape[0]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def group_by_size(images: Sequence[np.ndarray]) -> dict[tuple[int, int], list[int]]:
+    """Indices of the images of each (height, width)."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault((image.shape[0], image.shape[1]), []).append(index)
+    return groups

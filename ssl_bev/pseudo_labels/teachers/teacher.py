@@ -1,0 +1,92 @@
+"""What a teacher is, and where to get one. A teacher's libraries are imported when it is built, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+KINDS = {'mmseg': ('config', 'checkpoint'), 'huggingface': ('model',), 'oracle': ('root',)}
+
+
+class Teacher(Protocol):
+    """A 2-D segmentation model that makes pseudo-labels.
+
+    Attributes:
+        name: of the model: a config's stem, a hub id, the name in a manifest.
+        sha256: of the weights, or of whatever defines the labels.
+        class_names: the classes in the order of their ids, at most 255.
+    """
+
+    name: str
+    sha256: str
+    class_names: list[str]
+
+    def predict(
+        self,
+        images: Sequence[np.ndarray],  # each (H, W, 3) uint8, BGR
+        paths: Sequence[str | Path] | None = None,
+    ) -> list[tuple[np.ndarray, np.ndarray]]:  # each (H, W) uint8 class ids, (H, W) uint8 confidence
+        """Label images, each at its own size; those of equal size go through the network together.
+
+        Args:
+            images: they may differ in size.
+            paths: their files, `{camera}/{stem}.jpg` at the end; only the oracle needs them.
+
+        Returns:
+            For each image its class ids and its confidence: the probability of that class, 255 = certain.
+        """
+        ...
+
+
+def build_teacher(
+    kind: str,
+    *,
+    config: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    model: str | Path | None = None,
+    device: str = 'cpu',
+    scale: float | tuple[int, int] | None = None,
+    root: str | Path | None = None,
+) -> Teacher:
+    """Build a teacher.
+
+    Args:
+        kind: 'mmseg', 'huggingface' or 'oracle'.
+        config: mmseg: a config file.
+        checkpoint: mmseg: its checkpoint, a local file.
+        model: huggingface: a local folder or a hub id.
+        device: where the network runs, as torch names it.
+        scale: what the network sees: the image resized by this factor, or shrunk to fit into (width, height);
+            None: the image as it is. Labels always have the image's size.
+        root: oracle: a synthetic data set, or its folder of labels.
+
+    Raises:
+        ValueError: an unknown kind, an argument that the kind needs or cannot use, a model without class names.
+        FileNotFoundError: no such file or model.
+        ModuleNotFoundError: the library of this kind is not installed.
+    """
+    if kind not in KINDS:
+        raise ValueError(f'kind must be one of {", ".join(KINDS)}, got {kind!r}')
+    given = {
+        name: value
+        for name, value in dict(config=config, checkpoint=checkpoint, model=model, root=root).items()
+        if value is not None
+    }
+    if set(given) != set(KINDS[kind]):
+        raise ValueError(f'a teacher of kind {kind!r} takes {" and ".join(KINDS[kind])}, got {given or "none of them"}')
+    if kind == 'mmseg':
+        from .mmseg import MMSegTeacher
+
+        return MMSegTeacher(config, checkpoint, device=device, scale=scale)
+    if kind == 'huggingface':
+        from .huggingface import HuggingFaceTeacher
+
+        return HuggingFaceTeacher(model, device=device, scale=scale)
+    if scale is not None:
+        raise ValueError(f'the oracle looks labels up and cannot scale images, got scale={scale}')
+    from .oracle import OracleTeacher
+
+    return OracleTeacher(root)
