@@ -148,7 +148,9 @@ class BEVSegmentor(BaseModel):
                 history_valid=rig.frame_valid[:, t - 1],
             )
         # Features cover the padded image, so that is the size that pixel coordinates are normalised by.
-        return self.bev_encoder(features, frame.bev2img, padded_size, road2bev=frame.road2bev, **past)
+        return self.bev_encoder(
+            features, frame.bev2img, padded_size, road2bev=frame.road2bev, camera_valid=frame.camera_valid, **past
+        )
 
     def loss(
         self,
@@ -188,10 +190,12 @@ class BEVSegmentor(BaseModel):
             yield 'loss_reprojection', terms
         if weights['loss_perspective']:
             sizes = (rig.image_size, padded_size)
-            yield (
-                'loss_perspective',
-                [self.perspective_head.loss(f.features, *sizes, *pseudo_labels[f.t]) for f in frames],
-            )
+            terms = []
+            for f in frames:
+                target, confidence, frame_valid = pseudo_labels[f.t]
+                confidence = confidence * f.rig.camera_valid[..., None, None]  # no picture, nothing to learn from it
+                terms.append(self.perspective_head.loss(f.features, *sizes, target, confidence, frame_valid))
+            yield 'loss_perspective', terms
         if weights['loss_temporal'] and len(frames) > 1:
             terms = []
             for earlier, current in pairwise(frames):

@@ -13,6 +13,7 @@ class BEVDataSample(BaseDataElement):
         bev2global: (T, 4, 4) float64, pose of each BEV frame.
         road2bev: (T, 4, 4) float32, pose of the road frame, whose plane z = 0 is the road.
         frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
+        camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and counts nowhere.
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
         pseudo_target: (T, N, K', h, w) uint8, 0, 1 or 255 = ignore, at a stride of the augmented images.
         pseudo_confidence: (T, N, h, w) uint8, 255 = certain.

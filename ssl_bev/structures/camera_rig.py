@@ -22,6 +22,7 @@ class CameraRig:
         bev2global: (B, T, 4, 4) poses, float64: global coordinates are kilometres, cells centimetres.
         road2bev: (B, T, 4, 4) poses of the road frame.
         frame_valid: (B, T) bool.
+        camera_valid: (B, T, N) bool, False where a camera is missing; samples that do not say so lack none.
         image_size: height and width of the augmented images, padding excluded.
     """
 
@@ -29,6 +30,7 @@ class CameraRig:
     bev2global: Tensor
     road2bev: Tensor
     frame_valid: Tensor
+    camera_valid: Tensor
     image_size: tuple[int, int]
 
     @classmethod
@@ -41,9 +43,11 @@ class CameraRig:
         sizes = {tuple(sample.img_shape[:2]) for sample in data_samples}
         if len(sizes) != 1:
             raise ValueError(f'the images of a batch must have one size (height, width), got {sorted(sizes)}')
-        names = [field.name for field in fields(cls) if field.name != 'image_size']
+        names = [field.name for field in fields(cls) if field.name not in ('image_size', 'camera_valid')]
         stacked = {name: torch.stack([getattr(sample, name) for sample in data_samples]) for name in names}
-        return cls(image_size=sizes.pop(), **stacked)
+        every = torch.ones_like(stacked['bev2img'][0, :, :, 0, 0], dtype=torch.bool)
+        valid = torch.stack([sample.get('camera_valid', every) for sample in data_samples])
+        return cls(image_size=sizes.pop(), camera_valid=valid, **stacked)
 
     @property
     def num_frames(self) -> int:
@@ -51,13 +55,8 @@ class CameraRig:
 
     def frame(self, index: int) -> CameraRig:
         """The rig at one frame of the window, without the dimension T."""
-        return CameraRig(
-            self.bev2img[:, index],
-            self.bev2global[:, index],
-            self.road2bev[:, index],
-            self.frame_valid[:, index],
-            self.image_size,
-        )
+        tensors = {name: value[:, index] for name, value in vars(self).items() if name != 'image_size'}
+        return CameraRig(image_size=self.image_size, **tensors)
 
     def target2source(self, target: int, source: int) -> Tensor:  # (B, 4, 4) float32
         """The pose of frame `target` in the BEV frame of frame `source`."""
@@ -70,4 +69,4 @@ class CameraRig:
         plane = torch.cat([centers, torch.ones_like(centers[:, :1])], -1)
         points = (plane @ ground_lift(self.road2bev).mT)[:, None, :, :3]
         visible = project_points(points, self.bev2img, self.image_size)[2]
-        return visible.any(1).unflatten(1, grid.shape)
+        return (visible & self.camera_valid[..., None]).any(1).unflatten(1, grid.shape)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ssl_bev.geometry import rotation_z, translation
 from ssl_bev.models import BEVSegHead, BEVSegmentor
-from ssl_bev.structures import BEVDataSample
+from ssl_bev.structures import BEVDataSample, CameraRig
 
 GRID = dict(x_range=(-8.0, 8.0), y_range=(-4.0, 4.0), cell_size=1.0)
 FINE = ('drivable_area', 'lane_divider', 'road_divider')
@@ -34,9 +34,13 @@ class ToyEncoder(nn.Module):
         self.cells = nn.Parameter(torch.randn(1, 8, 4, 8, generator=torch.Generator().manual_seed(0)))
         self.calls = []
 
-    def forward(self, features, bev2img, image_size, road2bev, history=None, current2history=None, history_valid=None):
+    def forward(
+        self, features, bev2img, image_size, road2bev, camera_valid, history=None, current2history=None,
+        history_valid=None,
+    ):  # fmt: skip
         self.calls.append(dict(grad=torch.is_grad_enabled(), size=image_size, history_valid=history_valid))
-        bev = features[0].mean((1, 3, 4))[..., None, None] * self.cells
+        features = features[0] * camera_valid[..., None, None, None]
+        bev = features.mean((1, 3, 4))[..., None, None] * self.cells
         if history is not None:
             bev = bev + 0.5 * history * history_valid[:, None, None, None]
         return bev
@@ -137,6 +141,51 @@ def test_batch_independence():
         alone = model(dict(img=pictures[i : i + 1]), batch[i : i + 1], mode='tensor')
         for level in ('fine', 'coarse'):
             torch.testing.assert_close(together[level][i : i + 1], alone[level])
+
+
+def with_cameras(sample, *valid):
+    sample.camera_valid = torch.tensor(valid).expand(FRAMES, CAMERAS).clone()
+    return sample
+
+
+def test_a_missing_camera_is_neither_seen_nor_taught():
+    """Whatever its image and its calibration hold; a batch may mix full and partial rigs."""
+    model, other = make_model(), images(2)
+    model.set_loss_weights(ALL)
+    other[1, :, 0] += 3.0
+
+    def losses(pictures):
+        batch = [make_sample(0), with_cameras(make_sample(1), False, True)]
+        batch[1].pseudo_confidence[:, 0] = 0
+        if pictures is other:
+            batch[1].bev2img[:, 0] = batch[0].bev2img[:, 1]
+        return model(dict(img=pictures), batch, mode='loss')
+
+    for name, value in losses(images(2)).items():
+        torch.testing.assert_close(losses(other)[name], value)
+    assert not torch.equal(
+        losses(images(2))['loss_seg'],
+        model(dict(img=images(2)), [make_sample(0), make_sample(1)], mode='loss')['loss_seg'],
+    )
+
+
+def test_a_camera_that_is_dropped_from_the_input_may_still_teach_the_map():
+    model = make_model()
+    model.set_loss_weights(dict(loss_reprojection=1.0, loss_perspective=1.0))
+    sample = with_cameras(make_sample(0), False, False)
+    losses = model(dict(img=images(1)), [sample], mode='loss')
+    assert losses['loss_reprojection'] > 0 and losses['loss_perspective'] == 0
+
+
+def test_the_ground_that_only_a_missing_camera_sees_is_not_observed():
+    sample = make_sample(0)
+    grid = make_model().seg_head.grid
+    seen = {}
+    for valid in ((True, True), (True, False), (False, True)):
+        rig = CameraRig.from_data_samples([with_cameras(sample, *valid)])
+        seen[valid] = rig.frame(0).observed(grid)
+    assert torch.equal(seen[True, False] | seen[False, True], seen[True, True])
+    assert not torch.equal(seen[True, False], seen[True, True])
 
 
 def test_an_unlabelled_sample_in_a_mixed_batch_changes_nothing_for_the_labelled_one():

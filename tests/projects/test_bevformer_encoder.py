@@ -90,6 +90,40 @@ def test_any_number_of_cameras(generator, num_cameras):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('missing', [[0], [0, 2], [1, 2]])
+def test_a_missing_camera_is_as_if_it_were_not_there(generator, missing):
+    """Only in the sample that lacks it, and whatever stands in its place."""
+    model, inputs = build_bevformer(generator), two_samples(generator)
+    full = model(**inputs)
+    there = [camera for camera in range(3) if camera not in missing]
+    alone = choose(inputs, [1])
+    alone['image_features'] = [level[:, there] for level in alone['image_features']]
+    alone['bev2img'] = alone['bev2img'][:, there]
+    fewer = build_bevformer(generator)
+    fewer.load_state_dict(model.state_dict())
+    fewer.cams_embeds[: len(there)] = model.cams_embeds[there]
+    expected = fewer(**alone)
+    for level in inputs['image_features']:
+        level[1, missing] = 100.0
+    inputs['bev2img'][1, missing] = inputs['bev2img'][0, 0]
+    valid = torch.ones(2, 3, dtype=torch.bool)
+    valid[1, missing] = False
+    output = model(**inputs, camera_valid=valid)
+    torch.testing.assert_close(output[:1], full[:1])
+    torch.testing.assert_close(output[1:], expected)
+    assert not torch.allclose(output[1:], full[1:], atol=1e-2)
+
+
+@torch.no_grad()
+def test_a_sample_without_any_camera_has_its_history(generator):
+    model, inputs = build_bevformer(generator), two_samples(generator)
+    output = model(**inputs, camera_valid=torch.zeros(2, 3, dtype=torch.bool))
+    blind = {**inputs, 'image_features': [torch.zeros_like(level) for level in inputs['image_features']]}
+    torch.testing.assert_close(output, model(**blind, camera_valid=torch.zeros(2, 3, dtype=torch.bool)))
+    assert output.isfinite().all() and not torch.allclose(output[0], output[1], atol=1e-2)
+
+
+@torch.no_grad()
 def test_cameras_may_change_places_if_their_embeddings_do(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
     output = model(**inputs)

@@ -14,7 +14,7 @@ from ssl_bev.geometry import BEVGrid, warp_bev
 
 from .encoder import BEVFormerEncoder
 from .input_checks import check_inputs
-from .reference_points import pillar_points, view_pillars
+from .reference_points import PillarViews, pillar_points, view_pillars
 
 
 @MODELS.register_module()
@@ -130,6 +130,7 @@ class BEVFormer(BaseModule):
         history: Tensor | None = None,  # (B, C, H, W)
         current2history: Tensor | None = None,  # (B, 4, 4)
         history_valid: Tensor | None = None,  # (B,), bool
+        camera_valid: Tensor | None = None,  # (B, N), bool
     ) -> Tensor:  # (B, C, H, W)
         """Encode the cameras of one frame, with or without an earlier BEV.
 
@@ -142,11 +143,12 @@ class BEVFormer(BaseModule):
             current2history: pose of the current BEV frame in the history's; None says that they are the same.
                 Cells that come from outside the history take the current queries in its place.
             history_valid: True where a sample has a history; the others behave as without one. All have if None.
+            camera_valid: False where a sample lacks a camera, which then counts nowhere. All are there if None.
 
         Raises:
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
         """
-        check_inputs(self, image_features, bev2img, road2bev, history, current2history, history_valid)
+        check_inputs(self, image_features, bev2img, road2bev, history, current2history, history_valid, camera_valid)
         batch = len(bev2img)
         query = self.bev_embedding.weight.expand(batch, -1, -1)
         features, level_shapes = self._flatten(image_features)
@@ -158,7 +160,7 @@ class BEVFormer(BaseModule):
             self.grid.shape,
             features,
             level_shapes,
-            self._views(bev2img, image_size, road2bev),
+            self._views(bev2img, image_size, road2bev, camera_valid),
             history,
             history_valid,
         )
@@ -168,11 +170,13 @@ class BEVFormer(BaseModule):
         anywhere = self.bev_embedding.weight.new_zeros(1, *self.grid.shape, dtype=torch.bool)
         return self.positional_encoding(anywhere).flatten(2).transpose(1, 2)
 
-    def _views(self, bev2img: Tensor, image_size: tuple[int, int], road2bev: Tensor | None):
+    def _views(
+        self, bev2img: Tensor, image_size: tuple[int, int], road2bev: Tensor | None, camera_valid: Tensor | None
+    ) -> PillarViews:
         base = road2bev if self.pillar_base == 'road' else None
         with torch.autocast(bev2img.device.type, enabled=False):
             points = pillar_points(self.grid, self.z_range, self.num_pillar_points, base, bev2img.device)
-            return view_pillars(points, bev2img, image_size)
+            return view_pillars(points, bev2img, image_size, camera_valid)
 
     def _flatten(self, image_features: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
         """One row of positions, (B, N, S, C), and each level's (height, width)."""

@@ -20,6 +20,7 @@ def check_inputs(
     history: Tensor | None,  # (B, C, H, W)
     current2history: Tensor | None,  # (B, 4, 4)
     history_valid: Tensor | None,  # (B,), bool
+    camera_valid: Tensor | None,  # (B, N), bool
 ) -> None:
     """Raise ValueError for a shape that contradicts the configuration or the other arguments."""
     num_levels, num_cams = len(model.level_embeds), len(model.cams_embeds)
@@ -41,13 +42,17 @@ def check_inputs(
     _check_shape('road2bev', road2bev, (batch, 4, 4))
     _check_shape('current2history', current2history, (batch, 4, 4))
     _check_shape('history', history, (batch, model.embed_dims, *model.grid.shape))
-    if history_valid is not None and (history_valid.shape != (batch,) or history_valid.dtype != torch.bool):
-        raise ValueError(
-            f'history_valid must be a bool tensor of shape ({batch},), '
-            f'got {history_valid.dtype} of shape {tuple(history_valid.shape)}'
-        )
+    _check_flags('history_valid', history_valid, (batch,))
+    _check_flags('camera_valid', camera_valid, (batch, cameras))
 
 
 def _check_shape(name: str, tensor: Tensor | None, expected: tuple[int, ...]) -> None:
     if tensor is not None and tuple(tensor.shape) != expected:
         raise ValueError(f'{name} must have the shape {expected}, got {tuple(tensor.shape)}')
+
+
+def _check_flags(name: str, flags: Tensor | None, expected: tuple[int, ...]) -> None:
+    if flags is not None and (tuple(flags.shape) != expected or flags.dtype != torch.bool):
+        raise ValueError(
+            f'{name} must be a bool tensor of shape {expected}, got {flags.dtype} of shape {tuple(flags.shape)}'
+        )

@@ -71,6 +71,7 @@ def view_pillars(
     points: Tensor,  # (B or 1, Q, D, 3)
     bev2img: Tensor,  # (B, N, 4, 4)
     image_size: tuple[int, int],
+    camera_valid: Tensor | None = None,  # (B, N), bool
 ) -> PillarViews:
     """Project pillars into all cameras and list who sees what, in float32 whatever autocast says.
 
@@ -78,6 +79,7 @@ def view_pillars(
         points: pillar points in the BEV frame, metres.
         bev2img: projections into the (augmented, padded) images that the features come from.
         image_size: height and width of these images, pixels.
+        camera_valid: False where a camera is missing and sees nothing; all are there if None.
     """
     batch, num_cameras = bev2img.shape[:2]
     num_queries, num_heights = points.shape[1:3]
@@ -87,6 +89,8 @@ def view_pillars(
     references = pixels / pixels.new_tensor([image_size[1], image_size[0]])
     references = torch.where((depth > MIN_DEPTH)[..., None], references, _FAR_OUTSIDE).view(*shape, 2)
     seen = visible.view(shape).any(-1)
+    if camera_valid is not None:
+        seen = seen & camera_valid[..., None]
     sample, camera, query = seen.nonzero(as_tuple=True)
     return PillarViews(
         cameras=RowGroups.from_index(sample * num_cameras + camera, batch * num_cameras),

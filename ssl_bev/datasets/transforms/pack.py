@@ -28,7 +28,7 @@ class PackBEVInputs(BaseTransform):
     """Pack a window into `inputs` and `data_samples`; `bev2img` is composed here and nowhere else.
 
     Required Keys: img, cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; gt_bev_seg, pseudo_target and
-    pseudo_confidence where loaded
+    pseudo_confidence where loaded; camera_valid where a camera may be missing
 
     Added Keys:
         - inputs: dict(img=(T, N, 3, H, W) uint8 tensor, BGR)
@@ -62,6 +62,8 @@ class PackBEVInputs(BaseTransform):
         sample.bev2global = torch.from_numpy(np.array(results['bev2global'], np.float64))
         sample.road2bev = torch.from_numpy(np.array(results['road2bev'])).float()
         sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
+        every = np.ones(images.shape[:2], bool)
+        sample.camera_valid = torch.from_numpy(np.array(results.get('camera_valid', every)))
         for key in ('gt_bev_seg', 'pseudo_target', 'pseudo_confidence'):
             if key in results:
                 sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
