@@ -1,7 +1,8 @@
+from ssl_bev.checkpoints import load_checkpoint_file
+
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .exact_resume_hook import ExactResumeHook
 from .phases import Phase, PhasePlan
-from .safe_checkpoint import load_checkpoint_file
 from .scene_sampler import SceneContiguousSampler
 from .seeding import derive_seed, kept_random_state, seed_everything, seed_worker_by_epoch
 from .two_phase_hook import TwoPhaseHook

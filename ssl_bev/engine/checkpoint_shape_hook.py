@@ -13,7 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor, nn
 
-from .safe_checkpoint import load_checkpoint_file
+from ssl_bev.checkpoints import load_checkpoint_file
 
 
 def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
