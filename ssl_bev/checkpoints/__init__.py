@@ -1,0 +1,3 @@
+from .safe_checkpoint import load_checkpoint_file
+
+__all__ = ['load_checkpoint_file']
