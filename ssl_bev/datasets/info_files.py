@@ -45,14 +45,39 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
 def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Sequence[dict]) -> set[str]:
     """The tokens of the scenes that a list names (by token or name) among the frames.
 
-    Lists may name more scenes than an info file holds, as one list serves several files.
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an empty list, or scenes that are not among the frames.
+    """
+    tokens = _scene_tokens(frames)
+    scenes = read_scene_list(source)
+    unknown = [scene for scene in scenes if scene not in tokens]
+    if unknown:
+        shown = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
+        raise ValueError(
+            f'{argument} names {len(unknown)} of {len(scenes)} scenes that are not in the info files: {shown}; '
+            'ann_file may list several files, such as those of train and val'
+        )
+    return {tokens[scene] for scene in scenes}
+
+
+def check_disjoint(source: str | Path | Sequence[str], frames: Sequence[dict]) -> None:
+    """Check that no frame is of a scene that a list names (by token or name).
 
     Raises:
-        ValueError: no scene of the list is among the frames.
+        FileNotFoundError: no such file.
+        ValueError: an empty list, or scenes that are in both.
     """
+    tokens = _scene_tokens(frames)
+    common = [scene for scene in read_scene_list(source) if scene in tokens]
+    if common:
+        raise ValueError(
+            f'disjoint_from names {len(common)} scenes that are used here as well, such as {common[0]}; '
+            'the lists of two splits must have no scene in common'
+        )
+
+
+def _scene_tokens(frames: Sequence[dict]) -> dict[str, str]:
+    """Token by token and by name."""
     tokens = {frame['scene_name']: frame['scene_token'] for frame in frames}
-    tokens.update({token: token for token in tokens.values()})
-    found = {tokens[scene] for scene in read_scene_list(source) if scene in tokens}
-    if not found:
-        raise ValueError(f'{argument} names no scene of the info file: {source}')
-    return found
+    return tokens | {token: token for token in tokens.values()}

@@ -11,7 +11,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from .calibration import check_bev_frame
-from .info_files import find_scenes, read_info_file
+from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
 from .windows import flatten_frames, scene_windows
 
@@ -23,7 +23,7 @@ class NuScenesBEVDataset(BaseDataset):
     Reads the info files of tools/create_data.py, and stock mmdet3d v2 info files while `num_frames` is 1.
 
     Args:
-        ann_file: info file; relative to `info_root`.
+        ann_file: info file, or several; relative to `info_root`. A split of one's own takes its scenes from all of them.
         pipeline: transforms; none of them may return None.
         data_root: folder of the dataset's images.
         info_root: folder of info file and labels; None: `data_root`.
@@ -42,18 +42,21 @@ class NuScenesBEVDataset(BaseDataset):
         label_subset_file: where the drawn subset is written; None: nowhere.
         labelled_only: yield only labelled samples.
         scene_list: tokens or names of the scenes to use, or a file of them; None: all.
+        disjoint_from: tokens or names of scenes that must not be among those used, such as the scenes of another
+            split, or a file of them.
 
     Raises:
         FileNotFoundError: no info file.
         ValueError: an argument out of range, an info file without the temporal fields that `num_frames`, 'all' or
-            a label subset need, or a selection that leaves no sample.
+            a label subset need, a list that names unknown scenes, splits that overlap, or a selection that leaves no
+            sample.
     """
 
     METAINFO = {'dataset': 'nuscenes'}
 
     def __init__(
         self,
-        ann_file: str,
+        ann_file: str | Sequence[str],
         pipeline: Sequence[dict | Callable],
         data_root: str = '',
         info_root: str | None = None,
@@ -72,6 +75,7 @@ class NuScenesBEVDataset(BaseDataset):
         label_subset_file: str | None = None,
         labelled_only: bool = False,
         scene_list: str | Sequence[str] | None = None,
+        disjoint_from: str | Sequence[str] | None = None,
         metainfo: Mapping | None = None,
         test_mode: bool = False,
         serialize_data: bool = True,
@@ -103,8 +107,11 @@ class NuScenesBEVDataset(BaseDataset):
         self.label_subset_file = label_subset_file
         self.labelled_only = labelled_only
         self.scene_list = scene_list
+        self.disjoint_from = disjoint_from
+        files = [ann_file] if isinstance(ann_file, str) else ann_file
+        self._info_files = [str(self.info_root / file) for file in files]
         super().__init__(
-            ann_file=str(self.info_root / ann_file),
+            ann_file=', '.join(self._info_files),
             metainfo=metainfo,
             data_prefix={},
             serialize_data=serialize_data,
@@ -178,18 +185,24 @@ class NuScenesBEVDataset(BaseDataset):
             'label_fraction': (self.label_fraction, 1.0),
             'label_scenes': (self.label_scenes, None),
             'scene_list': (self.scene_list, None),
+            'disjoint_from': (self.disjoint_from, None),
         }
         temporal_needs = [f'{name}={value!r}' for name, (value, plain) in arguments.items() if value != plain]
-        content = read_info_file(self.ann_file, temporal_needs)
-        for key, value in content['metainfo'].items():
-            self._metainfo.setdefault(key, value)
-        return content['data_list']
+        frames = []
+        for file in self._info_files:
+            content = read_info_file(file, temporal_needs)
+            for key, value in content['metainfo'].items():
+                self._metainfo.setdefault(key, value)
+            frames.extend(content['data_list'])
+        return frames
 
     def _select_scenes(self, frames: list[dict]) -> list[dict]:
-        if self.scene_list is None:
-            return frames
-        wanted = find_scenes('scene_list', self.scene_list, frames)
-        return [frame for frame in frames if frame['scene_token'] in wanted]
+        if self.scene_list is not None:
+            wanted = find_scenes('scene_list', self.scene_list, frames)
+            frames = [frame for frame in frames if frame['scene_token'] in wanted]
+        if self.disjoint_from is not None:
+            check_disjoint(self.disjoint_from, frames)
+        return frames
 
     def _labelled_scenes(self, frames: list[dict]) -> set[str]:
         tokens = [frame.get('scene_token', '') for frame in frames]

@@ -72,10 +72,32 @@ def test_without_labels(tiny_data, tiny_root):
 
 def test_scene_list_selects_by_name_or_token(tiny_data, tiny_root):
     for scene in ('scene-0553', 'scene-0553-token'):
-        dataset = build(tiny_data, tiny_root, scene_list=[scene, 'elsewhere'])
+        dataset = build(tiny_data, tiny_root, scene_list=[scene])
         assert set(dataset.scene_tokens) == {'scene-0553-token'}
-    with pytest.raises(ValueError, match='scene_list names no scene'):
-        build(tiny_data, tiny_root, scene_list=['elsewhere'])
+    for argument in ('scene_list', 'label_scenes'):
+        with pytest.raises(
+            ValueError, match=f'{argument} names 1 of 2 scenes that are not in the info files: elsewhere'
+        ):
+            build(tiny_data, tiny_root, **{argument: ['elsewhere', 'scene-0553']})
+
+
+def test_a_split_of_ones_own_over_both_info_files(tiny_data, tiny_root, tmp_path):
+    """Lists by token and by name; the validation scene of the official split trains."""
+    both = ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl']
+    train, val = tmp_path / 'train.txt', tmp_path / 'val.txt'
+    train.write_text('# east\nscene-0061-token  # scene-0061\nscene-0103\n')
+    val.write_text('scene-0553-token\n')
+    settings = {'pipeline': [], 'data_root': str(tiny_root), 'info_root': str(tiny_data), 'ann_file': both}
+    dataset = NuScenesBEVDataset(scene_list=str(train), disjoint_from=str(val), num_frames=2, **settings)
+    assert dataset.scene_tokens == ['scene-0061-token'] * 3 + ['scene-0103-token'] * 3
+    assert tokens(dataset[3]) == ['0103-sample0', '0103-sample0']
+    assert set(NuScenesBEVDataset(scene_list=str(val), **settings).scene_tokens) == {'scene-0553-token'}
+    # By name in one list, by token in the other: still the same scene.
+    val.write_text('scene-0061\nscene-0553\n')
+    with pytest.raises(ValueError, match='disjoint_from names 1 scenes that are used here as well, such as scene-0061'):
+        NuScenesBEVDataset(scene_list=str(train), disjoint_from=str(val), **settings)
+    with pytest.raises(FileNotFoundError, match='scene list not found'):
+        NuScenesBEVDataset(scene_list=str(train), disjoint_from=str(tmp_path / 'none.txt'), **settings)
 
 
 def test_cameras_by_name_in_the_order_given(tiny_data, tiny_root):
