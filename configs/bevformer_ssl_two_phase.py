@@ -16,7 +16,7 @@ custom_hooks = [
                 epochs=12,
                 losses=dict(loss_seg=1.0),
                 init_classes='coarse',
-                train_dataloader=labelled_dataloader,
+                train_dataloader='labelled_dataloader',
             ),
         ],
     ),

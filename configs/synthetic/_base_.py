@@ -32,13 +32,13 @@ labelled_dataloader = dict(
     dataset=dict(
         data_root=data_root,
         num_frames=1,
-        pipeline=[*images, dict(type='LoadBEVMasks', classes=_base_.bev_classes), *augment_and_pack],
+        pipeline=[*images, dict(type='LoadBEVMasks'), *augment_and_pack],
     ),
 )
 test_pipeline = [
     dict(type='LoadBEVImages'),
     dict(type='ResizeCropFlipImages', size=image_size, training=False),
-    dict(type='LoadBEVMasks', classes=_base_.bev_classes),
+    dict(type='LoadBEVMasks'),
     dict(type='PackBEVInputs'),
 ]
 val_dataloader = dict(

@@ -18,7 +18,7 @@ custom_hooks = [
                 losses=dict(loss_seg=1.0),
                 lr=5e-4,
                 init_classes='coarse',
-                train_dataloader=labelled_dataloader,
+                train_dataloader='labelled_dataloader',
             ),
         ],
     ),

@@ -27,7 +27,7 @@ class Phase:
     name: str
     epochs: int
     losses: Mapping[str, float] | None = None
-    train_dataloader: Mapping | None = None
+    train_dataloader: Mapping | str | None = None
     lr: float | None = None
     optim_wrapper: Mapping | None = None
     param_scheduler: Mapping | Sequence[Mapping] | None = None

@@ -31,7 +31,8 @@ class TwoPhaseHook(Hook):
             - name: unique; random states depend on it.
             - epochs: length of the phase.
             - losses: loss name -> weight; losses not named get 0. None: the weights of the model's config.
-            - train_dataloader: a complete dataloader config. None: that of the config file.
+            - train_dataloader: a complete dataloader config, or the name of one in the config file, so that a config
+              that inherits this one can change it. None: the config file's `train_dataloader`.
             - lr: learning rate that replaces the one in the optimizer's config.
             - optim_wrapper: a complete optimizer wrapper config. None: that of the config file.
             - param_scheduler: a config or a list; begin and end count from the start of the phase, and end defaults to
@@ -41,7 +42,7 @@ class TwoPhaseHook(Hook):
             - reset_optimizer: False keeps the optimizer's moments over the start of the phase.
 
     Raises:
-        ValueError: unknown keys or losses, and epochs that do not add up to max_epochs.
+        ValueError: unknown keys, losses or dataloaders, and epochs that do not add up to max_epochs.
 
     Example:
         >>> custom_hooks = [
@@ -50,7 +51,7 @@ class TwoPhaseHook(Hook):
         ...         phases=[
         ...             dict(name='pretrain', epochs=8, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
         ...             dict(name='finetune', epochs=4, losses=dict(loss_seg=1.0), lr=1e-4, init_classes='coarse',
-        ...                  train_dataloader=labelled_dataloader),
+        ...                  train_dataloader='labelled_dataloader'),
         ...         ],
         ...     ),
         ...     dict(type='ExactResumeHook'),
@@ -153,6 +154,14 @@ class TwoPhaseHook(Hook):
         config = self.plan[index].train_dataloader
         if config is None:
             return runner.train_loop.dataloader
+        if isinstance(config, str):
+            name, phase = config, self.plan[index].name
+            config = runner.cfg.get(name)
+            if not isinstance(config, Mapping):
+                known = [key for key in runner.cfg if key.endswith('dataloader')]
+                raise ValueError(
+                    f'phase {phase!r}: train_dataloader {name!r} is no dataloader of the config; {suggest(name, known)}'
+                )
         spread = runner._randomness_cfg.get('diff_rank_seed', False)
         return runner.build_dataloader(config, seed=runner.seed, diff_rank_seed=spread)
 

@@ -20,17 +20,24 @@ def stack_bev_labels(
 ) -> Tensor:  # (B, K, H, W) uint8, 0, 1 or 255 = ignore
     """BEV labels of the current frames; samples without any (of a mixed batch) are ignored everywhere.
 
+    Classes are found by name; a label folder may hold more than the model learns, such as lines of another width.
+
     Raises:
-        ValueError: labels of other classes or on another grid.
+        ValueError: labels that lack a class or are on another grid.
     """
     device = data_samples[0].bev2img.device
     unlabelled = torch.full((len(classes), *grid.shape), IGNORE, dtype=torch.uint8, device=device)
+    labels = []
     for sample in data_samples:
-        if 'gt_bev_seg' in sample:
-            _must_agree('BEV labels', sample, 'classes', tuple(sample.bev_classes), classes)
-            given = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
-            _must_agree('BEV labels', sample, 'grid', given, grid)
-    return torch.stack([getattr(sample, 'gt_bev_seg', unlabelled) for sample in data_samples])
+        if 'gt_bev_seg' not in sample:
+            labels.append(unlabelled)
+            continue
+        given = tuple(sample.bev_classes)
+        if not set(classes) <= set(given):
+            _must_agree('BEV labels', sample, 'classes', given, classes)
+        _must_agree('BEV labels', sample, 'grid', BEVGrid(sample.x_range, sample.y_range, sample.cell_size), grid)
+        labels.append(sample.gt_bev_seg if given == classes else sample.gt_bev_seg[[given.index(c) for c in classes]])
+    return torch.stack(labels)
 
 
 def stack_pseudo_labels(

@@ -79,6 +79,17 @@ def test_two_runs_equal_one_run(tmp_path: Path) -> None:
         assert torch.equal(weights_of(finetuned)[name], weight), name
 
 
+def test_a_dataloader_by_name(tmp_path: Path) -> None:
+    phases = two_phases()
+    expected, _ = run(tmp_path / 'a', phases, 'inline')
+    loader, phases[1]['train_dataloader'] = phases[1]['train_dataloader'], 'labelled_dataloader'
+    named, _ = run(tmp_path / 'b', phases, 'named', labelled_dataloader=loader)
+    for name, weight in weights_of(expected).items():
+        assert torch.equal(weights_of(named)[name], weight), name
+    with pytest.raises(ValueError, match="phase 'finetune': train_dataloader 'labelled_dataloader' is no dataloader"):
+        run(tmp_path / 'c', phases, 'unknown')
+
+
 def test_class_layer_starts_from_the_coarse_one_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(ToyHead, 'init_fine_from_coarse', lambda self: calls.append(self))

@@ -228,6 +228,17 @@ def test_fine_rows_start_from_their_parents():
     torch.testing.assert_close(head.fine.bias[0], head.coarse.bias[0])
 
 
+def test_new_classes_keep_their_own_start():
+    head = BEVSegHead(
+        4, GRID, ('road', 'walkway', 'line'), dict(drivable=['road'], marking=['line']), dict(type='SegmentationLoss'),
+        channels=8, num_upsamples=1, new_classes=('walkway',),
+    )  # fmt: skip
+    before = head.fine.weight[1].clone()
+    head.init_fine_from_coarse()
+    torch.testing.assert_close(head.fine.weight[1], before, rtol=0, atol=0)
+    torch.testing.assert_close(head.fine.weight[2], head.coarse.weight[1])
+
+
 @pytest.mark.parametrize(
     ('weights', 'message'),
     [
@@ -239,6 +250,14 @@ def test_fine_rows_start_from_their_parents():
 def test_bad_weights(weights, message):
     with pytest.raises(ValueError, match=message):
         make_model(temporal_loss=None).set_loss_weights(weights)
+
+
+def test_labels_are_found_by_name_among_more():
+    model, sample = make_model(), make_sample(0)
+    expected = model(dict(img=images(1)), [sample], mode='loss')['loss_seg']
+    sample.set_metainfo(dict(bev_classes=['thin', *FINE[::-1]]))
+    sample.gt_bev_seg = torch.cat([1 - sample.gt_bev_seg[:1], sample.gt_bev_seg.flip(0)])
+    torch.testing.assert_close(model(dict(img=images(1)), [sample], mode='loss')['loss_seg'], expected)
 
 
 def test_labels_that_do_not_belong_to_the_head():

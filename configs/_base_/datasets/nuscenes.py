@@ -22,7 +22,7 @@ ssl_pipeline = [
 labelled_pipeline = [
     dict(type='LoadBEVImages'),
     dict(type='ResizeCropFlipImages', size=image_size, resize=(0.95, 1.15), crop_x='random', crop_y='random'),
-    dict(type='LoadBEVMasks', classes=bev_classes),
+    dict(type='LoadBEVMasks'),
     dict(type='JitterColors'),
     dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5, max_rotation=0.2),
     dict(type='PackBEVInputs'),
@@ -30,7 +30,7 @@ labelled_pipeline = [
 test_pipeline = [
     dict(type='LoadBEVImages'),
     dict(type='ResizeCropFlipImages', size=image_size, training=False),
-    dict(type='LoadBEVMasks', classes=bev_classes),
+    dict(type='LoadBEVMasks'),
     dict(type='PackBEVInputs'),
 ]
 

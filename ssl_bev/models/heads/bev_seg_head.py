@@ -28,6 +28,7 @@ class BEVSegHead(BaseModule):
         grid: `BEVGrid` arguments of the label grid: x_range, y_range in metres, cell_size in metres.
         classes: fine classes, those of the BEV labels.
         coarse_classes: coarse class -> the fine classes that belong to it, in the pseudo-labels' order.
+        new_classes: fine classes that belong to no coarse class; fine-tuning starts them anew.
         channels: channels of the decoder.
         num_upsamples: steps of factor 2 between the features and the label grid.
         loss: config of the loss, called as `loss(logits, target)`.
@@ -35,7 +36,8 @@ class BEVSegHead(BaseModule):
         dropout: share of decoder channels dropped before the class layers.
 
     Raises:
-        ValueError: a fine class without or with two parents, an unknown name, or a wrong `predict_classes`.
+        ValueError: a fine class that is not named exactly once in `coarse_classes` and `new_classes`, an unknown name,
+            or a wrong `predict_classes`.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class BEVSegHead(BaseModule):
         num_upsamples: int = 2,
         predict_classes: str = 'fine',
         dropout: float = 0.0,
+        new_classes: Sequence[str] = (),
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -56,7 +59,7 @@ class BEVSegHead(BaseModule):
         self.grid = BEVGrid(**grid)
         self.classes = tuple(classes)
         self.coarse_classes = tuple(coarse_classes)
-        self.parent = _parents(self.classes, coarse_classes)
+        self.parent = _parents(self.classes, coarse_classes, new_classes)
         if predict_classes not in ('fine', 'coarse'):
             raise ValueError(f"predict_classes must be 'fine' or 'coarse', got {predict_classes!r}")
         self.predict_classes = predict_classes
@@ -82,8 +85,10 @@ class BEVSegHead(BaseModule):
     @torch.no_grad()
     def init_fine_from_coarse(self) -> None:
         """Start each fine class from the weights of the coarse class that it belongs to."""
-        self.fine.weight.copy_(self.coarse.weight[list(self.parent)])
-        self.fine.bias.copy_(self.coarse.bias[list(self.parent)])
+        for fine, coarse in enumerate(self.parent):
+            if coarse is not None:
+                self.fine.weight[fine] = self.coarse.weight[coarse]
+                self.fine.bias[fine] = self.coarse.bias[coarse]
 
     def forward(
         self,
@@ -121,10 +126,14 @@ class BEVSegHead(BaseModule):
         return logits[self.predict_classes].sigmoid(), names
 
 
-def _parents(classes: Sequence[str], coarse_classes: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
-    members = [name for fine in coarse_classes.values() for name in fine]
+def _parents(
+    classes: Sequence[str], coarse_classes: Mapping[str, Sequence[str]], new_classes: Sequence[str]
+) -> tuple[int | None, ...]:
+    members = [name for fine in (*coarse_classes.values(), new_classes) for name in fine]
     if sorted(members) != sorted(classes):
         raise ValueError(
-            f'coarse_classes must name each of classes {tuple(classes)} exactly once, got the members {tuple(members)}'
+            f'coarse_classes and new_classes must name each of classes {tuple(classes)} exactly once, got the members '
+            f'{tuple(members)}'
         )
-    return tuple(next(i for i, fine in enumerate(coarse_classes.values()) if name in fine) for name in classes)
+    parents = {name: i for i, fine in enumerate(coarse_classes.values()) for name in fine}
+    return tuple(parents.get(name) for name in classes)
