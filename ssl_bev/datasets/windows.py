@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
+# Seconds; nuScenes' keyframes are 0.5 s apart. The world moves on, and drivers turn off.
+MAX_TIME_GAP = 2.0
 # Boxes and lidar sweeps are most of a stock info file, and nothing here reads them.
 _DROPPED_KEYS = ('instances', 'cam_instances', 'cam_sweep_instances', 'lidar_sweeps', 'image_sweeps', 'sweeps')
 
@@ -27,20 +29,39 @@ def flatten_frames(data_list: Sequence[Mapping], with_sweeps: bool) -> list[dict
     return frames
 
 
-def scene_windows(scene_tokens: Sequence[str], num_frames: int, stride: int) -> list[tuple[list[int], list[bool]]]:
-    """One window per frame, its last: positions of its frames, oldest first, and which of them are true history.
-
-    A window that reaches beyond its scene's first frame repeats that frame, marked False.
+def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
+    """Number the stretches of one scene without a gap in time; frames that name no scene stand alone.
 
     Args:
-        scene_tokens: the scene of each frame, frames of a scene together.
+        frames: in the order of `flatten_frames`.
+        max_time_gap: seconds between two frames beyond which the later one starts anew.
+    """
+    numbers: list[int] = []
+    for before, frame in zip([None, *frames], frames, strict=False):
+        goes_on = (
+            before is not None
+            and 'scene_token' in frame
+            and frame['scene_token'] == before.get('scene_token')
+            and frame['timestamp'] - before['timestamp'] <= max_time_gap
+        )
+        numbers.append(numbers[-1] if goes_on else len(numbers))
+    return numbers
+
+
+def scene_windows(segments: Sequence[Hashable], num_frames: int, stride: int) -> list[tuple[list[int], list[bool]]]:
+    """One window per frame, its last: positions of its frames, oldest first, and which of them are true history.
+
+    A window that reaches beyond its segment's first frame repeats that frame, marked False.
+
+    Args:
+        segments: what each frame belongs to, frames of a segment together; see `segment_frames`.
         num_frames: frames of a window.
         stride: step between them, in frames.
     """
     windows = []
     start = 0
-    for position, token in enumerate(scene_tokens):
-        if position and token != scene_tokens[position - 1]:
+    for position, segment in enumerate(segments):
+        if position and segment != segments[position - 1]:
             start = position
         wanted = [position - stride * back for back in reversed(range(num_frames))]
         windows.append(([max(w, start) for w in wanted], [w >= start for w in wanted]))

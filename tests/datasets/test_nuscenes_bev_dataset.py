@@ -1,6 +1,7 @@
 import pickle
 
 import pytest
+import torch
 
 from ssl_bev.datasets import NuScenesBEVDataset, read_scene_list
 
@@ -39,6 +40,55 @@ def test_windows_with_sweeps_and_stride(tiny_data, tiny_root):
     times = [frame['timestamp'] for i in range(7) for frame in dataset[i]['frames'][-1:]]
     assert times == sorted(times)
     assert [dataset[i]['labelled'] for i in range(4)] == [True, False, False, True]
+
+
+def edited_infos(tiny_data, path, edit):
+    """The info file after `edit` of its list of frames, as the arguments of a dataset."""
+    content = pickle.loads((tiny_data / 'ssl_bev_infos_train.pkl').read_bytes())
+    edit(content['data_list'])
+    path.write_bytes(pickle.dumps(content))
+    return {'info_root': '', 'ann_file': str(path), 'pipeline': [], 'with_labels': False}
+
+
+def test_a_missing_frame_is_skipped_and_a_large_gap_ends_the_history(tiny_data, tiny_root, tmp_path):
+    """Without sample1 there is 1 s between sample0 and sample2."""
+    arguments = edited_infos(tiny_data, tmp_path / 'infos.pkl', lambda frames: frames.pop(1))
+    windows = {
+        gap: NuScenesBEVDataset(**arguments, data_root=str(tiny_root), num_frames=2, max_time_gap=gap)[1]
+        for gap in (2.0, 0.9)
+    }
+    assert (tokens(windows[2.0]), windows[2.0]['frame_valid']) == (['0061-sample0', '0061-sample2'], [True, True])
+    assert (tokens(windows[0.9]), windows[0.9]['frame_valid']) == (['0061-sample2', '0061-sample2'], [False, True])
+    with pytest.raises(ValueError, match=r'max_time_gap must be positive \(seconds\), got 0'):
+        NuScenesBEVDataset(**arguments, max_time_gap=0)
+
+
+def test_missing_cameras_are_black_and_said_to_be_missing(tiny_data, tiny_root, tmp_path):
+    def edit(frames):
+        del frames[0]['images']['CAM_FRONT']
+        frames[1]['images']['CAM_BACK']['img_path'] = 'samples/CAM_BACK/lost.jpg'
+
+    arguments = edited_infos(tiny_data, tmp_path / 'infos.pkl', edit)
+    arguments.update(pipeline=[{'type': 'LoadBEVImages'}, {'type': 'PackBEVInputs'}], num_frames=3)
+    dataset = NuScenesBEVDataset(**arguments, data_root=str(tiny_root), allow_missing_cameras=True)
+    assert dataset.camera_names == ['CAM_BACK', 'CAM_FRONT']
+    packed = dataset[2]
+    sample, images = packed['data_samples'], packed['inputs']['img']
+    assert sample.camera_valid.tolist() == [[True, False], [False, True], [True, True]]
+    assert (images.flatten(2).amax(-1) > 0).tolist() == sample.camera_valid.tolist()
+    assert sample.img_paths[0][1] == '' and sample.bev2img.isfinite().all()
+    whole = build(tiny_data, tiny_root, **{k: arguments[k] for k in ('pipeline', 'num_frames')})[2]['data_samples']
+    assert whole.camera_valid.all()
+    # What is calibrated keeps its calibration.
+    torch.testing.assert_close(sample.bev2img[1], whole.bev2img[1].flip(0))
+
+    with pytest.raises(ValueError, match=r"camera_names \['CAM_FRONT'\] are not among the cameras of frame scene-0061"):
+        NuScenesBEVDataset(**arguments, data_root=str(tiny_root), camera_names=['CAM_FRONT'])
+    with pytest.raises(ValueError, match=r"camera_names \['CAM_TOP'\] are not among"):
+        NuScenesBEVDataset(**arguments, camera_names=['CAM_TOP'], allow_missing_cameras=True)
+    nowhere = NuScenesBEVDataset(**arguments, data_root=str(tmp_path), allow_missing_cameras=True)
+    with pytest.raises(ValueError, match='frame scene-0061-sample0 has none of the cameras'):
+        nowhere[0]
 
 
 def test_interval_thins_the_current_frames_not_the_windows(tiny_data, tiny_root):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from ..calibration import frame_cameras, frame_poses
 class LoadBEVImages(BaseTransform):
     """Load the T x N images of a window, and compose the matrices that later transforms keep right.
 
-    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix
+    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras
 
     Added Keys:
         - img: list of T lists of N arrays (H, W, 3) uint8, BGR
-        - img_paths: list of T lists of N paths
+        - img_paths: list of T lists of N paths, '' where a camera is missing
+        - camera_valid: (T, N) bool, False where a camera is missing; its image is then black
         - cam2img: (T, N, 4, 4) float64
         - bev2cam: (T, N, 4, 4) float64; `bev2img = cam2img @ bev2cam`
         - img_aug: (T, N, 3, 3) float64, from pixels of the image file to pixels of `img`
@@ -30,7 +32,8 @@ class LoadBEVImages(BaseTransform):
 
     Raises:
         FileNotFoundError: a missing image, with its path and the frame's token.
-        ValueError: a truncated or unreadable image, or one of another size than the info file says.
+        ValueError: a frame without any camera; a truncated or unreadable image, or one of another size than the info
+            file says.
     """
 
     def transform(self, results: dict) -> dict:
@@ -40,17 +43,18 @@ class LoadBEVImages(BaseTransform):
         for frame in results['frames']:
             frame_paths = [self._path(results, frame, name) for name in names]
             if frame['token'] not in loaded:
-                loaded[frame['token']] = [
-                    self._load(path, frame, name) for path, name in zip(frame_paths, names, strict=True)
-                ]
+                loaded[frame['token']] = self._load_all(frame_paths, frame, names)
             images.append(list(loaded[frame['token']]))
-            paths.append([str(path) for path in frame_paths])
-            intrinsics, extrinsics = frame_cameras(frame, names, results['bev_frame'])
+            paths.append([str(path or '') for path in frame_paths])
+            # A camera that is not calibrated either borrows what is never used.
+            calibrated = [name if name in frame['images'] else next(iter(frame['images']), name) for name in names]
+            intrinsics, extrinsics = frame_cameras(frame, calibrated, results['bev_frame'])
             cam2img.append(intrinsics)
             bev2cam.append(extrinsics)
             poses.append(frame_poses(frame, results['bev_frame']))
         results['img'] = images
         results['img_paths'] = paths
+        results['camera_valid'] = np.array([[bool(path) for path in row] for row in paths])
         results['cam2img'] = np.stack(cam2img)
         results['bev2cam'] = np.stack(bev2cam)
         results['bev2global'] = np.stack([bev2global for bev2global, _ in poses])
@@ -60,8 +64,19 @@ class LoadBEVImages(BaseTransform):
         return results
 
     @staticmethod
-    def _path(results: dict, frame: dict, name: str) -> Path:
-        return Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
+    def _path(results: dict, frame: dict, name: str) -> Path | None:
+        may_miss = results.get('allow_missing_cameras', False)
+        if may_miss and name not in frame['images']:
+            return None
+        path = Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
+        return None if may_miss and not path.is_file() else path
+
+    def _load_all(self, paths: Sequence[Path | None], frame: dict, names: Sequence[str]) -> list[np.ndarray]:
+        pictures = [path and self._load(path, frame, name) for path, name in zip(paths, names, strict=True)]
+        there = [picture for picture in pictures if picture is not None]
+        if not there:
+            raise ValueError(f'frame {frame["token"]} has none of the cameras {list(names)}; leave it out of ann_file')
+        return [np.zeros_like(there[0]) if picture is None else picture for picture in pictures]
 
     @staticmethod
     def _load(path: Path, frame: dict, name: str) -> np.ndarray:
