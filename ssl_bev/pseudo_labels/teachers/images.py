@@ -36,7 +36,7 @@ def scaled_size(size: tuple[int, int], scale: Scale) -> tuple[int, int]:
     """The (height, width) that the network sees of an image of (height, width); the aspect is kept."""
     if scale is None:
         return size
-    factor = scale if isinstance(scale, float) else min(1.0, scale[0] / size[1], scale[1] / size[0])
+    factor = scale if isinstance(scale, float) else min(scale[0] / size[1], scale[1] / size[0])
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
@@ -44,7 +44,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # (H, W, 3)
     """Resize an image. Shrinking averages, so that thin lines fade rather than break up."""
     if image.shape[:2] == size:
         return image
-    shrinks = size[0] < image.shape[0]
+    shrinks = size < image.shape[:2]
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 

@@ -59,8 +59,9 @@ def build_teacher(
         checkpoint: mmseg: its checkpoint, a local file.
         model: huggingface: a local folder or a hub id.
         device: where the network runs, as torch names it.
-        scale: what the network sees: the image resized by this factor, or shrunk to fit into (width, height);
-            None: the image as it is. Labels always have the image's size.
+        scale: what the network sees: the image times this factor, or as large as fits into (width, height), aspect
+            kept. None: as the config of an mmseg model says, otherwise the image as it is. Labels always have the
+            image's size.
         root: oracle: a synthetic data set, or its folder of labels.
 
     Raises:

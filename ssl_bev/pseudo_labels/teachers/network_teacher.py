@@ -1,0 +1,88 @@
+"""What teachers that run a network have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .class_maps import ClassMaps
+from .images import Scale, check_images, check_scale, group_by_size, resize, scaled_size
+
+STRIDE = 32  # of the coarsest features; at multiples of it all maps align with the image
+
+
+class NetworkTeacher(ABC):
+    """Runs images of equal size through a network in one go; see `Teacher`.
+
+    Args:
+        name: of the model.
+        sha256: of its weights.
+        class_names: its classes in the order of their ids.
+        scale: see `build_teacher`.
+
+    Raises:
+        ValueError: more classes than a byte holds besides 255 (ignore), or a scale that is none.
+    """
+
+    def __init__(self, name: str, sha256: str, class_names: Sequence[str], scale: Scale = None) -> None:
+        if not 0 < len(class_names) <= 255:
+            raise ValueError(f'teacher {name} must have 1 to 255 classes (ids are uint8), got {len(class_names)}')
+        self.name = name
+        self.sha256 = sha256
+        self.class_names = [str(class_name) for class_name in class_names]
+        self._scale = check_scale(scale)
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        images: Sequence[np.ndarray],  # each (H, W, 3) uint8, BGR
+        paths: Sequence[str | Path] | None = None,
+    ) -> list[tuple[np.ndarray, np.ndarray]]:  # each (H, W) uint8 class ids, (H, W) uint8 confidence
+        """Label images, each at its own size; see `Teacher.predict`. The paths are not needed."""
+        check_images(images)
+        labels: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for size, members in group_by_size(images).items():
+            seen = scaled_size(size, self._scale)
+            maps = self._forward(np.stack([resize(images[index], seen) for index in members]))
+            labels.update(zip(members, zip(*maps.label(size), strict=True), strict=True))
+        return [labels[index] for index in range(len(images))]
+
+    @abstractmethod
+    def _forward(self, images: np.ndarray) -> ClassMaps:  # (B, H, W, 3) uint8, BGR
+        """Run the network."""
+
+
+def content_size(
+    maps: Sequence[int],  # (h, w) of a network's maps
+    padded: Sequence[int],  # (H, W) of its input
+    image: Sequence[int],  # (H, W) of the image in its input, at the top left
+) -> tuple[float, float]:
+    """The (height, width) of the maps that show the image; see `ClassMaps.content`."""
+    height, width = (m * i / p for m, p, i in zip(maps, padded, image, strict=True))
+    return height, width
+
+
+def check_device(device: str) -> torch.device:
+    """A device that is there.
+
+    Raises:
+        ValueError: torch does not know it, or not here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'device {device!r} cannot be used: {reason}; on a machine without GPU take cpu') from error
+    return torch.device(device)
+
+
+def missing_library(kind: str, extra: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """The error for a teacher whose library is not installed."""
+    return ModuleNotFoundError(
+        f"a teacher of kind {kind!r} needs {error.name}, which is not installed: pip install 'ssl_bev[{extra}]'",
+        name=error.name,
+    )

@@ -1,0 +1,42 @@
+"""The weights of a folder in the layout of the `transformers` library, and the hash that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+# In the order in which `transformers` prefers them; an index names the parts of weights that are split.
+SAFETENSORS = ('model.safetensors', 'model.safetensors.index.json')
+PICKLES = ('pytorch_model.bin', 'pytorch_model.bin.index.json')
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that `from_pretrained` loads weights from.
+
+    Raises:
+        FileNotFoundError: no weights, or a part of them is missing.
+    """
+    for name in (*SAFETENSORS, *PICKLES):
+        path = folder / name
+        if not path.is_file():
+            continue
+        if not name.endswith('.json'):
+            return [path]
+        parts = sorted({folder / part for part in json.loads(path.read_text())['weight_map'].values()})
+        missing = [str(part) for part in parts if not part.is_file()]
+        if missing:
+            raise FileNotFoundError(f'{path} names weights that are not there: {", ".join(missing)}')
+        return parts
+    raise FileNotFoundError(f'no weights in {folder}: it needs one of {", ".join((*SAFETENSORS, *PICKLES))}')
+
+
+def sha256(files: Iterable[Path]) -> str:
+    """The SHA-256 of the files' contents one after the other; of a single file as `sha256sum` prints it."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open('rb') as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
