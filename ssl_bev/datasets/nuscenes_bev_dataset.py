@@ -13,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from .calibration import check_bev_frame
 from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
-from .windows import flatten_frames, scene_windows
+from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
 
 
 @DATASETS.register_module()
@@ -31,8 +31,11 @@ class NuScenesBEVDataset(BaseDataset):
         num_frames: frames of a window.
         frames: 'keyframes', or 'all' = with the unlabelled camera frames between them.
         frame_stride: step between the frames of a window, in frames.
+        max_time_gap: frames further apart than this, in seconds, share no window: the history starts anew.
         sample_interval: take every n-th frame as the current one.
         camera_names: cameras and their order; None: those of the first frame.
+        allow_missing_cameras: a camera that a frame lacks, in the info file or on disk, becomes a black image that
+            counts nowhere (`camera_valid` is False), instead of an error.
         bev_frame: 'ego' or 'lidar'.
         label_dir: folder of the BEV labels, relative to `info_root`.
         with_labels: False: no sample is labelled.
@@ -64,8 +67,10 @@ class NuScenesBEVDataset(BaseDataset):
         num_frames: int = 1,
         frames: str = 'keyframes',
         frame_stride: int = 1,
+        max_time_gap: float = MAX_TIME_GAP,
         sample_interval: int = 1,
         camera_names: Sequence[str] | None = None,
+        allow_missing_cameras: bool = False,
         bev_frame: str = 'ego',
         label_dir: str = 'bev_labels',
         with_labels: bool = True,
@@ -90,13 +95,17 @@ class NuScenesBEVDataset(BaseDataset):
                 raise ValueError(f'{name} must be a positive integer, got {value!r}')
         if frames not in ('keyframes', 'all'):
             raise ValueError(f"frames must be 'keyframes' or 'all', got {frames!r}")
+        if not max_time_gap > 0:
+            raise ValueError(f'max_time_gap must be positive (seconds), got {max_time_gap}')
         if labelled_only and not with_labels:
             raise ValueError('labelled_only=True needs with_labels=True')
         self.num_frames = num_frames
         self.frames = frames
         self.frame_stride = frame_stride
+        self.max_time_gap = max_time_gap
         self.sample_interval = sample_interval
         self.camera_names = list(camera_names) if camera_names is not None else []
+        self.allow_missing_cameras = allow_missing_cameras
         self.bev_frame = check_bev_frame(bev_frame)
         self.info_root = Path(data_root if info_root is None else info_root)
         self.label_dir = str(self.info_root / label_dir) if with_labels else None
@@ -135,9 +144,8 @@ class NuScenesBEVDataset(BaseDataset):
         labelled_scenes = self._labelled_scenes(frames)
         self._check_cameras(frames)
         samples = []
-        # Frames without a scene are scenes of their own: their tokens differ.
-        boundaries = [frame.get('scene_token', frame['token']) for frame in frames]
-        for last, (window, valid) in enumerate(scene_windows(boundaries, self.num_frames, self.frame_stride)):
+        segments = segment_frames(frames, self.max_time_gap)
+        for last, (window, valid) in enumerate(scene_windows(segments, self.num_frames, self.frame_stride)):
             labelled = self.label_dir is not None and frames[last]['is_keyframe'] and scenes[last] in labelled_scenes
             if labelled or not self.labelled_only:
                 samples.append(
@@ -162,6 +170,7 @@ class NuScenesBEVDataset(BaseDataset):
             'labelled': sample['labelled'],
             'sample_idx': sample['sample_idx'],
             'camera_names': list(self.camera_names),
+            'allow_missing_cameras': self.allow_missing_cameras,
             'bev_frame': self.bev_frame,
             'data_root': self.data_root,
             'data_prefix': dict(self.image_prefix),
@@ -216,6 +225,8 @@ class NuScenesBEVDataset(BaseDataset):
         return set(subset)
 
     def _check_cameras(self, frames: list[dict]) -> None:
+        if self.allow_missing_cameras:  # then each must exist in some frame
+            frames = [{'token': '<any>', 'images': dict.fromkeys(name for frame in frames for name in frame['images'])}]
         if frames and not self.camera_names:
             self.camera_names = list(frames[0]['images'])
         for frame in frames:
