@@ -25,6 +25,7 @@ class LabelMap:
         roles: class name -> role.
         targets: target -> role -> 0 (negative), 1 (positive) or 255 (ignore).
         unavailable: target -> why this label space cannot give it.
+        movers: classes that move: people, vehicles, animals.
     """
 
     name: str
@@ -32,6 +33,7 @@ class LabelMap:
     roles: Mapping[str, str]
     targets: Mapping[str, Mapping[str, int]]
     unavailable: Mapping[str, str]
+    movers: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, source: str | Path | Mapping) -> LabelMap:
@@ -59,11 +61,7 @@ class LabelMap:
                 raise ValueError(f'label map {self.name}: no target {target!r}: {self.unavailable[target]}')
             if target not in self.targets:
                 raise ValueError(f'label map {self.name}: unknown target {target!r}{_near(target, self.targets)}')
-        for class_name in teacher_class_names:
-            if class_name not in self.roles:
-                raise ValueError(
-                    f'label map {self.name}: unknown teacher class {class_name!r}{_near(class_name, self.roles)}'
-                )
+        self._check_known(teacher_class_names)
         values = [[self.targets[t][self.roles[c]] for t in target_classes] for c in teacher_class_names]
         table = np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
         for column, target in enumerate(target_classes):
@@ -71,9 +69,27 @@ class LabelMap:
                 positive = [c for c, role in self.roles.items() if self.targets[target][role] == 1]
                 raise ValueError(
                     f'label map {self.name}: target {target!r} is missing from the teacher, whose classes contain none '
-                    f'of {positive}'
+                    f'of {positive}{_near(positive[0], teacher_class_names) if positive else ""}'
                 )
         return table
+
+    def moving(self, teacher_class_names: Sequence[str]) -> np.ndarray:  # (num_ids,) bool
+        """True for each teacher class id that moves.
+
+        Raises:
+            ValueError: a class that the map does not know (with its nearest names), or a map without movers.
+        """
+        self._check_known(teacher_class_names)
+        if not self.movers:
+            raise ValueError(f'label map {self.name} names no movers; list the classes that move under the key movers')
+        return np.array([name in self.movers for name in teacher_class_names], bool)
+
+    def _check_known(self, teacher_class_names: Sequence[str]) -> None:
+        for class_name in teacher_class_names:
+            if class_name not in self.roles:
+                raise ValueError(
+                    f'label map {self.name}: unknown teacher class {class_name!r}{_near(class_name, self.roles)}'
+                )
 
 
 def shipped_label_maps() -> list[str]:
@@ -113,6 +129,8 @@ def _read(source: str | Path) -> dict:
 
 
 def _parse(name: str, content: Mapping) -> LabelMap:
+    if not isinstance(content, Mapping):
+        raise ValueError(f'label map {name} must hold keys and values, got {type(content).__name__}')
     missing = [key for key in ('class_names', 'roles', 'targets') if key not in content]
     if missing:
         raise ValueError(f'label map {name} needs the keys class_names, roles and targets, missing: {missing}')
@@ -134,7 +152,10 @@ def _parse(name: str, content: Mapping) -> LabelMap:
     targets = {
         target: _role_values(name, target, rules, set(content['roles'])) for target, rules in content['targets'].items()
     }
-    return LabelMap(name, class_names, roles, targets, dict(content.get('unavailable', {})))
+    movers = frozenset(content.get('movers', ()))
+    for member in sorted(movers - known):
+        raise ValueError(f'label map {name}: movers names an unknown class {member!r}{_near(member, known)}')
+    return LabelMap(name, class_names, roles, targets, dict(content.get('unavailable', {})), movers)
 
 
 def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], roles: set[str]) -> dict[str, int]:

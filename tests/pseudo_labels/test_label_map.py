@@ -104,6 +104,29 @@ def test_teacher_without_a_class_of_the_target():
         LabelMap.load('mapillary_v1').table(['Road', 'Sidewalk'], TARGETS)
 
 
+def test_near_matches_of_a_class_that_the_teacher_lacks():
+    with pytest.raises(ValueError, match=r"'marking' is missing.*near matches: Lane Marking - Crosswalk"):
+        LabelMap.load('mapillary_v1').table(['Road', 'Lane Marking - Crosswalk'], ('marking',))
+
+
+@pytest.mark.parametrize('name', shipped_label_maps())
+def test_movers_hide_the_ground(name):
+    label_map = LabelMap.load(name)
+    moving = label_map.moving(label_map.class_names)
+    moved = {c.lower() for c, m in zip(label_map.class_names, moving, strict=True) if m}
+    assert {'person', 'car', 'bus', 'truck', 'bicycle', 'motorcycle'} <= moved
+    assert not moved & {'road', 'sidewalk', 'sky', 'building', 'ego vehicle', 'car mount', 'traffic cone'}
+    hidden = label_map.table(label_map.class_names, ['drivable'])[moving]
+    assert (hidden == 255).all()
+
+
+def test_v2_movers_are_v1_movers():
+    v1, v2 = LabelMap.load('mapillary_v1'), LabelMap.load('mapillary_v2')
+    reduction = reduction_table(v2.class_names, v1.class_names)
+    known = reduction != 255
+    np.testing.assert_array_equal(v2.moving(v2.class_names)[known], v1.moving(v1.class_names)[reduction[known]])
+
+
 def test_cityscapes_says_that_it_has_no_markings():
     cityscapes = LabelMap.load('cityscapes')
     assert cityscapes.table(['road', 'sidewalk', 'car'], ('drivable',))[:, 0].tolist() == [1, 0, 255]
@@ -149,6 +172,21 @@ def test_maps_of_ones_own(tmp_path):
 def test_contradictions_are_found(key, value, message):
     with pytest.raises(ValueError, match=message):
         LabelMap.load({**CONTENT, key: value})
+
+
+def test_unknown_movers():
+    with pytest.raises(ValueError, match="movers names an unknown class 'cars'; near matches: car"):
+        LabelMap.load({**CONTENT, 'movers': ['cars']})
+    with pytest.raises(ValueError, match='names no movers'):
+        LabelMap.load(CONTENT).moving(['car'])
+    with pytest.raises(ValueError, match="unknown teacher class 'kar'; near matches: car"):
+        LabelMap.load({**CONTENT, 'movers': ['car']}).moving(['kar'])
+
+
+def test_file_that_is_no_label_map(tmp_path):
+    (tmp_path / 'list.yaml').write_text('- Road')
+    with pytest.raises(ValueError, match='must hold keys and values, got list'):
+        LabelMap.load(tmp_path / 'list.yaml')
 
 
 def test_missing_keys():

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
+from ssl_bev.geometry import ground_homography, pixels_to_ground
 from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
+from ssl_bev.pseudo_labels.target_reader import TargetReader
+from ssl_bev.pseudo_labels.validity import Region
 
 IGNORE = 255
 
@@ -21,13 +24,14 @@ class LoadPseudoLabels(BaseTransform):
 
     Put it after the image augmentation: each target cell (i, j) stands for the image position
     ((j + 0.5) stride, (i + 0.5) stride), goes back through `img_aug`, and takes the label of the pixel it falls into.
-    So labels are sampled once, at full resolution, whatever the augmentation was.
+    So labels, and what of them is ignored, are sampled once, at full resolution, whatever the augmentation was.
 
-    Required Keys: frames, camera_names, img_aug, ori_shape, img_shape
+    Required Keys: frames, camera_names, img_aug, ori_shape, img_shape; cam2img, bev2cam, road2bev with `max_distance`;
+    optional camera_valid
 
     Added Keys:
         - pseudo_target: (T, N, K, h, w) uint8, 1, 0 or 255 = ignore
-        - pseudo_confidence: (T, N, h, w) uint8, 255 = certain, 0 outside the image
+        - pseudo_confidence: (T, N, h, w) uint8, 255 = certain, 0 where all is ignored
         - pseudo_classes, pseudo_stride
 
     Args:
@@ -36,6 +40,12 @@ class LoadPseudoLabels(BaseTransform):
         classes: targets, the K channels.
         stride: pixels of the augmented image per target cell; must divide its size.
         min_confidence: labels below become ignored; one value, or one for each class.
+        mover_margin: labels this near to a mover are ignored, as a fraction of the original image's width (0.005 is
+            8 pixels of 1600): shadows, blurred edges and missed wheels are there. What moves says the label map.
+        ego_body: camera -> where it sees its own vehicle: a fraction of the original image's height, below which all
+            rows are ignored (`dict(CAM_BACK=0.83)`), or a polygon of (u, v), fractions of width and height.
+        max_distance: labels whose point on the road lies farther from the camera, in metres along the road, are
+            ignored, and so is all above the horizon; None: no limit.
         teacher: the teacher's name that the manifest must have; None: any.
         label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
             label map's own class names.
@@ -43,8 +53,8 @@ class LoadPseudoLabels(BaseTransform):
 
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
-        ValueError: a camera to ignore that the window lacks, another teacher, an unknown class, a label of another
-            size than its image.
+        ValueError: a camera of `ignore_cameras` or `ego_body` that the window lacks, another teacher, an unknown
+            class, a label of another size than its image.
     """
 
     def __init__(
@@ -54,6 +64,9 @@ class LoadPseudoLabels(BaseTransform):
         classes: Sequence[str] = ('drivable', 'marking', 'crosswalk'),
         stride: int = 4,
         min_confidence: float | Mapping[str, float] = 0.0,
+        mover_margin: float = 0.0,
+        ego_body: Mapping[str, Region] | None = None,
+        max_distance: float | None = None,
         teacher: str | None = None,
         label_file: str = LABEL_FILE,
         confidence_file: str | None = CONFIDENCE_FILE,
@@ -62,69 +75,74 @@ class LoadPseudoLabels(BaseTransform):
     ) -> None:
         if not isinstance(stride, int) or stride < 1:
             raise ValueError(f'stride must be a positive integer, got {stride!r}')
-        self.reader = PseudoLabelReader(root, label_file, confidence_file, manifest, teacher)
-        self.classes = tuple(classes)
+        if max_distance is not None and not max_distance > 0:
+            raise ValueError(f'max_distance must be positive (metres) or None, got {max_distance}')
+        self.labels = TargetReader(
+            root, label_map, classes, min_confidence, mover_margin, ego_body, teacher, label_file, confidence_file,
+            manifest,
+        )  # fmt: skip
         self.stride = stride
+        self.max_distance = max_distance
         self.ignore_cameras = frozenset(ignore_cameras)
-        if isinstance(min_confidence, Mapping):
-            unknown = sorted(set(min_confidence) - set(self.classes))
-            if unknown:
-                raise ValueError(f'min_confidence names {unknown}, which are not among classes {self.classes}')
-            lowest = [min_confidence.get(name, 0.0) for name in self.classes]
-        else:
-            lowest = [min_confidence] * len(self.classes)
-        if not all(0 <= value <= 1 for value in lowest):
-            raise ValueError(f'min_confidence must be in [0, 1], got {min_confidence}')
-        self.min_confidence = np.array(lowest) * 255
-        names = LabelMap.load(label_map)
-        table = names.table(self.reader.class_names or names.class_names, self.classes)
-        # Ids beyond the teacher's classes (unlabelled, void) are ignored.
-        self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
-        self.table[: len(table)] = table
 
     def transform(self, results: dict) -> dict:
         height, width = results['img_shape']
         if height % self.stride or width % self.stride:
             raise ValueError(f'stride {self.stride} must divide the image size (height, width) = {(height, width)}')
+        self._check_cameras(results['camera_names'])
         v, u = ((np.arange(n // self.stride) + 0.5) * self.stride for n in (height, width))
         positions = np.stack([*np.meshgrid(u, v), np.ones((len(v), len(u)))], -1)
-        strangers = self.ignore_cameras.difference(results['camera_names'])
-        if strangers:
-            raise ValueError(f'ignore_cameras {sorted(strangers)} are not among {list(results["camera_names"])}')
         num_frames, num_cameras = results['img_aug'].shape[:2]
-        target = np.empty((num_frames, num_cameras, len(self.classes), len(v), len(u)), np.uint8)
+        target = np.empty((num_frames, num_cameras, len(self.labels.classes), len(v), len(u)), np.uint8)
         confidence = np.empty((num_frames, num_cameras, len(v), len(u)), np.uint8)
+        used = np.array([name not in self.ignore_cameras for name in results['camera_names']])
+        used = used & results.get('camera_valid', np.ones((num_frames, num_cameras), bool))
+        target[~used], confidence[~used] = IGNORE, 0
         for t, frame in enumerate(results['frames']):
-            for n, name in enumerate(results['camera_names']):
-                ids, certainty, inside = self._sample(results, frame, name, t, n, positions)
-                values = self.table[ids]
-                inside &= name not in self.ignore_cameras
-                values[~inside[..., None] | (certainty[..., None] < self.min_confidence)] = IGNORE
-                target[t, n] = values.transpose(2, 0, 1)
-                confidence[t, n] = np.where(inside, certainty, 0)
+            near = self._near(results, t, positions)
+            for n in np.flatnonzero(used[t]):
+                ids, certainty = self._sample(results, frame, results['camera_names'][n], t, n, positions)
+                ids, confidence[t, n] = np.where(near[n], ids, IGNORE), np.where(near[n], certainty, 0)
+                target[t, n] = self.labels.targets(ids, confidence[t, n]).transpose(2, 0, 1)
         results['pseudo_target'] = target
         results['pseudo_confidence'] = confidence
-        results['pseudo_classes'] = list(self.classes)
+        results['pseudo_classes'] = list(self.labels.classes)
         results['pseudo_stride'] = self.stride
         return results
 
     def _sample(
         self, results: dict, frame: dict, camera: str, t: int, n: int, positions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # three of (h, w): ids, confidence, True inside the image
+    ) -> tuple[np.ndarray, np.ndarray]:  # two of (h, w): ids and confidence, 255 and 0 outside the image
         stem = Path(frame['images'][camera]['img_path']).stem
-        ids, confidence = self.reader.read(camera, stem, frame['token'])
-        height, width = results['ori_shape'][t, n]
-        if ids.shape != (height, width):
-            raise ValueError(
-                f'pseudo-label of {camera}/{stem} (frame {frame["token"]}) is {ids.shape} (height, width), its image '
-                f'is {(int(height), int(width))}'
-            )
+        height, width = (int(size) for size in results['ori_shape'][t, n])
+        ids, confidence = self.labels.read(camera, stem, frame['token'], (height, width))
         original = positions @ np.linalg.inv(results['img_aug'][t, n]).T
         columns, rows = np.floor(original[..., :2]).astype(np.int64).transpose(2, 0, 1)
         inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        certainty = np.full(rows.shape, 255, np.uint8) if confidence is None else confidence[rows, columns]
-        return ids[rows, columns], certainty, inside
+        return np.where(inside, ids[rows, columns], IGNORE), np.where(inside, confidence[rows, columns], 0)
+
+    def _near(self, results: dict, t: int, positions: np.ndarray) -> np.ndarray:  # (N, h, w) bool
+        """True where the road behind the position lies within `max_distance` of the camera."""
+        num_cameras = len(results['camera_names'])
+        if self.max_distance is None:
+            return np.ones((num_cameras, *positions.shape[:2]), bool)
+        bev2img = torch.from_numpy(results['cam2img'][t] @ results['bev2cam'][t])
+        homography = ground_homography(bev2img, torch.from_numpy(np.asarray(results['road2bev'][t])))
+        pixels = torch.from_numpy(positions[..., :2].reshape(-1, 2)).expand(num_cameras, -1, -1)
+        xy, _, below_horizon = pixels_to_ground(pixels, homography)
+        camera = torch.from_numpy(np.linalg.inv(results['bev2cam'][t])[:, None, :2, 3])
+        near = below_horizon & ((xy - camera).norm(dim=-1) <= self.max_distance)
+        return near.numpy().reshape(num_cameras, *positions.shape[:2])
+
+    def _check_cameras(self, camera_names: Sequence[str]) -> None:
+        for argument, cameras in (('ignore_cameras', self.ignore_cameras), ('ego_body', self.labels.ego_body.polygons)):
+            strangers = sorted(set(cameras).difference(camera_names))
+            if strangers:
+                raise ValueError(f'{argument} {strangers} are not among {list(camera_names)}')
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(root={str(self.reader.root)!r}, classes={self.classes}, stride={self.stride})'
+        return (
+            f'{type(self).__name__}(root={str(self.labels.reader.root)!r}, classes={self.labels.classes}, '
+            f'stride={self.stride})'
+        )

@@ -1,0 +1,116 @@
+"""A teacher's labels as targets: what they mean for each class, and where they mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .label_map import IGNORE, LabelMap
+from .reader import PseudoLabelReader
+from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
+from .validity import EgoBody, Region, check_mover_margin, near_movers
+
+
+class TargetReader:
+    """Reads pseudo-labels, ignores what cannot be trusted, and turns class ids into targets.
+
+    Args:
+        root: pseudo-label folder.
+        label_map: name or file of a label map, or its content.
+        classes: the K targets.
+        min_confidence: labels below become ignored, 0 ... 1; one value, or one for each class (others: 0).
+        mover_margin: labels within this distance of a mover are ignored; a fraction of the image width.
+        ego_body: camera -> where it sees its own vehicle, see `EgoBody`; ignored there.
+        teacher: the teacher's name that the manifest must have; None: any.
+        label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
+            label map's own class names.
+
+    Raises:
+        FileNotFoundError: no manifest.
+        ValueError: another teacher, an unknown class or target, or a threshold, margin or region out of range.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        label_map: str | Path | Mapping,
+        classes: Sequence[str],
+        min_confidence: float | Mapping[str, float] = 0.0,
+        mover_margin: float = 0.0,
+        ego_body: Mapping[str, Region] | None = None,
+        teacher: str | None = None,
+        label_file: str = LABEL_FILE,
+        confidence_file: str | None = CONFIDENCE_FILE,
+        manifest: str | None = MANIFEST,
+    ) -> None:
+        self.reader = PseudoLabelReader(root, label_file, confidence_file, manifest, teacher)
+        self.classes = tuple(classes)
+        self.min_confidence = _thresholds(min_confidence, self.classes)
+        self.mover_margin = check_mover_margin(mover_margin)
+        self.ego_body = EgoBody(ego_body)
+        names = LabelMap.load(label_map)
+        teacher_classes = self.reader.class_names or names.class_names
+        table = names.table(teacher_classes, self.classes)
+        # Ids beyond the teacher's classes (unlabelled, void) are ignored.
+        self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
+        self.table[: len(table)] = table
+        self.moving = np.zeros(256, bool)
+        if mover_margin:
+            self.moving[: len(table)] = names.moving(teacher_classes)
+
+    def read(
+        self, camera: str, stem: str, token: str = '', size: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:  # (H, W) uint8, (H, W) uint8
+        """The class ids of one image, 255 where they are to be ignored, and the confidence, 0 there.
+
+        Args:
+            camera: name of the camera.
+            stem: of the image's file name.
+            token: the frame's, for error messages.
+            size: height and width that the image has.
+
+        Raises:
+            FileNotFoundError: a missing file, with its path and the frame's token.
+            ValueError: a broken file, or labels of another size than their image.
+        """
+        ids, confidence = self.reader.read(camera, stem, token)
+        if size is not None and ids.shape != tuple(size):
+            raise ValueError(
+                f'pseudo-label of {camera}/{stem} (frame {token}) is {ids.shape} (height, width), its image '
+                f'is {(int(size[0]), int(size[1]))}'
+            )
+        if confidence is None:
+            confidence = np.full(ids.shape, 255, np.uint8)
+        for ignored in (self._near_movers(ids), self.ego_body.mask(camera, *ids.shape)):
+            if ignored is not None:
+                ids, confidence = np.where(ignored, IGNORE, ids), np.where(ignored, 0, confidence)
+        return ids.astype(np.uint8, copy=False), confidence.astype(np.uint8, copy=False)
+
+    def targets(
+        self,
+        ids: np.ndarray,  # (...) uint8
+        confidence: np.ndarray,  # (...) uint8
+    ) -> np.ndarray:  # (..., K) uint8
+        """The value of each target: 1, 0 or 255 = ignore."""
+        values = self.table[ids]
+        values[confidence[..., None] < self.min_confidence] = IGNORE
+        return values
+
+    def _near_movers(self, ids: np.ndarray) -> np.ndarray | None:
+        return near_movers(self.moving[ids], self.mover_margin) if self.mover_margin else None
+
+
+def _thresholds(min_confidence: float | Mapping[str, float], classes: tuple[str, ...]) -> np.ndarray:
+    """The lowest uint8 confidence of each class."""
+    if isinstance(min_confidence, Mapping):
+        unknown = sorted(set(min_confidence) - set(classes))
+        if unknown:
+            raise ValueError(f'min_confidence names {unknown}, which are not among classes {classes}')
+        lowest = [min_confidence.get(name, 0.0) for name in classes]
+    else:
+        lowest = [min_confidence] * len(classes)
+    if not all(0 <= value <= 1 for value in lowest):
+        raise ValueError(f'min_confidence must be in [0, 1], got {min_confidence}')
+    return np.array(lowest) * 255

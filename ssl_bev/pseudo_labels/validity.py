@@ -1,0 +1,81 @@
+"""Which pixels of a label picture say something about the ground: away from movers, and beyond the vehicle's own body.
+
+All lengths are fractions of the picture, so that one setting serves every resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+
+import cv2
+import numpy as np
+import shapely
+
+Region = float | Sequence[Sequence[float]]
+
+
+def near_movers(
+    moving: np.ndarray,  # (H, W) bool, True on a mover
+    margin: float,
+) -> np.ndarray:  # (H, W) bool
+    """True on movers and on pixels whose centre is at most `margin` image widths from the centre of a mover's."""
+    if not moving.any():
+        return moving
+    # The distance transform costs the same for every radius, and its discs are round.
+    distance = cv2.distanceTransform((~moving).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return distance <= margin * moving.shape[1] + 1e-6
+
+
+def check_mover_margin(margin: float) -> float:
+    """Return `margin`.
+
+    Raises:
+        ValueError: it is no fraction of the image width.
+    """
+    if not 0 <= margin <= 0.5:
+        raise ValueError(f'mover_margin is a fraction of the image width and must be in [0, 0.5], got {margin}')
+    return margin
+
+
+class EgoBody:
+    """Where each camera sees the vehicle that carries it.
+
+    Args:
+        regions: camera -> a fraction of the height, below which all rows show the vehicle, or a polygon of three or
+            more (u, v), fractions of width and height. A pixel belongs to it where its centre does.
+
+    Raises:
+        ValueError: a region that is neither, or leaves the picture.
+    """
+
+    def __init__(self, regions: Mapping[str, Region] | None = None) -> None:
+        self.polygons = {camera: _polygon(camera, region) for camera, region in (regions or {}).items()}
+        self._masks: dict[tuple[str, int, int], np.ndarray] = {}
+
+    def mask(self, camera: str, height: int, width: int) -> np.ndarray | None:  # (H, W) bool
+        """True on the vehicle; None for a camera that does not see it. Computed once for each size."""
+        if camera not in self.polygons:
+            return None
+        key = (camera, height, width)
+        if key not in self._masks:
+            polygon = self.polygons[camera]
+            u, v = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+            self._masks[key] = shapely.intersects_xy(polygon, u, v)
+        return self._masks[key]
+
+
+def _polygon(camera: str, region: Region) -> shapely.Polygon:
+    if isinstance(region, Real):
+        corners = [(0.0, region), (1.0, region), (1.0, 1.0), (0.0, 1.0)]
+    else:
+        corners = [tuple(corner) for corner in region]
+    fine = len(corners) >= 3 and all(len(c) == 2 and all(0 <= value <= 1 for value in c) for c in corners)
+    polygon = shapely.Polygon(corners) if fine else None
+    if polygon is None or not polygon.is_valid:
+        raise ValueError(
+            f'ego_body[{camera!r}] must be a fraction of the height, or a simple polygon of (u, v), fractions of width '
+            f'and height in [0, 1], got {region}'
+        )
+    shapely.prepare(polygon)
+    return polygon
