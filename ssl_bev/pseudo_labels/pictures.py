@@ -39,9 +39,10 @@ def read_picture(
     return picture
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture atomically."""
-    done, encoded = cv2.imencode('.png', picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+def write_png(path: Path, picture: np.ndarray, strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT) -> None:
+    """Write a picture atomically, with one of OpenCV's strategies of compression."""
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, strategy]
+    done, encoded = cv2.imencode('.png', picture, settings)
     if not done:
         raise ValueError(f'cannot encode {path} from an array of {picture.shape} {picture.dtype}')
     write_bytes(path, encoded.tobytes())

@@ -4,24 +4,32 @@
     {root}/labels/{CAMERA}/{stem}.png        uint8 class ids at image size
     {root}/confidence/{CAMERA}/{stem}.png    uint8, 255 = certain
 
-Every file is written beside its place and then renamed, so that an interrupted run leaves no half file.
+Every file is written beside its place and then renamed, so that an interrupted run leaves no half file. Any number of
+processes may write into one folder at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from .pictures import write_bytes, write_png
+from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, labelled_images
+from .manifest import MANIFEST, SCHEMA, lock_manifest, read_manifest, update_manifest, write_manifest
+from .pictures import write_png
 
-SCHEMA = 1
-HOW_TO_MAKE = 'ssl_bev.pseudo_labels.PseudoLabelWriter'
-LABEL_FILE = 'labels/{camera}/{stem}.png'
-CONFIDENCE_FILE = 'confidence/{camera}/{stem}.png'
-MANIFEST = 'manifest.json'
+__all__ = [
+    'CONFIDENCE_FILE',
+    'HOW_TO_MAKE',
+    'LABEL_FILE',
+    'MANIFEST',
+    'PseudoLabelWriter',
+    'foreign_ids',
+    'read_manifest',
+]
 
 
 class PseudoLabelWriter:
@@ -33,9 +41,10 @@ class PseudoLabelWriter:
         teacher_sha256: hash of its weights, or of whatever defines it.
         class_names: the teacher's classes in the order of their ids.
         generator_version: version of the program that makes the labels.
+        settings: what else the labels depend on, such as the teacher's image scale.
 
     Raises:
-        ValueError: the folder holds another teacher's labels or other class names.
+        ValueError: the folder holds another teacher's labels, other classes or settings, or labels without a manifest.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class PseudoLabelWriter:
         teacher_sha256: str,
         class_names: Sequence[str],
         generator_version: str = '1',
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         if not 0 < len(class_names) <= 255:
             raise ValueError(f'class_names must hold 1 to 255 names (ids are uint8), got {len(class_names)}')
@@ -55,16 +65,20 @@ class PseudoLabelWriter:
             'teacher': {'name': teacher_name, 'sha256': teacher_sha256},
             'class_names': self.class_names,
             'generator_version': generator_version,
+            'settings': json.loads(json.dumps(settings or {})),
             'label_count': 0,
             'image_sizes': [],
         }
         self._sizes: set[tuple[int, int]] = set()
-        path = self.root / MANIFEST
-        if path.is_file():
-            self._check_same(path)
-        else:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._write_manifest()
+        self.root.mkdir(parents=True, exist_ok=True)
+        with lock_manifest(self.root):
+            path = self.root / MANIFEST
+            if path.is_file():
+                self._check_same(path)
+            elif labelled_images(self.root, LABEL_FILE):
+                raise ValueError(f'{self.root} holds pseudo-labels without a {MANIFEST}; choose another folder')
+            else:
+                write_manifest(self.root, self._manifest)
 
     def exists(self, camera: str, stem: str) -> bool:
         """True where both files of the image are there already."""
@@ -88,21 +102,24 @@ class PseudoLabelWriter:
             raise ValueError(f'ids must be (H, W) uint8, got {ids.shape} {ids.dtype}')
         if confidence.shape != ids.shape:
             raise ValueError(f'confidence must have the shape of ids {ids.shape}, got {confidence.shape}')
-        unknown = ids[(ids >= len(self.class_names)) & (ids != 255)]
-        if unknown.size:
-            raise ValueError(f'{camera}/{stem}: id {int(unknown[0])} is outside the {len(self.class_names)} classes')
+        strangers = foreign_ids(ids, len(self.class_names))
+        if strangers:
+            raise ValueError(f'{camera}/{stem}: id {strangers[0]} is outside the {len(self.class_names)} classes')
         if confidence.dtype != np.uint8:
             confidence = np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8)
+        if ids.shape not in self._sizes:
+            # Before the label itself, so that a killed run leaves no label of a size that the manifest lacks.
+            update_manifest(self.root, sizes=[ids.shape])
+            self._sizes.add(ids.shape)
+        # Confidence is noisy: longer matches than runs are not worth their search.
+        strategy = cv2.IMWRITE_PNG_STRATEGY_RLE
         # The label goes last: where it is, its confidence is there too.
-        write_png(self.root / CONFIDENCE_FILE.format(camera=camera, stem=stem), confidence)
+        write_png(self.root / CONFIDENCE_FILE.format(camera=camera, stem=stem), confidence, strategy)
         write_png(self.root / LABEL_FILE.format(camera=camera, stem=stem), ids)
-        self._sizes.add((ids.shape[0], ids.shape[1]))
 
     def close(self) -> None:
-        """Write the number of labels and the image sizes into the manifest."""
-        self._manifest['label_count'] = sum(1 for _ in (self.root / 'labels').rglob('*.png'))
-        self._manifest['image_sizes'] = sorted([list(size) for size in self._sizes])
-        self._write_manifest()
+        """Count the labels into the manifest."""
+        update_manifest(self.root, count=True)
 
     def __enter__(self) -> PseudoLabelWriter:
         return self
@@ -111,39 +128,20 @@ class PseudoLabelWriter:
         self.close()
 
     def _check_same(self, path: Path) -> None:
-        found = read_manifest(path)
-        for key in ('teacher', 'class_names'):
+        found = {'settings': {}, **read_manifest(path)}
+        for key in ('teacher', 'class_names', 'settings'):
             if found[key] != self._manifest[key]:
                 raise ValueError(
                     f'{self.root} holds pseudo-labels with another {key}: {_short(found[key])} instead of '
                     f'{_short(self._manifest[key])}; choose another folder or delete this one'
                 )
-        self._sizes = {(size[0], size[1]) for size in found.get('image_sizes', ())}
-
-    def _write_manifest(self) -> None:
-        write_bytes(self.root / MANIFEST, json.dumps(self._manifest, indent=1).encode())
 
 
-def read_manifest(path: str | Path) -> dict:
-    """Read and check a manifest.
-
-    Raises:
-        FileNotFoundError: no manifest.
-        ValueError: not JSON, another schema, or missing fields.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'pseudo-label manifest not found: {path}; write it with {HOW_TO_MAKE}')
-    try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f'pseudo-label manifest {path} is no JSON: {error}') from error
-    if content.get('schema') != SCHEMA:
-        raise ValueError(f'pseudo-label manifest {path}: schema must be {SCHEMA}, got {content.get("schema")}')
-    missing = [key for key in ('teacher', 'class_names') if key not in content]
-    if missing:
-        raise ValueError(f'pseudo-label manifest {path} lacks {missing}')
-    return content
+def foreign_ids(ids: np.ndarray, num_classes: int) -> list[int]:
+    """The values that are neither a class id nor 255 (ignore)."""
+    if ids.max(initial=0) < num_classes:
+        return []
+    return [int(value) for value in np.unique(ids) if value >= num_classes and value != 255]
 
 
 def _short(value: object) -> str:

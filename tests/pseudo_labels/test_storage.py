@@ -65,7 +65,7 @@ def test_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path, ids, monkey
         monkeypatch.undo()
     np.testing.assert_array_equal(PseudoLabelReader(tmp_path).read('CAM_FRONT', 'a')[0], ids)
     files = sorted(p.name for p in tmp_path.rglob('*') if p.is_file())
-    assert files == ['a.png', 'a.png', 'manifest.json']
+    assert files == ['.manifest.json.lock', 'a.png', 'a.png', 'manifest.json']
 
 
 def test_bad_arrays(tmp_path, ids):
@@ -82,14 +82,14 @@ def test_bad_arrays(tmp_path, ids):
 
 
 def test_reader_names_what_is_missing(tmp_path, ids):
-    with pytest.raises(FileNotFoundError, match=r'manifest.json; write it with .*PseudoLabelWriter'):
+    with pytest.raises(FileNotFoundError, match=r'manifest.json; write it with .*generate_pseudo_labels'):
         PseudoLabelReader(tmp_path)
     with writer(tmp_path) as out:
         out.write('CAM_FRONT', 'a', ids, ids)
     with pytest.raises(ValueError, match="made by teacher 'teacher-a', expected 'teacher-b'"):
         PseudoLabelReader(tmp_path, teacher='teacher-b')
     reader = PseudoLabelReader(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r'labels/CAM_FRONT/b.png \(frame token7\).*PseudoLabelWriter'):
+    with pytest.raises(FileNotFoundError, match=r'labels/CAM_FRONT/b.png \(frame token7\).*generate_pseudo_labels'):
         reader.read('CAM_FRONT', 'b', 'token7')
     with pytest.raises(ValueError, match='manifest=None'):
         PseudoLabelReader(tmp_path, manifest=None, teacher='x')

@@ -1,0 +1,78 @@
+"""Command-line arguments that name images and a teacher, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+
+from .image_list import LabelImage, list_images
+from .shards import default_device
+from .teachers import Teacher, build_teacher
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add those that `images_of` reads."""
+    group = parser.add_argument_group('images')
+    group.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
+    group.add_argument('--data-root', required=True, metavar='DIR', help='folder that their image paths start from')
+    group.add_argument('--cameras', nargs='+', metavar='CAM', help='these cameras only')
+    group.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
+    group.add_argument(
+        '--image-folder',
+        default='',
+        metavar='PATTERN',
+        help="folder between --data-root and the image paths, for mmdet3d's own info files 'samples/{camera}'",
+    )
+
+
+def images_of(args: argparse.Namespace) -> list[LabelImage]:
+    """The images that the arguments name; raises as `list_images`."""
+    return list_images(args.infos, args.data_root, args.cameras, args.sweeps, args.image_folder)
+
+
+def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add those that `teacher_of` reads."""
+    group = parser.add_argument_group('teacher')
+    group.add_argument('--teacher', required=required, choices=('mmseg', 'huggingface', 'oracle'))
+    group.add_argument('--config', metavar='PY', help='mmseg: config of the model')
+    group.add_argument('--checkpoint', metavar='PTH', help='mmseg: its weights')
+    group.add_argument('--model', metavar='NAME', help='huggingface: a local folder or a hub id')
+    group.add_argument('--oracle-root', metavar='DIR', help='oracle: data set or folder of labels; else --data-root')
+    group.add_argument(
+        '--scale',
+        nargs='+',
+        type=float,
+        metavar='S',
+        help='size of the image that the network sees: a factor, or a width and a height to fit into',
+    )
+    group.add_argument('--batch-size', type=int, default=1, metavar='N', help='images that the network sees at once')
+    group.add_argument('--device', help='cpu, cuda, cuda:1 …; else the GPU of this rank where there is one')
+
+
+def teacher_of(args: argparse.Namespace) -> Teacher:
+    """The teacher that the arguments name; raises as `build_teacher`."""
+    root = args.oracle_root or args.data_root if args.teacher == 'oracle' else args.oracle_root
+    device = args.device or ('cpu' if args.teacher == 'oracle' else default_device())
+    return build_teacher(
+        args.teacher,
+        config=args.config,
+        checkpoint=args.checkpoint,
+        model=args.model,
+        device=device,
+        scale=scale_of(args),
+        root=root,
+    )
+
+
+def scale_of(args: argparse.Namespace) -> float | tuple[int, int] | None:
+    """The scale as `build_teacher` takes it.
+
+    Raises:
+        ValueError: neither one number nor two whole ones.
+    """
+    if not args.scale:
+        return None
+    if len(args.scale) == 1:
+        return args.scale[0]
+    if len(args.scale) == 2 and all(value.is_integer() for value in args.scale):
+        return int(args.scale[0]), int(args.scale[1])
+    raise ValueError(f'--scale takes a factor, or a width and a height in whole pixels, got {args.scale}')

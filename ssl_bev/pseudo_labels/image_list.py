@@ -1,0 +1,113 @@
+"""The images that get pseudo-labels: those of info files, each once."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+# Reading these few fields here keeps mmdet3d, which the datasets need, out of the teacher's process.
+_CREATE_COMMAND = 'tools/create_data.py'
+
+
+class LabelImage(NamedTuple):
+    """An image that gets a label.
+
+    Attributes:
+        camera: its name.
+        path: of the image file.
+        token: of its frame.
+        size: (height, width) by the info file; None: it does not say.
+    """
+
+    camera: str
+    path: str
+    token: str
+    size: tuple[int, int] | None
+
+    @property
+    def stem(self) -> str:
+        """The name that its label file gets."""
+        return Path(self.path).stem
+
+
+def list_images(
+    info_files: Sequence[str | Path],
+    data_root: str | Path,
+    cameras: Sequence[str] | None = None,
+    with_sweeps: bool = False,
+    image_folder: str = '',
+) -> list[LabelImage]:
+    """All images of all frames of the info files, in their order; an image that several frames share comes once.
+
+    Args:
+        info_files: info files of mmdet3d's v2 schema.
+        data_root: folder that the image paths start from.
+        cameras: names; None: all of each frame.
+        with_sweeps: also the camera frames between the keyframes.
+        image_folder: folder between `data_root` and the image paths, with {camera}; info files of mmdet3d's own
+            converter name bare files and need 'samples/{camera}'.
+
+    Raises:
+        FileNotFoundError: no such info file or data root.
+        ValueError: a file of another format, a camera that no frame has, no sweeps, or two images of a camera with
+            the same file name, as their labels would be one file.
+    """
+    if not info_files:
+        raise ValueError('info_files is empty: name at least one info file')
+    if not Path(data_root).is_dir():
+        raise FileNotFoundError(f'data_root: no folder {data_root}')
+    images: dict[tuple[str, str], LabelImage] = {}
+    seen: set[str] = set()
+    has_sweeps = False
+    for info_file in info_files:
+        for frame in _frames(_read(info_file), with_sweeps):
+            seen.update(frame['images'])
+            has_sweeps |= frame.get('is_keyframe') is False
+            for image in _frame_images(frame, Path(data_root), cameras, image_folder):
+                first = images.setdefault((image.camera, image.stem), image)
+                if first.path != image.path:
+                    raise ValueError(
+                        f'{info_file}: {first.path} and {image.path} would share one label file; '
+                        'image files of a camera need different names'
+                    )
+    files = ', '.join(map(str, info_files))
+    if missing := [camera for camera in cameras or () if camera not in seen]:
+        raise ValueError(
+            f'cameras {missing} are in no frame of {files}, which have {", ".join(sorted(seen)) or "none"}'
+        )
+    if with_sweeps and not has_sweeps:
+        raise ValueError(f'sweeps are wanted, but {files} lists none; make it with {_CREATE_COMMAND} --max-sweeps N')
+    return list(images.values())
+
+
+def _read(info_file: str | Path) -> list[Mapping]:
+    path = Path(info_file)
+    if not path.is_file():
+        raise FileNotFoundError(f'info file not found: {path}; make it with {_CREATE_COMMAND}')
+    try:
+        content = pickle.loads(path.read_bytes())
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f'info file {path} is no complete pickle ({error}); make it with {_CREATE_COMMAND}') from error
+    if not isinstance(content, Mapping) or 'data_list' not in content:
+        raise ValueError(f'info file {path} is none of mmdet3d v2: it needs the key data_list')
+    return content['data_list']
+
+
+def _frames(keyframes: Iterable[Mapping], with_sweeps: bool) -> Iterator[Mapping]:
+    for keyframe in keyframes:
+        yield keyframe
+        if with_sweeps:
+            yield from keyframe.get('sweeps', ())
+
+
+def _frame_images(
+    frame: Mapping, data_root: Path, cameras: Sequence[str] | None, image_folder: str
+) -> Iterator[LabelImage]:
+    for camera, entry in frame['images'].items():
+        if cameras is not None and camera not in cameras:
+            continue
+        path = data_root / image_folder.format(camera=camera) / entry['img_path']
+        size = (entry['height'], entry['width']) if entry.get('height') and entry.get('width') else None
+        yield LabelImage(camera, str(path), frame['token'], size)

@@ -1,0 +1,40 @@
+"""Where the files of a pseudo-label folder are, and which of them are there."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+HOW_TO_MAKE = 'tools/generate_pseudo_labels.py'
+LABEL_FILE = 'labels/{camera}/{stem}.png'
+CONFIDENCE_FILE = 'confidence/{camera}/{stem}.png'
+# Nobody takes this long for one picture: the process that began the file is dead.
+_STALE_SECONDS = 600
+
+
+def labelled_images(root: str | Path, *patterns: str) -> set[tuple[str, str]]:
+    """(camera, stem) of the images that have a file of each pattern, by default a label and a confidence.
+
+    Removes what killed runs have left half-written. An empty file, as a crash of the machine may leave, does not count.
+    """
+    found = [
+        _list_pictures(Path(root) / pattern.split('/')[0]) for pattern in patterns or (LABEL_FILE, CONFIDENCE_FILE)
+    ]
+    return set.intersection(*found)
+
+
+def _list_pictures(folder: Path) -> set[tuple[str, str]]:
+    found = set()
+    for camera in folder.iterdir() if folder.is_dir() else ():
+        with os.scandir(camera) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)
+                if suffix == '.png' and entry.stat().st_size:
+                    found.add((camera.name, stem))
+                elif suffix == '.tmp':
+                    with suppress(FileNotFoundError):  # another process has just finished it
+                        if time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                            os.unlink(entry.path)
+    return found

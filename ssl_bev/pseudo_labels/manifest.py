@@ -1,0 +1,60 @@
+"""The manifest of a pseudo-label folder, which several processes may update at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from .layout import HOW_TO_MAKE, LABEL_FILE, labelled_images
+from .pictures import write_bytes
+
+SCHEMA = 1
+MANIFEST = 'manifest.json'
+
+
+def read_manifest(path: str | Path) -> dict:
+    """Read and check a manifest.
+
+    Raises:
+        FileNotFoundError: no manifest.
+        ValueError: not JSON, another schema, or missing fields.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'pseudo-label manifest not found: {path}; write it with {HOW_TO_MAKE}')
+    try:
+        content = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f'pseudo-label manifest {path} is no JSON: {error}') from error
+    if content.get('schema') != SCHEMA:
+        raise ValueError(f'pseudo-label manifest {path}: schema must be {SCHEMA}, got {content.get("schema")}')
+    missing = [key for key in ('teacher', 'class_names') if key not in content]
+    if missing:
+        raise ValueError(f'pseudo-label manifest {path} lacks {missing}')
+    return content
+
+
+def update_manifest(root: str | Path, sizes: Iterable[tuple[int, int]] = (), count: bool = False) -> None:
+    """Add image sizes, (height, width), to a folder's manifest, and count its labels if wanted."""
+    root = Path(root)
+    with lock_manifest(root):
+        content = read_manifest(root / MANIFEST)
+        known = {tuple(size) for size in content.get('image_sizes', ())}
+        content['image_sizes'] = sorted(list(size) for size in known.union(sizes))
+        if count:
+            content['label_count'] = len(labelled_images(root, LABEL_FILE))
+        for rest in root.glob(f'.{MANIFEST}.*.tmp'):  # of a killed process: a living one would hold the lock
+            rest.unlink()
+        write_manifest(root, content)
+
+
+def lock_manifest(root: Path) -> FileLock:
+    """Held while a manifest is read and written anew, as shards share it."""
+    return FileLock(root / f'.{MANIFEST}.lock')
+
+
+def write_manifest(root: Path, content: Mapping) -> None:
+    write_bytes(root / MANIFEST, json.dumps(content, indent=1).encode())

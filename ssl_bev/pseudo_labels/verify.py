@@ -1,0 +1,93 @@
+"""Check a pseudo-label folder against its manifest and against the images that it should cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from .image_list import LabelImage
+from .layout import CONFIDENCE_FILE, LABEL_FILE, labelled_images
+from .manifest import MANIFEST, read_manifest, update_manifest
+from .pictures import read_picture
+from .reader import PseudoLabelReader
+from .storage import foreign_ids
+
+_AT_ONCE = 1000  # a data set of a million images must not become a million tasks
+
+
+class Fault(NamedTuple):
+    """What is wrong, and with the labels of which image; None: with the manifest."""
+
+    reason: str
+    image: LabelImage | None
+
+
+def verify_pseudo_labels(
+    root: str | Path, images: Sequence[LabelImage], num_workers: int = 2, show_progress: bool = True
+) -> list[Fault]:
+    """Everything that is wrong with the labels of the images.
+
+    Each must be there with its confidence, decode, have its image's size and hold the teacher's class ids; the
+    manifest must count the label files and name their sizes.
+
+    Args:
+        root: the pseudo-label folder.
+        images: those that should have labels. Labels of other images only count.
+        num_workers: threads.
+        show_progress: draw a progress bar.
+
+    Raises:
+        FileNotFoundError, ValueError: no manifest, or a broken one.
+    """
+    root = Path(root)
+    manifest = read_manifest(root / MANIFEST)
+    reader = PseudoLabelReader(root)
+    sizes = {tuple(size) for size in manifest.get('image_sizes', ())}
+    faults = []
+    counted, found = manifest.get('label_count'), len(labelled_images(root, LABEL_FILE))
+    if counted != found:
+        faults.append(
+            Fault(f'{root / MANIFEST}: label_count is {counted}, found {found} files; run the generator again', None)
+        )
+    bar = tqdm(total=len(images), desc='verify', unit=' images', disable=not show_progress)
+    with bar, ThreadPoolExecutor(num_workers) as pool:
+        for start in range(0, len(images), _AT_ONCE):
+            part = images[start : start + _AT_ONCE]
+            for image, reason in zip(part, pool.map(lambda i: _check(reader, i, sizes), part), strict=True):
+                faults += [Fault(reason, image)] if reason else []
+                bar.update()
+    return faults
+
+
+def delete_broken(root: str | Path, faults: Sequence[Fault]) -> int:
+    """Delete the labels at fault, so that the generator makes them again; return how many files went."""
+    deleted = 0
+    for image in {fault.image for fault in faults if fault.image}:
+        for pattern in (LABEL_FILE, CONFIDENCE_FILE):
+            path = Path(root) / pattern.format(camera=image.camera, stem=image.stem)
+            deleted += path.is_file()
+            path.unlink(missing_ok=True)
+    update_manifest(root, count=True)
+    return deleted
+
+
+def _check(reader: PseudoLabelReader, image: LabelImage, sizes: set[tuple[int, int]]) -> str:
+    """What is wrong with the labels of an image, or nothing."""
+    try:
+        ids, _ = reader.read(image.camera, image.stem, image.token)
+        expected = image.size or read_picture(image.path).shape[:2]
+    except (OSError, ValueError) as error:
+        return str(error)
+    label = f'pseudo-label {reader.root / LABEL_FILE.format(camera=image.camera, stem=image.stem)}'
+    if ids.shape != expected:
+        return f'{label} is {ids.shape} (height, width), its image is {expected}'
+    if ids.shape not in sizes:
+        return f'{label} is {ids.shape} (height, width), which image_sizes of the manifest lacks: {sorted(sizes)}'
+    strangers = foreign_ids(ids, len(reader.class_names))
+    if strangers:
+        return f'{label} holds the ids {strangers[:5]}, the teacher has {len(reader.class_names)} classes'
+    return ''
