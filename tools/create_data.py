@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
+    parser.add_argument('--exclude-scenes', nargs='+', default=[], metavar='SCENE', help='names of scenes to leave out')
     parser.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args()
@@ -46,11 +47,15 @@ def main() -> int:
             bev_frame=args.bev_frame,
             max_sweeps=args.max_sweeps,
             labels_only=args.labels_only,
+            exclude_scenes=args.exclude_scenes,
             show_progress=not args.quiet,
         )
     except (FileNotFoundError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        return 130
     print(f'{args.out}: ' + ', '.join(f'{count} {split} frames' for split, count in counts.items()))
     return 0
 

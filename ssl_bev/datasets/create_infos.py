@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import shutil
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nuscenes.utils.splits import create_splits_scenes
@@ -15,12 +13,15 @@ from tqdm import tqdm
 
 from ssl_bev.geometry import BEVGrid
 
-from .bev_label_files import MANIFEST, write_label, write_label_manifest
+from .bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
 from .calibration import check_bev_frame, frame_poses
 from .frame_records import BOX_CLASSES, FrameRecords
+from .image_index import ImageIndex
+from .known_issues import OFF_ROAD_SCENES
 from .map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
 from .nuscenes_tables import NuScenesTables
 from .rasterize import MapRasterizer
+from .staging import staging_folder
 
 LABEL_DIR = 'bev_labels'
 DEFAULT_GRID = BEVGrid((-30.0, 30.0), (-15.0, 15.0), 0.25)
@@ -37,12 +38,13 @@ def create_data(
     bev_frame: str = 'ego',
     max_sweeps: int = 5,
     labels_only: bool = False,
+    exclude_scenes: Sequence[str] = (),
     show_progress: bool = True,
 ) -> dict[str, int]:
     """Write `ssl_bev_infos_{train,val}.pkl` (or test) and `bev_labels/` below `out`.
 
     Everything is first written into a hidden folder of `out` and moved at the end, so that a failed run leaves what
-    was there before.
+    was there before. After an interrupt the same call goes on with the labels that were still missing.
 
     Args:
         root: nuScenes-format dataset.
@@ -54,6 +56,7 @@ def create_data(
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         max_sweeps: unlabelled camera frames kept per keyframe; 0: none.
         labels_only: write no info files; then `root` needs no images.
+        exclude_scenes: names or tokens of scenes to leave out.
         show_progress: show a progress bar.
 
     Returns:
@@ -61,49 +64,53 @@ def create_data(
 
     Raises:
         FileNotFoundError: no root, tables, map, or not a single complete scene.
-        ValueError: an argument out of range, or tables that contradict themselves.
+        ValueError: an argument out of range, tables that contradict themselves, or another run at the same time.
     """
     check_bev_frame(bev_frame)
-    tables = NuScenesTables(root, version, with_boxes=not labels_only)
-    splits = _split_scenes(tables)
-    records = FrameRecords(tables, 0 if labels_only else max_sweeps)
-    files = _FileIndex(tables.root)
     out = Path(out)
     _check_replaceable(out / LABEL_DIR)
-    work = out / f'.create_data-{os.getpid()}'
-    out_is_new = not out.exists()
-    work.mkdir(parents=True)
-    rasterizers: dict[str, MapRasterizer] = {}
-    try:
-        write_label_manifest(work / LABEL_DIR, [c.name for c in classes], grid, line_width, bev_frame, version)
+    max_sweeps = 0 if labels_only else max_sweeps
+    tables = NuScenesTables(root, version, with_boxes=not labels_only, with_sweeps=max_sweeps > 0)
+    splits = _split_scenes(tables, exclude_scenes)
+    map_files = _map_files(tables, splits)
+    records = FrameRecords(tables, max_sweeps)
+    images = None if labels_only else ImageIndex(tables.root)
+    inputs = {
+        'grid': repr(grid),
+        'classes': [repr(spec) for spec in classes],
+        'line_width': line_width,
+        'bev_frame': bev_frame,
+        'exclude_scenes': sorted(exclude_scenes),
+        'files': _file_states([*(tables.root / version).glob('*.json'), *map_files.values()]),
+    }
+    with staging_folder(out, '.create_data', inputs) as work:
+        labels = work / LABEL_DIR
+        write_label_manifest(labels, [c.name for c in classes], grid, line_width, bev_frame, version)
+        rasterizers = {
+            location: MapRasterizer(MapGeometry.read(path), grid, classes, line_width)
+            for location, path in map_files.items()
+        }
         counts = {}
         for split, scenes in splits.items():
             frames: list[dict] = []
             for scene in tqdm(scenes, f'{version} {split}', unit='scene', disable=not show_progress):
-                scene_frames = _scene_frames(tables, records, scene, None if labels_only else files)
-                location = tables.location(scene)
-                if location not in rasterizers and scene_frames:
-                    geometry = MapGeometry.read(tables.root / 'maps' / 'expansion' / f'{location}.json')
-                    rasterizers[location] = MapRasterizer(geometry, grid, classes, line_width)
-                for frame in scene_frames:
-                    masks = rasterizers[location](*frame_poses(frame, bev_frame))
-                    write_label(work / LABEL_DIR, frame['token'], masks)
-                frames.extend(scene_frames)
+                for frame in _scene_frames(tables, records, scene, images):
+                    if not label_path(labels, frame['token']).is_file():
+                        masks = rasterizers[frame['location']](*frame_poses(frame, bev_frame))
+                        write_label(labels, frame['token'], masks)
+                    frames.append(frame)
             counts[split] = len(frames)
             if not labels_only:
                 _write_infos(work / f'ssl_bev_infos_{split}.pkl', frames, version)
-        files.report()
+        if images is not None:
+            images.report()
         if not any(counts.values()):
             raise FileNotFoundError(f'--root: {tables.root} has no scene of {version} whose images are all there')
         _move(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if out_is_new and not any(out.iterdir()):
-            out.rmdir()
     return counts
 
 
-def _split_scenes(tables: NuScenesTables) -> dict[str, list[dict]]:
+def _split_scenes(tables: NuScenesTables, exclude: Sequence[str]) -> dict[str, list[dict]]:
     """The scenes of each split, under the name that its files get."""
     if 'mini' in tables.version:
         official = {'train': 'mini_train', 'val': 'mini_val'}
@@ -112,6 +119,11 @@ def _split_scenes(tables: NuScenesTables) -> dict[str, list[dict]]:
     else:
         official = {'train': 'train', 'val': 'val'}
     names = create_splits_scenes()
+    known = {name for scenes in names.values() for name in scenes}.union(
+        *((scene['name'], scene['token']) for scene in tables.scenes)
+    )
+    if unknown := sorted(set(exclude) - known):
+        raise ValueError(f'--exclude-scenes: no scene of nuScenes is called {", ".join(unknown)}')
     splits = {
         split: [scene for scene in tables.scenes if scene['name'] in set(names[key])] for split, key in official.items()
     }
@@ -120,53 +132,49 @@ def _split_scenes(tables: NuScenesTables) -> dict[str, list[dict]]:
             f'--version: no scene of {tables.root / tables.version} is in the official splits '
             f'{list(official.values())}; scenes there: {[scene["name"] for scene in tables.scenes[:5]]}'
         )
+    splits = {
+        split: [scene for scene in scenes if not {scene['name'], scene['token']} & set(exclude)]
+        for split, scenes in splits.items()
+    }
+    bad = sorted({scene['name'] for scenes in splits.values() for scene in scenes} & set(OFF_ROAD_SCENES))
+    if bad:
+        logger.warning(
+            'the ego poses of %d scenes are known to leave the road; --exclude-scenes %s leaves them out',
+            len(bad),
+            ' '.join(bad),
+        )
     return splits
 
 
-def _scene_frames(tables: NuScenesTables, records: FrameRecords, scene: dict, files: _FileIndex | None) -> list[dict]:
+def _map_files(tables: NuScenesTables, splits: dict[str, list[dict]]) -> dict[str, Path]:
+    """The map expansion of each location of the scenes."""
+    locations = sorted({tables.location(scene) for scenes in splits.values() for scene in scenes})
+    files = {location: tables.root / 'maps' / 'expansion' / f'{location}.json' for location in locations}
+    missing = [str(path) for path in files.values() if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f'map expansion not found: {", ".join(missing)}; unpack the nuScenes map expansion (version 1.3) into '
+            f'{tables.root / "maps"}'
+        )
+    return files
+
+
+def _file_states(paths: Iterable[Path]) -> list[list]:
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(paths)]
+
+
+def _scene_frames(tables: NuScenesTables, records: FrameRecords, scene: dict, images: ImageIndex | None) -> list[dict]:
     """The keyframes of a scene with their sweeps; none if an image of a keyframe is missing."""
     frames = []
     for index, sample in enumerate(tables.samples(scene)):
         frame = records.keyframe(scene, sample, index)
-        if files is not None:
-            if not files.has_images(frame):
-                files.incomplete_scenes.append(scene['name'])
+        if images is not None:
+            if not images.has_images(frame):
+                images.incomplete_scenes.append(scene['name'])
                 return []
-            frame['sweeps'] = [sweep for sweep in records.sweeps(frame) if files.has_images(sweep)]
+            frame['sweeps'] = [sweep for sweep in records.sweeps(frame) if images.has_images(sweep)]
         frames.append(frame)
     return frames
-
-
-class _FileIndex:
-    """Which files exist, by one listing of each folder; remembers what was missing."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.incomplete_scenes: list[str] = []
-        self._names: dict[str, set[str]] = {}
-        self._missing: Counter[str] = Counter()
-        self._example = ''
-
-    def has_images(self, frame: dict) -> bool:
-        missing = [camera['img_path'] for camera in frame['images'].values() if not self._exists(camera['img_path'])]
-        self._missing['keyframe images' if frame['is_keyframe'] else 'sweep images'] += len(missing)
-        self._example = self._example or (missing[0] if missing else '')
-        return not missing
-
-    def report(self) -> None:
-        for kind, count in self._missing.items():
-            if count:
-                logger.warning('%d %s are missing below %s, such as %s', count, kind, self.root, self._example)
-        if self.incomplete_scenes:
-            names = ', '.join(self.incomplete_scenes[:10])
-            logger.warning('%d scenes left out, as images are missing: %s', len(self.incomplete_scenes), names)
-
-    def _exists(self, path: str) -> bool:
-        folder, name = os.path.split(path)
-        if folder not in self._names:
-            full = self.root / folder
-            self._names[folder] = set(os.listdir(full)) if full.is_dir() else set()
-        return name in self._names[folder]
 
 
 def _write_infos(path: Path, frames: list[dict], version: str) -> None:
@@ -179,7 +187,8 @@ def _write_infos(path: Path, frames: list[dict], version: str) -> None:
         'info_version': '1.1',
         'ssl_bev_schema': 1,
     }
-    path.write_bytes(pickle.dumps({'metainfo': metainfo, 'data_list': frames}, protocol=4))
+    with path.open('wb') as file:
+        pickle.dump({'metainfo': metainfo, 'data_list': frames}, file, protocol=4)
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from nuscenes.eval.detection.utils import category_to_detection_name
 
-from .nuscenes_tables import NuScenesTables, pose_matrix
+from .nuscenes_tables import LIDAR, NuScenesTables, pose_matrix
 
-LIDAR = 'LIDAR_TOP'
 # The order of mmdet3d's labels.
 BOX_CLASSES = (
     'car',
@@ -39,6 +38,8 @@ class FrameRecords:
             raise ValueError(f'--max-sweeps must not be negative, got {max_sweeps}')
         self.tables = tables
         self.max_sweeps = max_sweeps
+        # Frames share the lists of one sensor, in memory and in the pickle.
+        self._sensor2ego: dict[str, list] = {}
 
     def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
         """A keyframe, its pose at lidar time, without sweeps.
@@ -62,7 +63,7 @@ class FrameRecords:
             'lidar_points': {
                 'num_pts_feats': 5,
                 'lidar_path': data[LIDAR]['filename'],
-                'lidar2ego': lidar2ego.tolist(),
+                'lidar2ego': self._sensor2ego_list(data[LIDAR]),
             },
             'instances': self._instances(sample, ego2global @ lidar2ego),
             'scene_token': scene['token'],
@@ -80,6 +81,8 @@ class FrameRecords:
         The leading camera is the keyframe's first (CAM_FRONT); its pose is the frame's, and of each other camera
         the image nearest in time is taken. A frame without such an image is left out.
         """
+        if not self.max_sweeps:
+            return []
         between = {name: self._between(camera['sample_data_token']) for name, camera in keyframe['images'].items()}
         leader = next(iter(between))
         lidar2ego = np.array(keyframe['lidar_points']['lidar2ego'])
@@ -130,11 +133,17 @@ class FrameRecords:
             'height': record['height'],
             'width': record['width'],
             'cam2img': calibration['camera_intrinsic'],
-            'cam2ego': cam2ego.tolist(),
+            'cam2ego': self._sensor2ego_list(record),
             'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).tolist(),
             'sample_data_token': record['token'],
             'timestamp': record['timestamp'] / 1e6,
         }
+
+    def _sensor2ego_list(self, record: dict) -> list:
+        token = record['calibrated_sensor_token']
+        if token not in self._sensor2ego:
+            self._sensor2ego[token] = self.tables.sensor2ego(record).tolist()
+        return self._sensor2ego[token]
 
     def _instances(self, sample: dict, lidar2global: np.ndarray) -> list[dict]:
         global2lidar = np.linalg.inv(lidar2global)

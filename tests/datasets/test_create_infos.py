@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from tiny_nuscenes import VERSION, write_tiny_root
 
-from ssl_bev.datasets.bev_label_files import read_label_manifest
+from ssl_bev.datasets import create_infos
+from ssl_bev.datasets.bev_label_files import read_label_manifest, write_label
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.create_infos import create_data
+from ssl_bev.datasets.nuscenes_tables import NuScenesTables
+from ssl_bev.datasets.staging import staging_folder
 from ssl_bev.geometry import BEVGrid
 
 EMPTY = {'show_progress': False}
@@ -175,3 +178,97 @@ def test_a_foreign_folder_is_not_replaced(tiny_root, tmp_path):
     with pytest.raises(ValueError, match=r'--out: .*bev_labels exists and holds something else'):
         create_data(tiny_root, VERSION, tmp_path, **EMPTY)
     assert (tmp_path / 'bev_labels' / 'thesis.txt').read_text() == 'mine'
+
+
+def test_an_interrupted_run_goes_on(own_root, tmp_path, monkeypatch):
+    """The labels that were drawn before the interrupt are not drawn again; other inputs start anew."""
+    written = []
+
+    def write(folder, token, masks):
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(token)
+        write_label(folder, token, masks)
+
+    out = tmp_path / 'out'
+    monkeypatch.setattr(create_infos, 'write_label', write)
+    with pytest.raises(KeyboardInterrupt):
+        create_data(own_root, VERSION, out, **EMPTY)
+    assert [path.name for path in out.iterdir()] == ['.create_data']
+    before = list(written)
+    monkeypatch.setattr(create_infos, 'write_label', lambda *args: (written.append(args[1]), write_label(*args)))
+    written.clear()
+    create_data(own_root, VERSION, out, **EMPTY)
+    assert len(written) == 4
+    assert not set(written) & set(before)
+    assert sorted(p.name for p in out.iterdir()) == ['bev_labels', 'ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl']
+    whole = tmp_path / 'whole'
+    create_data(own_root, VERSION, whole, **EMPTY)
+    for path in (whole / 'bev_labels').iterdir():
+        assert path.read_bytes() == (out / 'bev_labels' / path.name).read_bytes()
+
+    (out / '.create_data').mkdir()
+    (out / '.create_data' / 'inputs.json').write_text('{"line_width": 9}')
+    (out / '.create_data' / 'bev_labels').mkdir()
+    (out / '.create_data' / 'bev_labels' / 'scene-0061-sample0.png').write_bytes(b'of other inputs')
+    create_data(own_root, VERSION, out, **EMPTY)
+    label = 'bev_labels/scene-0061-sample0.png'
+    assert (out / label).read_bytes() == (whole / label).read_bytes()
+
+
+def test_two_runs_at_once_are_refused(tiny_root, tmp_path):
+    with (
+        staging_folder(tmp_path, '.create_data', {}),
+        pytest.raises(ValueError, match='--out: another run is writing to'),
+    ):
+        create_data(tiny_root, VERSION, tmp_path, **EMPTY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scenes_that_are_known_to_be_bad_can_be_left_out(own_root, tmp_path, caplog):
+    scenes = own_root / VERSION / 'scene.json'
+    records = json.loads(scenes.read_text())
+    (own_root / VERSION).rename(own_root / 'v1.0-trainval')
+    scenes = own_root / 'v1.0-trainval' / 'scene.json'
+    names = {'scene-0061': 'scene-0499', 'scene-0553': 'scene-0001', 'scene-0103': 'scene-0003'}
+    scenes.write_text(json.dumps([{**r, 'name': names[r['name']]} for r in records]))
+    assert create_data(own_root, 'v1.0-trainval', tmp_path, **EMPTY) == {'train': 6, 'val': 3}
+    assert 'known to leave the road; --exclude-scenes scene-0499' in caplog.text
+    caplog.clear()
+    excluded = ['scene-0499', 'scene-0501', 'scene-0103-token']
+    assert create_data(own_root, 'v1.0-trainval', tmp_path, exclude_scenes=excluded, **EMPTY) == {'train': 3, 'val': 0}
+    assert 'leave the road' not in caplog.text
+    with pytest.raises(ValueError, match='--exclude-scenes: no scene of nuScenes is called scene-499'):
+        create_data(own_root, 'v1.0-trainval', tmp_path, exclude_scenes=['scene-499'], **EMPTY)
+
+
+def test_all_missing_maps_are_named_at_once(own_root, tmp_path):
+    logs = own_root / VERSION / 'log.json'
+    logs.write_text(
+        json.dumps([{'token': 'log', 'location': 'boston-seaport'}, {'token': 'two', 'location': 'x-town'}])
+    )
+    scenes = own_root / VERSION / 'scene.json'
+    first, *others = json.loads(scenes.read_text())
+    scenes.write_text(json.dumps([{**first, 'log_token': 'two'}, *others]))
+    with pytest.raises(FileNotFoundError, match=r'expansion/boston-seaport.json, .*expansion/x-town.json; unpack'):
+        create_data(own_root, VERSION, tmp_path / 'out', **EMPTY)
+
+
+def test_radars_and_lidar_sweeps_are_not_kept(own_root):
+    """Nor are camera sweeps and poses that nobody needs."""
+    table = own_root / VERSION / 'sample_data.json'
+    records = json.loads(table.read_text())
+    sensors = own_root / VERSION / 'sensor.json'
+    sensors.write_text(json.dumps([*json.loads(sensors.read_text()), {'token': 'r', 'channel': 'RADAR_FRONT'}]))
+    calibrated = own_root / VERSION / 'calibrated_sensor.json'
+    calibrated.write_text(json.dumps([*json.loads(calibrated.read_text()), {'token': 'cr', 'sensor_token': 'r'}]))
+    radar = {**records[0], 'token': 'radar', 'calibrated_sensor_token': 'cr'}
+    table.write_text(json.dumps([*records, radar]))
+    tables = NuScenesTables(own_root, VERSION)
+    # 3 scenes of 3 keyframes of 3 sensors, and 2 x 2 sweeps of 2 cameras.
+    assert len(tables._tables['sample_data']) == len(tables._tables['ego_pose']) == 3 * (9 + 8)
+    assert set(tables.keyframe_data['scene-0061-sample0']) == {'CAM_FRONT', 'CAM_BACK', 'LIDAR_TOP'}
+    assert len(NuScenesTables(own_root, VERSION, with_sweeps=False)._tables['sample_data']) == 27
+    table.write_text(json.dumps([*records, {'token': 'short'}]))
+    with pytest.raises(ValueError, match=r"sample_data.json is no list of sample_data records.*'is_key_frame'"):
+        NuScenesTables(own_root, VERSION)
