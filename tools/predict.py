@@ -1,6 +1,7 @@
 """Predict BEV maps with a trained model.
 
     python tools/predict.py CONFIG CHECKPOINT --out DIR
+    python tools/predict.py CONFIG CHECKPOINT --out DIR --online
     python tools/predict.py CONFIG CHECKPOINT --infos PKL --data-root DIR --out DIR --limit 10
 
 Writes for each sample `{token}.npz` (`probabilities` (K, H, W), `classes`, `x_range`, `y_range`, `bev_frame`) and
@@ -27,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', type=Path, help='folder that the image paths of the info file start from')
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 …')
     parser.add_argument('--limit', type=int, help='predict the first N samples only')
+    parser.add_argument('--online', action='store_true', help='carry the history from frame to frame')
     parser.add_argument('--no-panels', action='store_true', help='write no pictures')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
     return parser.parse_args()
@@ -40,7 +42,7 @@ def main() -> None:
     model = init_model(config, args.checkpoint, args.device)
     loader = build_test_dataloader(config, args.infos, args.data_root)
     total = min(len(loader.dataset), args.limit or len(loader.dataset))
-    for images, sample in tqdm(islice(inference(model, loader), args.limit), total=total, desc='predict'):
+    for images, sample in tqdm(islice(inference(model, loader, args.online), args.limit), total=total, desc='predict'):
         save_prediction(sample, args.out)
         if not args.no_panels:
             save_panel(images, sample, args.out)

@@ -1,14 +1,17 @@
 """Inference from Python: build a model from a config and a checkpoint, predict, save."""
 
 from ssl_bev.apis.inference import build_test_dataloader, inference, init_model, load_config
+from ssl_bev.apis.online import OnlineState, predict_online
 from ssl_bev.apis.results import draw_sample, save_panel, save_prediction
 
 __all__ = [
+    'OnlineState',
     'build_test_dataloader',
     'draw_sample',
     'inference',
     'init_model',
     'load_config',
+    'predict_online',
     'save_panel',
     'save_prediction',
 ]

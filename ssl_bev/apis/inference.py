@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ssl_bev.apis.online import predict_online
 from ssl_bev.engine import load_weights
 from ssl_bev.structures import BEVDataSample
 
@@ -120,12 +121,15 @@ def build_test_dataloader(
 def inference(
     model: BaseModel,
     data: Dataset | DataLoader | Iterable[dict],
+    online: bool = False,
 ) -> Iterator[tuple[Tensor, BEVDataSample]]:
     """Predict the BEV map of each sample.
 
     Args:
         model: in evaluation mode, as `init_model` returns it.
         data: a dataset, or a loader of its batches.
+        online: carry the history from sample to sample, see `predict_online`, instead of encoding each window anew;
+            the data must be in the order of time.
 
     Yields:
         The current frame's images (N, 3, H, W) uint8 BGR, as the pipeline augmented them, and the data sample on the
@@ -133,9 +137,17 @@ def inference(
     """
     if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=1, collate_fn=pseudo_collate)
+    state = None
     for batch in data:
         images = [window[-1] for window in batch['inputs']['img']]
-        with torch.no_grad():
-            samples = model.test_step(batch)
+        if online:
+            samples = []
+            for window, sample in zip(batch['inputs']['img'], batch['data_samples'], strict=True):
+                frame = dict(inputs=dict(img=window), data_samples=sample)
+                predicted, state = predict_online(model, frame, state)
+                samples += predicted
+        else:
+            with torch.no_grad():
+                samples = model.test_step(batch)
         for frame_images, sample in zip(images, samples, strict=True):
             yield frame_images, sample.cpu()

@@ -107,7 +107,7 @@ class BEVSegmentor(BaseModel):
         if mode == 'tensor':
             return current.logits
         if mode == 'predict':
-            return self._add_predictions(current.logits, data_samples)
+            return self.add_predictions(current.logits, data_samples)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_features(
@@ -128,29 +128,35 @@ class BEVSegmentor(BaseModel):
     ) -> list[Frame]:
         """The window's last frames, oldest first; the frames before serve as history without gradient."""
         first = rig.num_frames - num_frames
-        outputs, history = [], None
+        outputs, past = [], {}
         for t in range(rig.num_frames):
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
-                features = self.extract_features(images[:, t])
-                history = self._encode(features, rig, t, tuple(images.shape[-2:]), history)
+                features, bev = self.encode(images[:, t], rig.frame(t), **past)
                 if t >= first:
-                    outputs.append(Frame(t, rig.frame(t), features, self.seg_head(history)))
+                    outputs.append(Frame(t, rig.frame(t), features, self.seg_head(bev)))
+            if t + 1 < rig.num_frames:
+                motion, valid = rig.target2source(t + 1, t), rig.frame_valid[:, t]
+                past = dict(history=bev, current2history=motion, history_valid=valid)
         return outputs
 
-    def _encode(
-        self, features: list[Tensor], rig: CameraRig, t: int, padded_size: tuple[int, int], history: Tensor | None
-    ) -> Tensor:
-        frame, past = rig.frame(t), {}
-        if history is not None:
-            past = dict(
-                history=history,
-                current2history=rig.target2source(t, t - 1),
-                history_valid=rig.frame_valid[:, t - 1],
-            )
+    def encode(
+        self,
+        images: Tensor,  # (B, N, 3, H, W)
+        rig: CameraRig,
+        **past: Tensor,
+    ) -> tuple[list[Tensor], Tensor]:  # levels of (B, N, C, h, w), (B, C, Hb, Wb)
+        """Image features and BEV features of one frame.
+
+        Args:
+            images: preprocessed images.
+            rig: of this frame.
+            past: `history` (B, C, Hb, Wb), an earlier frame's BEV features, with `current2history` (B, 4, 4) and
+                `history_valid` (B,) bool; or nothing.
+        """
+        features = self.extract_features(images)
+        calibration = dict(road2bev=rig.road2bev, camera_valid=rig.camera_valid)
         # Features cover the padded image, so that is the size that pixel coordinates are normalised by.
-        return self.bev_encoder(
-            features, frame.bev2img, padded_size, road2bev=frame.road2bev, camera_valid=frame.camera_valid, **past
-        )
+        return features, self.bev_encoder(features, rig.bev2img, tuple(images.shape[-2:]), **calibration, **past)
 
     def loss(
         self,
@@ -205,7 +211,8 @@ class BEVSegmentor(BaseModel):
                 terms.append(self.temporal_loss(*maps, head.grid, motion, *seen, earlier.rig.frame_valid))
             yield 'loss_temporal', terms
 
-    def _add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
+    def add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
+        """Write `pred_bev_seg` with its classes and grid into the data samples, and return them."""
         probabilities, names = self.seg_head.predict(logits)
         grid = self.seg_head.grid
         geometry = dict(x_range=grid.x_range, y_range=grid.y_range, cell_size=grid.cell_size)

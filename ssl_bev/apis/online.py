@@ -1,0 +1,90 @@
+"""Inference frame by frame, as on a vehicle: the history is a value that the caller keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ssl_bev.datasets.windows import MAX_TIME_GAP
+from ssl_bev.geometry import invert_rigid
+from ssl_bev.structures import BEVDataSample, CameraRig
+
+
+@dataclass(frozen=True)
+class OnlineState:
+    """What one frame leaves to the next; of B streams that run side by side.
+
+    Args:
+        bev: BEV features, (B, C, H, W).
+        bev2global: poses of their BEV frames, (B, 4, 4) float64.
+        scene_tokens: the scene of each stream, '' where unknown.
+        timestamps: when the frames were taken, seconds.
+    """
+
+    bev: Tensor
+    bev2global: Tensor
+    scene_tokens: tuple[str, ...]
+    timestamps: tuple[float, ...]
+
+
+@torch.no_grad()
+def predict_online(
+    model: BaseModel,
+    batch: Mapping,
+    state: OnlineState | None = None,
+    max_time_gap: float = MAX_TIME_GAP,
+) -> tuple[list[BEVDataSample], OnlineState]:
+    """Predict one frame from its images and from what the frames before have left.
+
+    Frame by frame this gives what `model` predicts from a window of all frames since the scene began, at the cost of
+    one frame. A stream starts anew by itself where its scene changes, where time does not go forward, or where more
+    than `max_time_gap` has passed. The state is never changed: a frame may be predicted twice from the same one.
+
+    Args:
+        model: a `BEVSegmentor` in evaluation mode, as `init_model` returns it.
+        batch: one sample of a dataset, or a batch of a dataloader, whose samples are then streams that run side by
+            side; of windows the last frame counts.
+        state: of the frame before; None: there is none.
+        max_time_gap: seconds.
+
+    Returns:
+        The data samples with `pred_bev_seg`, and the state for the next frame.
+
+    Raises:
+        ValueError: a state of another number of streams.
+
+    Example:
+        >>> model, state = init_model(config, checkpoint), None
+        >>> for frame in dataset:  # num_frames=1
+        ...     (sample,), state = predict_online(model, frame, state)
+    """
+    data = model.data_preprocessor(batch, False)
+    samples = data['data_samples']
+    rig = CameraRig.from_data_samples(samples).frame(-1)
+    scenes = tuple(sample.get('scene_token', '') for sample in samples)
+    times = tuple(float(sample.timestamps[-1]) for sample in samples)
+    past = {}
+    if state is not None:
+        if len(state.timestamps) != len(samples):
+            raise ValueError(
+                f'state is of {len(state.timestamps)} streams, batch has {len(samples)} samples; '
+                'start with state=None when streams come or go'
+            )
+        goes_on = [
+            scene == old_scene and 0 < time - old_time <= max_time_gap
+            for scene, old_scene, time, old_time in zip(
+                scenes, state.scene_tokens, times, state.timestamps, strict=True
+            )
+        ]
+        past = dict(
+            history=state.bev,
+            current2history=(invert_rigid(state.bev2global) @ rig.bev2global).float(),
+            history_valid=torch.tensor(goes_on, device=state.bev.device),
+        )
+    _, bev = model.encode(data['inputs']['img'][:, -1], rig, **past)
+    samples = model.add_predictions(model.seg_head(bev), samples)
+    return samples, OnlineState(bev, rig.bev2global, scenes, times)
