@@ -5,7 +5,7 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import nn
 
-from ssl_bev.geometry import rotation_z, translation
+from ssl_bev.geometry import BEVGrid, rotation_z, translation
 from ssl_bev.models import BEVSegHead, BEVSegmentor
 from ssl_bev.structures import BEVDataSample, CameraRig
 
@@ -58,6 +58,7 @@ def make_model(**changes):
         reprojection_head=dict(type='ReprojectionHead', loss=LOSS),
         temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
         perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
+        accumulated_loss=LOSS,
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
@@ -81,6 +82,9 @@ def make_sample(seed, labelled=True):
     sample.frame_valid = torch.tensor([seed % 2 == 0, True, True])
     if labelled:
         sample.gt_bev_seg = torch.randint(0, 2, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.set_metainfo(dict(accumulated_classes=list(COARSE), accumulated_grid=BEVGrid(**GRID)))
+    sample.accumulated_probability = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
+    sample.accumulated_weight = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
     return sample
@@ -90,16 +94,17 @@ def images(count, seed=0):
     return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
 
 
-ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0)
+ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0, loss_accumulated=1.0)
 
 
 def test_losses_are_scaled_by_their_weights():
     model, batch = make_model(), [make_sample(0), make_sample(1)]
     model.set_loss_weights(ALL)
     single = model(dict(img=images(2)), batch, mode='loss')
-    model.set_loss_weights(dict(loss_seg=2.0, loss_reprojection=3.0, loss_temporal=0.5))
+    scales = dict(loss_seg=2.0, loss_reprojection=3.0, loss_temporal=0.5, loss_accumulated=4.0)
+    model.set_loss_weights(scales)
     scaled = model(dict(img=images(2)), batch, mode='loss')
-    for name, factor in (('loss_seg', 2.0), ('loss_reprojection', 3.0), ('loss_temporal', 0.5)):
+    for name, factor in scales.items():
         assert single[name] > 0
         torch.testing.assert_close(scaled[name], factor * single[name])
 
@@ -114,6 +119,19 @@ def test_the_same_keys_and_a_graph_to_every_parameter_in_every_phase(active):
     assert [name for name, value in losses.items() if value != 0] == [active]
     sum(losses.values()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_accumulated_targets_train_the_coarse_map_where_it_is_observed():
+    model, batch = make_model(), [make_sample(0), make_sample(1)]
+    model.set_loss_weights(dict(loss_accumulated=1.0))
+    loss = model(dict(img=images(2)), batch, mode='loss')['loss_accumulated']
+    assert [call['grad'] for call in model.bev_encoder.calls] == [False, False, True]
+    logits = model(dict(img=images(2)), batch, mode='tensor')['coarse']
+    probability = torch.stack([sample.accumulated_probability for sample in batch]) / 255
+    weight = torch.stack([sample.accumulated_weight for sample in batch]) / 255
+    entropy = -(probability * logits.sigmoid().log() + (1 - probability) * (1 - logits.sigmoid()).log())
+    expected = (entropy * weight).sum((0, 2, 3)) / weight.sum((0, 2, 3))
+    torch.testing.assert_close(loss, expected.mean())
 
 
 def test_only_the_last_frames_have_gradients():
@@ -279,13 +297,46 @@ def test_missing_pseudo_labels_are_named():
         model(dict(img=images(1)), [sample], mode='loss')
 
 
+def test_accumulated_targets_that_are_missing_or_of_another_kind():
+    model = make_model()
+    model.set_loss_weights(dict(loss_accumulated=1.0))
+    for key, value, message in (
+        ('accumulated_classes', ['a', 'b'], "accumulated targets of sample sample0 have the classes"),
+        ('accumulated_grid', BEVGrid((-8, 8), (-4, 4), 0.5), 'accumulated targets of sample sample0 have the grid'),
+    ):
+        sample = make_sample(0)
+        sample.set_metainfo({key: value})
+        with pytest.raises(ValueError, match=message):
+            model(dict(img=images(1)), [sample], mode='loss')
+    sample = make_sample(3)
+    del sample.accumulated_probability
+    with pytest.raises(ValueError, match='sample sample3 has none; add LoadAccumulatedTargets'):
+        model(dict(img=images(1)), [sample], mode='loss')
+
+
 def test_bad_head_arguments():
     arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE, loss=LOSS)
     with pytest.raises(ValueError, match='exactly once'):
         BEVSegHead(**{**arguments, 'coarse_classes': dict(drivable=['drivable_area'])})
     with pytest.raises(ValueError, match="predict_classes must be 'fine' or 'coarse'"):
         BEVSegHead(**arguments, predict_classes='all')
-    with pytest.raises(ValueError, match=r'multiple of 2\^num_upsamples = 32'):
-        BEVSegHead(**arguments, num_upsamples=5)
-    with pytest.raises(ValueError, match='do not give the label grid'):
-        BEVSegHead(**arguments, num_upsamples=1)(torch.zeros(1, 8, 3, 3))
+    for size, steps in (((3, 3), 1), ((2, 4), 1), ((4, 8), 3), ((4, 8), 0), ((16, 32), 1)):
+        message = rf'features of \({size[0]}, {size[1]}\) and {steps} doublings do not give the label grid \(8, 16\)'
+        with pytest.raises(ValueError, match=message):
+            BEVSegHead(**arguments, num_upsamples=steps)(torch.zeros(1, 8, *size))
+
+
+def test_the_last_upsampling_goes_to_the_label_grid():
+    """From 3 x 6 cells over 6 x 12 to 8 x 16: a cell that lights up stays where it is in metres."""
+    head = BEVSegHead(
+        in_channels=1, channels=8, num_upsamples=2, grid=GRID, classes=FINE, coarse_classes=COARSE, loss=LOSS
+    )
+    head.blocks = nn.ModuleList(nn.Identity() for _ in range(3))
+    head.fine = head.coarse = nn.Identity()
+    bev = torch.zeros(1, 1, 3, 6)
+    bev[..., 1, 2] = 1.0  # its centre is 1.5/3 of the height and 2.5/6 of the width
+    logits = head(bev)['fine'][0, 0]
+    assert logits.shape == (8, 16)
+    rows, columns = torch.arange(8) + 0.5, torch.arange(16) + 0.5
+    center = [(logits.sum(1) * rows).sum() / logits.sum() / 8, (logits.sum(0) * columns).sum() / logits.sum() / 16]
+    torch.testing.assert_close(torch.stack(center), torch.tensor([1.5 / 3, 2.5 / 6]), atol=0.01, rtol=0)

@@ -30,7 +30,8 @@ class BEVSegHead(BaseModule):
         coarse_classes: coarse class -> the fine classes that belong to it, in the pseudo-labels' order.
         new_classes: fine classes that belong to no coarse class; fine-tuning starts them anew.
         channels: channels of the decoder.
-        num_upsamples: steps of factor 2 between the features and the label grid.
+        num_upsamples: steps between the features and the label grid; each doubles the size, but for the last, which
+            goes to the label grid's.
         loss: config of the loss, called as `loss(logits, target)`.
         predict_classes: 'fine' or 'coarse', what `predict` gives.
         dropout: share of decoder channels dropped before the class layers.
@@ -63,11 +64,6 @@ class BEVSegHead(BaseModule):
         if predict_classes not in ('fine', 'coarse'):
             raise ValueError(f"predict_classes must be 'fine' or 'coarse', got {predict_classes!r}")
         self.predict_classes = predict_classes
-        factor = 2**num_upsamples
-        if any(n % factor for n in self.grid.shape):
-            raise ValueError(
-                f'the grid {self.grid.shape} (rows, columns) must be a multiple of 2^num_upsamples = {factor}'
-            )
 
         norm_cfg = norm_cfg or dict(type='GN', num_groups=8)
         widths = [in_channels] + [channels] * (num_upsamples + 1)
@@ -97,20 +93,28 @@ class BEVSegHead(BaseModule):
         """Class logits on the label grid.
 
         Raises:
-            ValueError: the features do not reach the label grid after upsampling.
+            ValueError: the features are of another aspect than the label grid, or too small or too large for it.
         """
-        factor = 2 ** (len(self.blocks) - 1)
-        if (bev.shape[2] * factor, bev.shape[3] * factor) != self.grid.shape:
-            raise ValueError(
-                f'BEV features of {tuple(bev.shape[2:])} times {factor} do not give the label grid {self.grid.shape} '
-                '(rows, columns); check bev_shape of the encoder and num_upsamples'
-            )
-        for i, block in enumerate(self.blocks):
-            if i:
-                bev = F.interpolate(bev, scale_factor=2, mode='bilinear', align_corners=False)
+        sizes = self._sizes(tuple(bev.shape[2:]))
+        for size, block in zip(sizes, self.blocks, strict=True):
+            if size != tuple(bev.shape[2:]):
+                bev = F.interpolate(bev, size=size, mode='bilinear', align_corners=False)
             bev = block(bev)
         bev = self.dropout(bev)
         return dict(fine=self.fine(bev), coarse=self.coarse(bev))
+
+    def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Rows and columns at each block."""
+        (rows, columns), (height, width) = size, self.grid.shape
+        steps = len(self.blocks) - 1
+        sizes = [(rows * 2**step, columns * 2**step) for step in range(steps + 1)]
+        fits = sizes[-1] == self.grid.shape or sizes[max(steps - 1, 0)][0] < height < sizes[-1][0]
+        if not fits or rows * width != columns * height:
+            raise ValueError(
+                f'BEV features of {size} and {steps} doublings do not give the label grid {self.grid.shape} '
+                '(rows, columns); check bev_shape of the encoder and num_upsamples'
+            )
+        return [*sizes[:-1], self.grid.shape]
 
     def loss(
         self,
