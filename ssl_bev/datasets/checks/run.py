@@ -1,0 +1,79 @@
+"""Check a prepared dataset: info files, images, calibration, maps, BEV labels, pseudo-labels."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..info_files import read_info_file
+from .bev_labels import check_bev_labels
+from .drives import check_drives
+from .images import check_images
+from .maps import check_maps
+from .pseudo_labels import check_pseudo_labels
+from .report import Report
+from .settings import Settings
+
+
+def check_data(
+    root: str | Path,
+    info_files: Sequence[str | Path],
+    label_dirs: Sequence[str | Path] = (),
+    pseudo_labels: Sequence[str | Path] = (),
+    full: bool = False,
+    with_sweeps: bool = False,
+    num_workers: int | None = None,
+    max_messages: int = 20,
+    show_progress: bool = True,
+) -> Report:
+    """Check everything that training and evaluation will read; damage ends up in the report, not in an exception.
+
+    Args:
+        root: of the dataset; image paths and maps start there.
+        info_files: of tools/create_data.py.
+        label_dirs: folders of BEV labels.
+        pseudo_labels: pseudo-label folders.
+        full: read every picture whole. Otherwise images are opened and labels looked up; those of each scene's first
+            keyframe are read whole in any case.
+        with_sweeps: also the frames between the keyframes.
+        num_workers: threads; None: one per CPU.
+        max_messages: kept per check.
+        show_progress: draw progress bars.
+    """
+    report = Report(max_messages)
+    root = Path(root)
+    settings = Settings(full, with_sweeps, num_workers or len(os.sched_getaffinity(0)), show_progress)
+    scenes: list[list[Mapping]] = []
+    versions: dict[str, str | None] = {}
+    for path in info_files:
+        try:
+            content = read_info_file(path, ['tools/check_data.py'])
+        except (OSError, ValueError) as error:
+            report.error('info files', str(error))
+            continue
+        versions[str(path)] = content['metainfo'].get('version')
+        scenes.extend(_scenes(content['data_list'], path, report))
+    check_drives(scenes, settings, report)
+    check_maps(root, scenes, report)
+    check_images(root, scenes, settings, report)
+    for folder in label_dirs:
+        check_bev_labels(Path(folder), scenes, versions, settings, report)
+    for folder in pseudo_labels if versions else ():
+        check_pseudo_labels(Path(folder), root, list(versions), settings, report)
+    return report
+
+
+def _scenes(frames: Sequence[Mapping], path: str | Path, report: Report) -> Iterator[list[Mapping]]:
+    report.count('info files')
+    if not frames:
+        report.error('info files', f'{path} holds no frame')
+    for token, number in Counter(frame['token'] for frame in frames).items():
+        if number > 1:
+            report.error('info files', f'{path}: {number} frames have the token {token}')
+    by_scene: dict[str, list[Mapping]] = {}
+    for frame in frames:
+        by_scene.setdefault(frame['scene_token'], []).append(frame)
+    for scene in by_scene.values():
+        yield sorted(scene, key=lambda frame: frame['frame_index'])

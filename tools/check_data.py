@@ -1,0 +1,60 @@
+#!/usr/bin/env python
+"""Check a prepared dataset before a long training: info files, images, calibration, maps, labels, pseudo-labels.
+
+python tools/check_data.py --root data/nuscenes
+python tools/check_data.py --root data/nuscenes --full --pseudo-labels data/nuscenes/pseudo_labels
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from ssl_bev.datasets.checks import check_data
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--root', type=Path, required=True, help='folder of the dataset (samples/, maps/expansion/)')
+    parser.add_argument('--info-root', type=Path, help='folder of info files and BEV labels; default: --root')
+    parser.add_argument('--infos', nargs='+', help='info files below --info-root; default: all ssl_bev_infos_*.pkl')
+    parser.add_argument('--labels', nargs='*', help='BEV label folders below --info-root; default: bev_labels')
+    parser.add_argument('--pseudo-labels', nargs='*', type=Path, default=[], help='pseudo-label folders')
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument('--fast', action='store_true', help='open every image, look every label up (the default)')
+    depth.add_argument('--full', action='store_true', help='read every picture whole')
+    parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
+    parser.add_argument('--workers', type=int, help='threads; default: one per CPU')
+    parser.add_argument('--max-messages', type=int, default=20, help='shown of each check (default: %(default)s)')
+    parser.add_argument('--quiet', action='store_true', help='no progress bars')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
+    folder = args.info_root or args.root
+    info_files = [folder / name for name in args.infos] if args.infos else sorted(folder.glob('ssl_bev_infos_*.pkl'))
+    if not info_files:
+        print(f'error: no ssl_bev_infos_*.pkl in {folder}; make them with tools/create_data.py', file=sys.stderr)
+        return 1
+    report = check_data(
+        args.root,
+        info_files,
+        label_dirs=[folder / name for name in (['bev_labels'] if args.labels is None else args.labels)],
+        pseudo_labels=args.pseudo_labels,
+        full=args.full,
+        with_sweeps=args.sweeps,
+        num_workers=args.workers,
+        max_messages=args.max_messages,
+        show_progress=not args.quiet,
+    )
+    print(report)
+    print('all is well' if report.is_good else f'{report.errors.total()} errors')
+    return 0 if report.is_good else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
