@@ -2,6 +2,8 @@
 """Info files and BEV labels from a nuScenes-format dataset.
 
 python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes
+python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \
+    --protocol bevfusion
 python tools/create_data.py --root data/synthetic/truth --version v1.0-mini --out data/truth --labels-only
 """
 
@@ -10,9 +12,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 
-from ssl_bev.datasets.create_infos import create_data
+from ssl_bev.datasets.create_infos import BASE_CLASSES, LABEL_DIR, create_data
+from ssl_bev.datasets.protocols import LabelProtocol
 from ssl_bev.geometry import BEVGrid
+
+PROTOCOLS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'protocols'
+DEFAULTS = dict(x_range=(-30, 30), y_range=(-15, 15), cell_size=0.25, line_width=0.5)
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,27 +29,51 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--root', required=True, help='folder of the dataset (tables, samples/, maps/expansion/)')
     parser.add_argument('--version', default='v1.0-mini', help='tables to read, a folder below --root')
     parser.add_argument('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
-    parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range forward, metres')
-    parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range to the left, metres')
-    parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
-    parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
+    parser.add_argument(
+        '--protocol',
+        metavar='NAME',
+        help='classes, grid and line widths of configs/_base_/protocols/NAME.py (or of a file), into its own folder',
+    )
+    parser.add_argument('--x-range', nargs=2, type=float, default=DEFAULTS['x_range'], help='BEV range forward, metres')
+    parser.add_argument(
+        '--y-range', nargs=2, type=float, default=DEFAULTS['y_range'], help='BEV range to the left, metres'
+    )
+    parser.add_argument('--cell-size', type=float, default=DEFAULTS['cell_size'], help='edge of a BEV cell, metres')
+    parser.add_argument(
+        '--line-width', type=float, default=DEFAULTS['line_width'], help='drawn width of dividers, metres'
+    )
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
     parser.add_argument('--exclude-scenes', nargs='+', default=[], metavar='SCENE', help='names of scenes to leave out')
     parser.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+    args = parser.parse_args()
+    changed = [f'--{name.replace("_", "-")}' for name, value in DEFAULTS.items() if getattr(args, name) != value]
+    if args.protocol and changed:
+        parser.error(f'--protocol sets grid and line widths; leave out {", ".join(changed)}')
+    return args
+
+
+def label_content(args: argparse.Namespace) -> LabelProtocol:
+    if args.protocol is None:
+        grid = BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size)
+        return LabelProtocol(LABEL_DIR, grid, BASE_CLASSES)
+    path = Path(args.protocol)
+    return LabelProtocol.read(path if path.suffix == '.py' else PROTOCOLS / f'{args.protocol}.py')
 
 
 def main() -> int:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
     try:
+        content = label_content(args)
         counts = create_data(
             args.root,
             args.version,
             args.out,
-            grid=BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
+            grid=content.grid,
+            classes=content.classes,
+            label_dir=content.label_dir,
             line_width=args.line_width,
             bev_frame=args.bev_frame,
             max_sweeps=args.max_sweeps,

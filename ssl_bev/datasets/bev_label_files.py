@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +36,19 @@ def write_label(
 
 
 def write_label_manifest(
-    folder: str | Path, classes: Sequence[str], grid: BEVGrid, line_width: float, bev_frame: str, version: str
+    folder: str | Path,
+    classes: Sequence[str],
+    grid: BEVGrid,
+    line_width: float,
+    bev_frame: str,
+    version: str,
+    line_widths: Mapping[str, float] | None = None,
 ) -> None:
     """Write what all label files of a folder have in common.
+
+    Args:
+        line_width: the common one, metres.
+        line_widths: line class -> the width that it is drawn with, metres.
 
     Raises:
         ValueError: more classes than a label file has bits.
@@ -51,6 +61,7 @@ def write_label_manifest(
         'y_range': list(grid.y_range),
         'cell_size': grid.cell_size,
         'line_width': line_width,
+        'line_widths': dict(line_widths or {}),
         'bev_frame': bev_frame,
         'version': version,
     }

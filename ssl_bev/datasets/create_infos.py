@@ -39,9 +39,10 @@ def create_data(
     max_sweeps: int = 5,
     labels_only: bool = False,
     exclude_scenes: Sequence[str] = (),
+    label_dir: str = LABEL_DIR,
     show_progress: bool = True,
 ) -> dict[str, int]:
-    """Write `ssl_bev_infos_{train,val}.pkl` (or test) and `bev_labels/` below `out`.
+    """Write `ssl_bev_infos_{train,val}.pkl` (or test) and the folder `label_dir` below `out`.
 
     Everything is first written into a hidden folder of `out` and moved at the end, so that a failed run leaves what
     was there before. After an interrupt the same call goes on with the labels that were still missing.
@@ -52,11 +53,12 @@ def create_data(
         out: where to write; may be `root`.
         grid: cells of the BEV labels.
         classes: what the labels hold.
-        line_width: of line classes, metres.
+        line_width: of line classes that do not set their own, metres.
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         max_sweeps: unlabelled camera frames kept per keyframe; 0: none.
         labels_only: write no info files; then `root` needs no images.
         exclude_scenes: names or tokens of scenes to leave out.
+        label_dir: name of the folder of the BEV labels; each protocol wants its own.
         show_progress: show a progress bar.
 
     Returns:
@@ -68,7 +70,9 @@ def create_data(
     """
     check_bev_frame(bev_frame)
     out = Path(out)
-    _check_replaceable(out / LABEL_DIR)
+    if Path(label_dir).name != label_dir or label_dir.startswith('.'):
+        raise ValueError(f'label_dir must be the name of a folder below --out, got {label_dir!r}')
+    _check_replaceable(out / label_dir)
     max_sweeps = 0 if labels_only else max_sweeps
     tables = NuScenesTables(root, version, with_boxes=not labels_only, with_sweeps=max_sweeps > 0)
     splits = _split_scenes(tables, exclude_scenes)
@@ -84,8 +88,9 @@ def create_data(
         'files': _file_states([*(tables.root / version).glob('*.json'), *map_files.values()]),
     }
     with staging_folder(out, '.create_data', inputs) as work:
-        labels = work / LABEL_DIR
-        write_label_manifest(labels, [c.name for c in classes], grid, line_width, bev_frame, version)
+        labels = work / label_dir
+        widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
+        write_label_manifest(labels, [c.name for c in classes], grid, line_width, bev_frame, version, widths)
         rasterizers = {
             location: MapRasterizer(MapGeometry.read(path), grid, classes, line_width)
             for location, path in map_files.items()
@@ -106,7 +111,7 @@ def create_data(
             images.report()
         if not any(counts.values()):
             raise FileNotFoundError(f'--root: {tables.root} has no scene of {version} whose images are all there')
-        _move(work, out)
+        _move(work, out, label_dir)
     return counts
 
 
@@ -196,11 +201,11 @@ def _check_replaceable(folder: Path) -> None:
         raise ValueError(f'--out: {folder} exists and holds something else than BEV labels; choose another folder')
 
 
-def _move(work: Path, out: Path) -> None:
-    target = out / LABEL_DIR
+def _move(work: Path, out: Path, label_dir: str) -> None:
+    target = out / label_dir
     old = work / 'replaced'
     if target.exists():
         os.replace(target, old)
-    os.replace(work / LABEL_DIR, target)
+    os.replace(work / label_dir, target)
     for path in work.glob('*.pkl'):
         os.replace(path, out / path.name)

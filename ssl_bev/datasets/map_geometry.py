@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import shapely
-from shapely import STRtree
-from shapely.geometry import LineString, MultiPolygon, Polygon
+from shapely.geometry import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
-KINDS = ('area', 'line', 'boundary')
-# A quarter circle in 16 chords: the area of a round line end is 0.2 % short.
-_ARC_CHORDS = 16
+from .map_shapes import ClassShapes, long_edges, outlines, widened
+
+KINDS = ('area', 'line', 'boundary', 'long_edges')
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,9 @@ class ClassSpec:
     Args:
         name: name of the class.
         layers: map layers whose union it is.
-        kind: 'area' fills polygons; 'line' draws line layers; 'boundary' draws the outline of the union of polygons.
-        line_width: metres, for 'line' and 'boundary'; None: the common line width.
+        kind: 'area' fills polygons; 'line' draws line layers; 'boundary' draws the outline of the union of polygons,
+            where neighbours touch there is none; 'long_edges' draws the two longest edges of each polygon.
+        line_width: metres, of all kinds but 'area'; None: the common line width.
     """
 
     name: str
@@ -43,8 +41,10 @@ class ClassSpec:
             raise ValueError(f'class {self.name}: kind must be one of {KINDS}, got {self.kind!r}')
         if not self.layers or isinstance(self.layers, str):
             raise ValueError(f'class {self.name}: layers must be a list of map layers, got {self.layers!r}')
+        if self.line_width is not None and self.kind == 'area':
+            raise ValueError(f"class {self.name}: kind 'area' has no line_width, got {self.line_width}")
         if self.line_width is not None and self.line_width <= 0:
-            raise ValueError(f'class {self.name}: line_width must be positive, got {self.line_width}')
+            raise ValueError(f'class {self.name}: line_width must be positive (metres), got {self.line_width}')
 
 
 BASE_CLASSES = (
@@ -54,25 +54,6 @@ BASE_CLASSES = (
     ClassSpec('ped_crossing', ('ped_crossing',)),
     ClassSpec('stop_line', ('stop_line',)),
 )
-
-
-@dataclass(frozen=True)
-class ClassShapes:
-    """The polygons of one class over a whole map: their edges, and an index of their extents.
-
-    Args:
-        edges: for each polygon (E, 4), x and y of both ends, metres in map coordinates; exterior rings run
-            counter-clockwise, holes clockwise, so that windings add up to the union.
-        index: of the polygons, in the order of `edges`.
-    """
-
-    edges: Sequence[np.ndarray]
-    index: STRtree
-
-    def near(self, bounds: tuple[float, float, float, float]) -> np.ndarray:  # (E, 4)
-        """The edges of all polygons whose extent meets (x_min, y_min, x_max, y_max)."""
-        found = self.index.query(shapely.box(*bounds))
-        return np.concatenate([self.edges[i] for i in found]) if len(found) else np.empty((0, 4))
 
 
 @dataclass
@@ -133,13 +114,10 @@ class MapGeometry:
                         f'which does not fit kind {spec.kind!r}'
                     )
                 geometries.extend([self._line(record)] if is_line else self._polygons_of(record))
-        if spec.kind == 'boundary':
-            geometries = [shapely.union_all(geometries).boundary]
         if spec.kind != 'area':
-            radius = (spec.line_width or line_width) / 2
-            geometries = [g.buffer(radius, quad_segs=_ARC_CHORDS) for g in geometries if not g.is_empty]
-        polygons = [p for g in geometries for p in _simple_polygons(g)]
-        return ClassShapes([_edges(polygon) for polygon in polygons], STRtree(polygons))
+            lines = {'line': list, 'boundary': outlines, 'long_edges': long_edges}[spec.kind](geometries)
+            geometries = widened(lines, spec.line_width or line_width)
+        return ClassShapes.of(geometries)
 
     def _line(self, record: Mapping) -> LineString:
         nodes = self._line_records[record['line_token']]['node_tokens']
@@ -158,21 +136,3 @@ class MapGeometry:
             holes = [hole for hole in holes if len(hole) > 2]
             self._polygons[token] = Polygon(exterior, holes) if len(exterior) > 2 else Polygon()
         return self._polygons[token]
-
-
-def _simple_polygons(geometry: BaseGeometry) -> list[Polygon]:
-    geometry = geometry if geometry.is_valid else shapely.make_valid(geometry)
-    parts = shapely.get_parts(geometry)
-    polygons: list[Polygon] = []
-    for part in parts:
-        if isinstance(part, MultiPolygon):
-            polygons.extend(part.geoms)
-        elif isinstance(part, Polygon) and not part.is_empty:
-            polygons.append(part)
-    return polygons
-
-
-def _edges(polygon: Polygon) -> np.ndarray:
-    oriented = shapely.geometry.polygon.orient(polygon)
-    rings = [np.asarray(ring.coords)[:, :2] for ring in (oriented.exterior, *oriented.interiors)]
-    return np.concatenate([np.hstack([ring[:-1], ring[1:]]) for ring in rings])

@@ -42,6 +42,8 @@ class BEVIoUMetric(BaseMetric):
         merge: coarse class -> fine classes that make it up, where prediction or ground truth has no class of the coarse
             name: a cell is positive where any of them is; its probability is the highest of theirs.
         chosen_thresholds: class -> threshold chosen elsewhere (on validation data), reported in addition.
+        exclusive: predict at most one class a cell, its most probable one (the first of equals): what argmax does
+            beside a background of the threshold's probability. The ground truth stays as it is.
         prefix: of the reported names.
 
     Raises:
@@ -57,6 +59,7 @@ class BEVIoUMetric(BaseMetric):
         rings: Sequence[tuple[float, float]] = RINGS,
         merge: Mapping[str, Sequence[str]] | None = None,
         chosen_thresholds: Mapping[str, float] | None = None,
+        exclusive: bool = False,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
@@ -65,6 +68,7 @@ class BEVIoUMetric(BaseMetric):
         self.merge = {name: tuple(parts) for name, parts in (merge or {}).items()}
         self.candidates = tuple(sorted({float(t) for t in thresholds}))
         self.chosen = dict(chosen_thresholds or {})
+        self.exclusive = exclusive
         self._check_arguments()
         self.thresholds = tuple(sorted({*self.candidates, *self.chosen.values(), 0.5}))
         self.ring_names = tuple(f'{inner:g}-{outer:g}m' for inner, outer in self.rings)
@@ -89,6 +93,9 @@ class BEVIoUMetric(BaseMetric):
             if not bool(((probability >= 0) & (probability <= 1)).all()):
                 raise ValueError(f'{where}: pred_bev_seg must hold probabilities in [0, 1], without NaN')
             probability = self._select(probability, self._get(sample, 'pred_classes', where), 'pred_classes')
+            if self.exclusive:
+                winner = probability.argmax(0, keepdim=True)
+                probability = torch.zeros_like(probability).scatter(0, winner, probability.gather(0, winner))
             target = self._select(target, self._get(sample, 'bev_classes', where), 'bev_classes')
             thresholds = torch.tensor(self.thresholds, dtype=probability.dtype, device=probability.device)
             histogram = iou_histogram(

@@ -82,6 +82,21 @@ def test_worked_by_hand() -> None:
     assert result['bev/IoU_road_2-4m'] == pytest.approx(2 / 3)
 
 
+def test_exclusive_classes_are_an_argmax_with_background() -> None:
+    # road .9 .6 .4 .7    line .8 .7 .3 .7     argmax: road, line, background, road (the first of equals)
+    probability = torch.tensor([[0.9, 0.6, 0.4, 0.7], [0.8, 0.7, 0.3, 0.7]]).view(2, 1, 4)
+    target = torch.tensor([[1, 1, 0, 1], [1, 1, 0, 0]], dtype=torch.uint8).view(2, 1, 4)
+    element = sample('a', probability, target, x_range=(-2.0, 2.0), y_range=(-0.5, 0.5))
+    result = evaluate([element], exclusive=True)
+    logits = torch.cat([torch.zeros(1, 1, 4), probability.logit()])
+    for k, name in enumerate(CLASSES):
+        predicted = logits.argmax(0) == k + 1
+        both, either = (predicted & (target[k] == 1)).sum(), (predicted | (target[k] == 1)).sum()
+        assert result[f'bev/IoU_{name}'] == both.item() / either.item()
+    assert (result['bev/IoU_road'], result['bev/IoU_line']) == (2 / 3, 1 / 2)
+    assert evaluate([element])['bev/IoU_line'] == 2 / 3
+
+
 def test_against_a_naive_loop() -> None:
     samples = random_samples(4)
     result = evaluate(samples)

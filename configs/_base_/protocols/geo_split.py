@@ -1,0 +1,15 @@
+# A split of which no validation frame lies near a training frame, from the lists of tools/make_geo_split.py. To be
+# named as a second base beside a recipe, see bevformer_supervised_geo_split.py.
+geo_split = dict(
+    files=['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl'],
+    train='{{$SSL_BEV_GEO_SPLIT:data/nuscenes/geo_split}}/train.txt',
+    val='{{$SSL_BEV_GEO_SPLIT:data/nuscenes/geo_split}}/val.txt',
+)
+geo_split.update(
+    train_dataloader=dict(
+        dataset=dict(ann_file=geo_split['files'], scene_list=geo_split['train'], disjoint_from=geo_split['val'])
+    ),
+    val_dataloader=dict(
+        dataset=dict(ann_file=geo_split['files'], scene_list=geo_split['val'], disjoint_from=geo_split['train'])
+    ),
+)

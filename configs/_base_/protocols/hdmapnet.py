@@ -1,0 +1,44 @@
+# HDMapNet's semantic map (arXiv 2107.06307): dividers, the two long edges of crossings, and the boundary of the road as
+# lines; 60 m x 30 m in cells of 0.15 m. Lines 0.75 m wide (5 cells, as the original draws them), evaluated at 0.3 m as
+# well; each cell belongs to its most probable class alone. To be named as a second base beside a recipe.
+protocol = dict(
+    label_dir='bev_labels_hdmapnet',
+    grid=dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.15),
+    classes=('divider', 'ped_crossing', 'boundary'),
+    label_classes=[
+        dict(name='divider', layers=['road_divider', 'lane_divider'], kind='line', line_width=0.75),
+        dict(name='ped_crossing', layers=['ped_crossing'], kind='long_edges', line_width=0.75),
+        dict(name='boundary', layers=['drivable_area'], kind='boundary', line_width=0.75),
+        dict(name='divider_0.3m', layers=['road_divider', 'lane_divider'], kind='line', line_width=0.3),
+        dict(name='ped_crossing_0.3m', layers=['ped_crossing'], kind='long_edges', line_width=0.3),
+        dict(name='boundary_0.3m', layers=['drivable_area'], kind='boundary', line_width=0.3),
+    ],
+    # The pseudo-labels' drivable area has no class here; the boundary is learnt anew.
+    coarse_classes=dict(drivable=[], marking=['divider'], crosswalk=['ped_crossing']),
+)
+protocol.update(
+    model=dict(
+        bev_encoder=dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), bev_shape=(50, 100)),
+        seg_head=dict(
+            grid=protocol['grid'],
+            num_upsamples=2,
+            classes=protocol['classes'],
+            coarse_classes=protocol['coarse_classes'],
+            new_classes=('boundary',),
+            loss=dict(positive_weight=[3.0, 3.0, 3.0]),
+        ),
+    ),
+    dataloader=dict(dataset=dict(label_dir=protocol['label_dir'])),
+    evaluator=[
+        dict(type='BEVIoUMetric', classes=protocol['classes'], exclusive=True),
+        dict(
+            type='BEVIoUMetric',
+            prefix='bev_0.3m',
+            classes=tuple(f'{name}_0.3m' for name in ('divider', 'ped_crossing', 'boundary')),
+            merge={f'{name}_0.3m': [name] for name in ('divider', 'ped_crossing', 'boundary')},
+            exclusive=True,
+        ),
+    ],
+    # Crossings are areas in the pseudo-labels and edges here: only the paint can be compared.
+    coarse_evaluator=dict(type='BEVIoUMetric', classes=['marking'], merge=dict(marking=['divider'])),
+)
