@@ -99,3 +99,6 @@ if __name__ == '__main__':
     except (FileNotFoundError, ValueError, ModuleNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        sys.exit(130)

@@ -1,12 +1,19 @@
+from .generate import generate_pseudo_labels
+from .image_list import LabelImage, list_images
 from .label_map import LabelMap, reduction_table, shipped_label_maps
 from .reader import PseudoLabelReader
 from .storage import PseudoLabelWriter, read_manifest
+from .verify import verify_pseudo_labels
 
 __all__ = [
+    'LabelImage',
     'LabelMap',
     'PseudoLabelReader',
     'PseudoLabelWriter',
+    'generate_pseudo_labels',
+    'list_images',
     'read_manifest',
     'reduction_table',
     'shipped_label_maps',
+    'verify_pseudo_labels',
 ]

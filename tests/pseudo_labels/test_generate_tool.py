@@ -1,3 +1,4 @@
+import json
 import os
 import runpy
 import socket
@@ -135,6 +136,19 @@ def test_ranks_leave_together(arguments, teacher, own_root, tiny_root, tmp_path)
     # Rank 1 had the image, rank 0 tells.
     assert [f'  {lost}: picture not found' in err for _, err in results] == [True, False]
     assert read_manifest(tmp_path / 'out' / 'manifest.json')['label_count'] == 27
+
+
+def test_benchmark(infos, tiny_root, teacher, monkeypatch, capsys):
+    tool = PROJECT / 'tools' / 'benchmarks' / 'pseudo_labels.py'
+    monkeypatch.syspath_prepend(str(tool.parent))
+    command = [tool, '--infos', infos, '--data-root', tiny_root, *teacher, '--json', '--repeats', 1]
+    monkeypatch.setattr(sys, 'argv', list(map(str, command)))
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(tool), run_name='__main__')
+    result = json.loads(capsys.readouterr().out)
+    assert stopped.value.code == 0
+    assert result['ratio'] == pytest.approx(result['teacher_images_per_second'] / result['generator_images_per_second'])
+    assert (result['images'], result['image_size'], result['batch_size']) == (12, [48, 96], 4)
 
 
 def test_the_detection_library_stays_outside():
