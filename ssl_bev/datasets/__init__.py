@@ -4,6 +4,7 @@ from .preprocessor import BEVDataPreprocessor
 from .transforms import (
     BEVFlipRotate,
     JitterColors,
+    LoadAccumulatedTargets,
     LoadBEVImages,
     LoadBEVMasks,
     LoadPseudoLabels,
@@ -15,6 +16,7 @@ __all__ = [
     'BEVDataPreprocessor',
     'BEVFlipRotate',
     'JitterColors',
+    'LoadAccumulatedTargets',
     'LoadBEVImages',
     'LoadBEVMasks',
     'LoadPseudoLabels',

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ssl_bev.structures import BEVDataSample, CameraRig
 
-from .supervision import stack_bev_labels, stack_pseudo_labels
+from .supervision import stack_accumulated_targets, stack_bev_labels, stack_pseudo_labels
 
 # The module that each loss needs.
 LOSSES = dict(
@@ -21,7 +21,10 @@ LOSSES = dict(
     loss_reprojection='reprojection_head',
     loss_temporal='temporal_loss',
     loss_perspective='perspective_head',
+    loss_accumulated='accumulated_loss',
 )
+# Those that train the current frame alone.
+CURRENT_FRAME = ('loss_seg', 'loss_accumulated')
 
 
 class Frame(NamedTuple):
@@ -44,6 +47,8 @@ class BEVSegmentor(BaseModel):
         reprojection_head: config of `ReprojectionHead`; needed where loss_reprojection has a weight.
         temporal_loss: config of `TemporalConsistencyLoss`; needed where loss_temporal has a weight.
         perspective_head: config of `PerspectiveHead`; needed where loss_perspective has a weight.
+        accumulated_loss: config of the loss of the coarse map against accumulated targets, called as
+            `loss(logits, probability, weight)`; needed where loss_accumulated has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
 
@@ -60,6 +65,7 @@ class BEVSegmentor(BaseModel):
         reprojection_head: dict | None = None,
         temporal_loss: dict | None = None,
         perspective_head: dict | None = None,
+        accumulated_loss: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
         data_preprocessor: dict | None = None,
@@ -73,6 +79,7 @@ class BEVSegmentor(BaseModel):
         self.reprojection_head = MODELS.build(reprojection_head) if reprojection_head else None
         self.temporal_loss = MODELS.build(temporal_loss) if temporal_loss else None
         self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
+        self.accumulated_loss = MODELS.build(accumulated_loss) if accumulated_loss else None
         self.reproject_frames = reproject_frames
         self.loss_weights: dict[str, float] = {}
         self.set_loss_weights(loss_weights or {'loss_seg': 1.0})
@@ -166,7 +173,7 @@ class BEVSegmentor(BaseModel):
     ) -> dict[str, Tensor]:
         """Weighted losses, always all of `LOSSES`."""
         weights = self.loss_weights
-        self_supervised = any(weights[name] for name in LOSSES if name != 'loss_seg')
+        self_supervised = any(weights[name] for name in LOSSES if name not in CURRENT_FRAME)
         frames = self.frames(images, rig, min(self.reproject_frames, rig.num_frames) if self_supervised else 1)
 
         graph = [logits.sum() for frame in frames for logits in frame.logits.values()]
@@ -185,6 +192,9 @@ class BEVSegmentor(BaseModel):
         if weights['loss_seg']:
             labels = stack_bev_labels(data_samples, head.classes, head.grid)
             yield 'loss_seg', [head.loss(frames[-1].logits['fine'], labels)]
+        if weights['loss_accumulated']:
+            targets = stack_accumulated_targets(data_samples, head.coarse_classes, head.grid)
+            yield 'loss_accumulated', [self.accumulated_loss(frames[-1].logits['coarse'], *targets)]
         if weights['loss_reprojection'] or weights['loss_perspective']:
             target, confidence = stack_pseudo_labels(data_samples, head.coarse_classes)
             pseudo_labels = {f.t: (target[:, f.t], confidence[:, f.t], f.rig.frame_valid) for f in frames}

@@ -62,6 +62,30 @@ def stack_pseudo_labels(
     )
 
 
+def stack_accumulated_targets(
+    data_samples: Sequence[BEVDataSample],
+    classes: tuple[str, ...],
+    grid: BEVGrid,
+) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W), float32 0 ... 1
+    """Probability and weight of the current frames' accumulated targets.
+
+    Raises:
+        ValueError: a sample without accumulated targets, with other classes, or on another grid.
+    """
+    for sample in data_samples:
+        if 'accumulated_probability' not in sample:
+            raise ValueError(
+                f'loss_accumulated needs accumulated targets, sample {sample.sample_token} has none; '
+                'add LoadAccumulatedTargets to the pipeline'
+            )
+        _must_agree('accumulated targets', sample, 'classes', tuple(sample.accumulated_classes), classes)
+        _must_agree('accumulated targets', sample, 'grid', sample.accumulated_grid, grid)
+    return (
+        torch.stack([sample.accumulated_probability for sample in data_samples]).float() / 255,
+        torch.stack([sample.accumulated_weight for sample in data_samples]).float() / 255,
+    )
+
+
 def _must_agree(what: str, sample: BEVDataSample, name: str, given: object, expected: object) -> None:
     if given != expected:
         raise ValueError(

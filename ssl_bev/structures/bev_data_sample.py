@@ -17,8 +17,11 @@ class BEVDataSample(BaseDataElement):
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
         pseudo_target: (T, N, K', h, w) uint8, 0, 1 or 255 = ignore, at a stride of the augmented images.
         pseudo_confidence: (T, N, h, w) uint8, 255 = certain.
+        accumulated_probability: (K', H, W) uint8 soft targets of the current frame, 255 = certainly present.
+        accumulated_weight: (K', H, W) uint8, 255 = well observed, 0 = not observed.
         pred_bev_seg: (K, H, W) float32 probabilities, added by the model.
 
     Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
-    img_shape, bev_frame, bev_classes, pseudo_classes, pred_classes, x_range, y_range, cell_size.
+    img_shape, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, pred_classes, x_range, y_range,
+    cell_size.
     """

@@ -83,3 +83,22 @@ def test_flip_of_a_lopsided_range_is_refused():
     with pytest.raises(ValueError, match=r'needs a x_range that is symmetric about 0, got \(-10.0, 50.0\)'):
         BEVFlipRotate(flip_x=1).transform(bev_window(labels, grid))
     BEVFlipRotate(flip_y=1).transform(bev_window(labels, grid))
+
+
+@pytest.mark.parametrize('arguments', [{'flip_x': 1}, {'flip_y': 1}, {'max_rotation': 0.5}])
+def test_accumulated_targets_move_as_bev_labels_do(arguments):
+    """On a grid of their own; what a rotation brings in from outside has no weight."""
+    grid = BEVGrid((-10, 10), (-5, 5), 0.5)
+    values = np.random.default_rng(0).integers(1, 200, (2, 20, 40)).astype(np.uint8)
+    alone = BEVFlipRotate(**arguments)
+    np.random.seed(2)  # noqa: NPY002
+    labels = alone.transform(bev_window(values, grid))['gt_bev_seg']
+    both = bev_window(np.zeros((1, 120, 240), np.uint8)) | {'accumulated_grid': grid}
+    both |= {'accumulated_probability': values, 'accumulated_weight': values}
+    np.random.seed(2)  # noqa: NPY002
+    moved = alone.transform(both)
+    outside = labels == 255
+    assert outside.any() == ('max_rotation' in arguments)
+    for key in ('accumulated_probability', 'accumulated_weight'):
+        np.testing.assert_array_equal(moved[key], np.where(outside, 0, labels))
+        assert moved[key].dtype == np.uint8

@@ -87,3 +87,19 @@ def test_errors():
         segmentation_loss(torch.zeros(1, 2, 3, 3), torch.zeros(1, 1, 3, 3))
     with pytest.raises(ValueError, match='positive_weight has 2 values for 3 classes'):
         SegmentationLoss([1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))
+
+
+def test_soft_targets_equal_a_naive_loop_and_hard_ones_stay_as_they_are(batch):
+    logits, hard, weight = batch
+    soft = torch.where(hard == 255, 255.0, torch.rand(hard.shape, generator=torch.Generator().manual_seed(1)))
+    arguments = dict(weight=weight, positive_weight=torch.tensor([1.0, 3.0, 2.0]), dice_weight=0.5)
+    torch.testing.assert_close(
+        segmentation_loss(logits, soft, **arguments), torch.tensor(naive(logits, soft, weight, [1, 3, 2], 0.5))
+    )
+    torch.testing.assert_close(
+        segmentation_loss(logits, hard.float(), **arguments), segmentation_loss(logits, hard, **arguments)
+    )
+    certain = torch.logit(torch.full((1, 1, 4, 4), 0.3))
+    least = segmentation_loss(certain, torch.full((1, 1, 4, 4), 0.3))
+    assert least < segmentation_loss(certain + 0.1, torch.full((1, 1, 4, 4), 0.3))
+    assert least < segmentation_loss(certain - 0.1, torch.full((1, 1, 4, 4), 0.3))

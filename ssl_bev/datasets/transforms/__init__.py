@@ -1,5 +1,6 @@
 from .augment import ResizeCropFlipImages
 from .augment_bev import BEVFlipRotate
+from .load_accumulated_targets import LoadAccumulatedTargets
 from .load_bev_masks import LoadBEVMasks
 from .load_images import LoadBEVImages
 from .load_pseudo_labels import LoadPseudoLabels
@@ -9,6 +10,7 @@ from .photometric import JitterColors
 __all__ = [
     'BEVFlipRotate',
     'JitterColors',
+    'LoadAccumulatedTargets',
     'LoadBEVImages',
     'LoadBEVMasks',
     'LoadPseudoLabels',

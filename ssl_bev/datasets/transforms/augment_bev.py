@@ -18,11 +18,12 @@ class BEVFlipRotate(BaseTransform):
 
     Flips move labels exactly; a rotation reads them at the nearest cell and ignores what comes from outside. One
     draw holds for all frames of a window, so their relative motion is that of the mirrored, turned world. Put it
-    after `LoadBEVMasks`.
+    after `LoadBEVMasks` and `LoadAccumulatedTargets`.
 
-    Required Keys: bev2cam, bev2global, road2bev; optional gt_bev_seg with x_range, y_range, cell_size
+    Required Keys: bev2cam, bev2global, road2bev; optional gt_bev_seg with x_range, y_range, cell_size, and
+    accumulated_probability and accumulated_weight with accumulated_grid
 
-    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg
+    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight
 
     Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
 
@@ -59,12 +60,19 @@ class BEVFlipRotate(BaseTransform):
         results['bev_aug'] = old2new
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
-            labels = _flip(results['gt_bev_seg'], grid, *flips)
-            results['gt_bev_seg'] = _rotate(labels, grid, turn[:2, :2]) if angle else labels
+            results['gt_bev_seg'] = _move(results['gt_bev_seg'], grid, flips, turn, IGNORE)
+        for key in ('accumulated_probability', 'accumulated_weight'):
+            if key in results:  # what comes from outside has no weight
+                results[key] = _move(results[key], results['accumulated_grid'], flips, turn, 0)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(flip_x={self.flip_x}, flip_y={self.flip_y}, max_rotation={self.max_rotation})'
+
+
+def _move(labels: np.ndarray, grid: BEVGrid, flips: np.ndarray, turn: np.ndarray, outside: int) -> np.ndarray:
+    labels = _flip(labels, grid, *flips)
+    return labels if turn[1, 0] == 0 else _rotate(labels, grid, turn[:2, :2], outside)
 
 
 def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.ndarray:
@@ -78,7 +86,7 @@ def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.n
     return np.ascontiguousarray(labels)
 
 
-def _rotate(labels: np.ndarray, grid: BEVGrid, rotation: np.ndarray) -> np.ndarray:
+def _rotate(labels: np.ndarray, grid: BEVGrid, rotation: np.ndarray, outside: int) -> np.ndarray:
     centers = grid.cell_centers().double().numpy()
     old = centers @ rotation  # the inverse rotation, on row vectors
     low = np.array([grid.x_range[0], grid.y_range[0]])
@@ -86,4 +94,4 @@ def _rotate(labels: np.ndarray, grid: BEVGrid, rotation: np.ndarray) -> np.ndarr
     height, width = grid.shape
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     rotated = labels[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return np.where(inside, rotated, IGNORE).astype(labels.dtype)
+    return np.where(inside, rotated, outside).astype(labels.dtype)

@@ -9,6 +9,7 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.structures import BEVDataSample
 
+LABEL_KEYS = ('gt_bev_seg', 'pseudo_target', 'pseudo_confidence', 'accumulated_probability', 'accumulated_weight')
 META_KEYS = (
     'img_paths',
     'camera_names',
@@ -17,6 +18,8 @@ META_KEYS = (
     'bev_classes',
     'pseudo_classes',
     'pseudo_stride',
+    'accumulated_classes',
+    'accumulated_grid',
     'x_range',
     'y_range',
     'cell_size',
@@ -27,8 +30,8 @@ META_KEYS = (
 class PackBEVInputs(BaseTransform):
     """Pack a window into `inputs` and `data_samples`; `bev2img` is composed here and nowhere else.
 
-    Required Keys: img, cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; gt_bev_seg, pseudo_target and
-    pseudo_confidence where loaded; camera_valid where a camera may be missing
+    Required Keys: img, cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; labels (`LABEL_KEYS`) where
+    loaded; camera_valid where a camera may be missing
 
     Added Keys:
         - inputs: dict(img=(T, N, 3, H, W) uint8 tensor, BGR)
@@ -64,7 +67,7 @@ class PackBEVInputs(BaseTransform):
         sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
         every = np.ones(images.shape[:2], bool)
         sample.camera_valid = torch.from_numpy(np.array(results.get('camera_valid', every)))
-        for key in ('gt_bev_seg', 'pseudo_target', 'pseudo_confidence'):
+        for key in LABEL_KEYS:
             if key in results:
                 sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
         channels_first = np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))

@@ -14,7 +14,7 @@ IGNORE = 255
 
 def segmentation_loss(
     logits: Tensor,  # (B, K, ...)
-    target: Tensor,  # (B, K, ...), 0, 1 or 255 = ignore
+    target: Tensor,  # (B, K, ...), 0, 1 or 255 = ignore; float: the probability of 1
     weight: Tensor | None = None,  # (B, 1, ...) or (B, K, ...), >= 0
     positive_weight: Tensor | None = None,  # (K,)
     dice_weight: float = 0.0,
@@ -36,7 +36,7 @@ def segmentation_loss(
     labelled = (target != IGNORE).to(logits.dtype)
     if weight is not None:
         labelled = labelled * weight
-    positive = (target == 1).to(logits.dtype)
+    positive = torch.where(target != IGNORE, target, 0).to(logits.dtype)
     over = [0, *range(2, logits.dim())]
     if positive_weight is not None:
         shape = (1, -1) + (1,) * (logits.dim() - 2)

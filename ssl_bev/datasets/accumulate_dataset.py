@@ -1,0 +1,142 @@
+"""BEV targets from the pseudo-labels of all scenes of a dataset."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ssl_bev.geometry import BEVGrid
+from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
+from ssl_bev.pseudo_labels.target_reader import TargetReader
+
+from .accumulate_scene import accumulate_scene, crop_frame
+from .accumulated_target_files import start_folder, target_path, write_target
+from .calibration import check_bev_frame
+from .info_files import read_info_file
+from .windows import flatten_frames
+
+DEFAULT_GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """How targets are accumulated.
+
+    Args:
+        labels: arguments of `TargetReader`: root, label_map, classes, min_confidence, mover_margin, ego_body, teacher.
+        grid: of the targets.
+        bev_frame: 'ego' or 'lidar', of the targets.
+        with_sweeps: whether the frames between keyframes have votes and get targets too.
+        raster_cell_size: of the scene's raster, metres; None: half of the grid's.
+        max_distance, max_pixels: as in `SceneEvidence`.
+        full_weight: evidence, in certain pixels, from which on a cell has the full weight.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    labels: Mapping
+    grid: BEVGrid = DEFAULT_GRID
+    bev_frame: str = 'ego'
+    with_sweeps: bool = False
+    raster_cell_size: float | None = None
+    max_distance: float = 30.0
+    max_pixels: float = 10.0
+    full_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_bev_frame(self.bev_frame)
+        if not self.full_weight > 0:
+            raise ValueError(f'full_weight must be positive, got {self.full_weight}')
+
+    @property
+    def raster(self) -> dict:
+        """Arguments of `accumulate_scene`."""
+        cell_size = self.raster_cell_size or self.grid.cell_size / 2
+        return dict(cell_size=cell_size, max_distance=self.max_distance, max_pixels=self.max_pixels)
+
+    def settings(self) -> dict:
+        """What the manifest says: everything that the targets depend on, but no place on this machine."""
+        own = ('bev_frame', 'with_sweeps', 'full_weight')
+        labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
+        manifest = self.labels.get('manifest', MANIFEST)
+        return {
+            **asdict(self.grid),
+            **{key: getattr(self, key) for key in own},
+            'teacher': read_manifest(Path(self.labels['root']) / manifest)['teacher'] if manifest else None,
+            **{f'raster_{key}': value for key, value in self.raster.items()},
+            **labels,
+        }
+
+
+def accumulate_dataset(
+    info_files: Sequence[str | Path],
+    out: str | Path,
+    accumulation: Accumulation,
+    workers: int = 1,
+    show_progress: bool = True,
+) -> dict[str, int]:
+    """Write one file of BEV targets for each frame; scenes that are there already are left out.
+
+    Args:
+        info_files: of tools/create_data.py.
+        out: folder, made where missing.
+        accumulation: how.
+        workers: processes.
+        show_progress: whether to draw a progress bar.
+
+    Returns:
+        How many frames were written and how many were there already.
+
+    Raises:
+        FileNotFoundError: no info file, or a missing pseudo-label.
+        ValueError: an argument out of range, a broken file, or a folder with targets that were made in another way.
+    """
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
+    frames = [frame for path in info_files for frame in read_info_file(path, ['accumulation'])['data_list']]
+    scenes: dict[str, list[dict]] = {}
+    for frame in flatten_frames(frames, accumulation.with_sweeps):
+        scenes.setdefault(frame['scene_token'], []).append(frame)
+    TargetReader(**accumulation.labels)  # faulty arguments leave no folder behind
+    start_folder(out, accumulation.settings())
+    todo = [scene for scene in scenes.values() if not all(target_path(out, f['token']).is_file() for f in scene)]
+    counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes.values())) - sum(map(len, todo))}
+    bar = tqdm(total=len(todo), desc='accumulating', unit='scene', disable=not show_progress)
+    with bar:
+        if workers == 1:
+            for scene in todo:
+                _write_scene(scene, Path(out), accumulation)
+                bar.update()
+            return counts
+        context = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(min(workers, len(todo) or 1), context, initializer=_start_worker) as pool:
+            futures = [pool.submit(_write_scene, scene, Path(out), accumulation) for scene in todo]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.update()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return counts
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _write_scene(frames: Sequence[Mapping], out: Path, accumulation: Accumulation) -> None:
+    scene = accumulate_scene(frames, TargetReader(**accumulation.labels), **accumulation.raster)
+    for frame in frames:
+        probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
+        write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))

@@ -1,0 +1,99 @@
+"""The pseudo-labels of a scene on one ground raster, and each frame's BEV targets cut out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ssl_bev.geometry import BEVGrid, ground_homography
+from ssl_bev.pseudo_labels.accumulate import SceneEvidence, View
+from ssl_bev.pseudo_labels.target_reader import TargetReader
+
+from .calibration import frame_cameras, frame_poses
+from .rasterize import plane_to_map
+
+
+class Scene(NamedTuple):
+    """The evidence of a scene.
+
+    Convention: its plane has the axes of the global frame and its origin at `origin` there, as kilometres and single
+    precision do not go together.
+    """
+
+    evidence: SceneEvidence
+    origin: np.ndarray  # (2,) metres in the global frame
+
+
+def accumulate_scene(
+    frames: Sequence[Mapping],
+    labels: TargetReader,
+    cell_size: float = 0.125,
+    max_distance: float = 30.0,
+    max_pixels: float = 10.0,
+) -> Scene:
+    """Let all cameras of all frames of a scene vote.
+
+    Args:
+        frames: of one scene, as `flatten_frames` gives them.
+        labels: reads their pseudo-labels.
+        cell_size: of the raster, metres; half that of the targets keeps lines sharp that lie between their cells.
+        max_distance, max_pixels: as in `SceneEvidence`.
+
+    Raises:
+        FileNotFoundError: a missing pseudo-label.
+        ValueError: no frame, or a broken pseudo-label.
+    """
+    if not frames:
+        raise ValueError('accumulate_scene needs at least one frame, got none')
+    positions = np.array([frame_poses(frame, 'ego')[0][:2, 3] for frame in frames])
+    origin = np.floor(positions.min(0))
+    # Cameras stand up to some metres from the ego origin.
+    reach = cell_size * np.ceil((max_distance + 5) / cell_size)
+    cells = np.ceil((positions.max(0) - origin + reach) / cell_size)
+    x_range, y_range = ((-reach, float(stop)) for stop in cells * cell_size)
+    grid = BEVGrid(x_range, y_range, cell_size)
+    scene = Scene(SceneEvidence(grid, len(labels.classes), max_distance, max_pixels), origin)
+    for frame in frames:
+        for view in _views(frame, labels, origin):
+            scene.evidence.add(view, labels.targets)
+    return scene
+
+
+def crop_frame(
+    scene: Scene,
+    frame: Mapping,
+    grid: BEVGrid,
+    bev_frame: str = 'ego',
+) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
+    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
+    plane = _bev2plane(frame, bev_frame, scene.origin)
+    centers = grid.cell_centers(dtype=torch.float64).numpy()
+    return scene.evidence.crop(centers @ plane[:2, :2].T + plane[:2, 2])
+
+
+def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[View]:
+    names = list(frame['images'])
+    cam2img, ego2cam = frame_cameras(frame, names, 'ego')
+    road2ego = frame_poses(frame, 'ego')[1]
+    homography = ground_homography(torch.from_numpy(cam2img @ ego2cam), torch.from_numpy(road2ego)).numpy()
+    ego2plane = _bev2plane(frame, 'ego', origin)
+    views = []
+    for n, name in enumerate(names):
+        camera = frame['images'][name]
+        size = (camera['height'], camera['width']) if camera.get('height') else None
+        ids, confidence = labels.read(name, Path(camera['img_path']).stem, frame['token'], size)
+        camera_xy = (ego2plane @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
+        views.append(View(ids, confidence, homography[n] @ np.linalg.inv(ego2plane), camera_xy))
+    return views
+
+
+def _bev2plane(frame: Mapping, bev_frame: str, origin: np.ndarray) -> np.ndarray:  # (3, 3)
+    """From (x, y, 1) of the BEV plane, over the road, to the scene's plane."""
+    bev2plane = np.eye(3)
+    bev2plane[:2] = plane_to_map(*frame_poses(frame, bev_frame))
+    bev2plane[:2, 2] -= origin
+    return bev2plane

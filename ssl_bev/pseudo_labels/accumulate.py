@@ -1,0 +1,108 @@
+"""Pseudo-labels of many images as votes on the cells of one ground plane: explicit BEV targets without BEV labels.
+
+Every cell's centre is projected into each image and takes the label of the pixel that it falls into, so there are no
+gaps, and ground that something hides gets no vote. Votes of all frames and cameras of a scene add up.
+
+Source of the idea: Lilja et al., CVPR workshops 2025 (teacher labels fused over time in BEV).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ssl_bev.geometry import BEVGrid, sample_bev
+from ssl_bev.geometry.projection import MIN_DEPTH
+
+Targets = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class View(NamedTuple):
+    """The labels of one image and how the ground plane projects into it.
+
+    Convention: `plane2img` takes (x, y, 1) of the plane, metres, to homogeneous pixels (the centre of the first one is
+    (0.5, 0.5)); its third row is the depth in metres.
+    """
+
+    ids: np.ndarray  # (h, w) uint8
+    confidence: np.ndarray  # (h, w) uint8, 255 = certain
+    plane2img: np.ndarray  # (3, 3) float64
+    camera_xy: np.ndarray  # (2,) where the camera stands over the plane, metres
+
+
+class SceneEvidence:
+    """Votes for and against each class on a ground plane.
+
+    Args:
+        grid: cells of the plane.
+        num_classes: K.
+        max_distance: metres from the camera beyond which an image has no vote.
+        max_pixels: a vote counts by the confidence and by the pixels that its cell covers, at most so many. Far off,
+            one pixel is smeared over many cells, and each of them counts the less.
+    """
+
+    def __init__(self, grid: BEVGrid, num_classes: int, max_distance: float = 30.0, max_pixels: float = 1.0) -> None:
+        for name, value in (('max_distance', max_distance), ('max_pixels', max_pixels)):
+            if not value > 0:
+                raise ValueError(f'{name} must be positive, got {value}')
+        self.grid = grid
+        self.max_distance = max_distance
+        self.max_pixels = max_pixels
+        self.votes = np.zeros((2, num_classes, *grid.shape), np.float32)  # against, for
+
+    def add(self, view: View, targets: Targets) -> None:
+        """Let one image vote.
+
+        Args:
+            view: its labels and geometry.
+            targets: from ids and confidences (P,) to values (P, K) of 1, 0 or 255 = no vote; `TargetReader.targets`.
+        """
+        rows, columns = self._window(view.camera_xy)
+        y, x = (
+            low + (cells + 0.5) * self.grid.cell_size
+            for low, cells in ((self.grid.y_range[0], rows[:, None]), (self.grid.x_range[0], columns[None]))
+        )
+        u, v, depth = (a * x + b * y + c for a, b, c in view.plane2img)
+        near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
+        i, j = np.nonzero(near & (depth > MIN_DEPTH))
+        depth = depth[i, j]
+        u, v = np.floor(u[i, j] / depth), np.floor(v[i, j] / depth)
+        height, width = view.ids.shape
+        inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        i, j, depth = i[inside], j[inside], depth[inside]
+        pixels = (v[inside].astype(np.int64), u[inside].astype(np.int64))
+        confidence = view.confidence[pixels]
+        values = targets(view.ids[pixels], confidence)
+        # d(u, v)/d(x, y) of a homography M has the determinant det(M) / depth^3.
+        covered = abs(np.linalg.det(view.plane2img)) / depth**3 * self.grid.cell_size**2
+        weight = np.minimum(covered, self.max_pixels) * confidence / 255
+        for value in (0, 1):  # every cell occurs once, so this adds nothing twice
+            self.votes[value][:, rows[i], columns[j]] += ((values == value) * weight[:, None]).T.astype(np.float32)
+
+    def crop(
+        self,
+        xy: np.ndarray,  # (H, W, 2) metres in the plane
+    ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
+        """The evidence at given points, such as the cell centres of one frame's BEV grid.
+
+        Returns:
+            The share of the votes that are for each class (0 where there is none), and the weight of all votes
+            together: 1 is worth one certain pixel, 0 is not observed.
+        """
+        positions = torch.from_numpy(np.ascontiguousarray(xy, np.float32))[None]
+        votes = torch.from_numpy(self.votes).flatten(0, 1)[None]
+        against, favour = sample_bev(votes, self.grid, positions)[0].numpy().reshape(2, -1, *xy.shape[:2])
+        weight = against + favour
+        return np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0), weight
+
+    def _window(self, camera_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows and columns of the square about a camera within which images vote."""
+        low = np.array([self.grid.y_range[0], self.grid.x_range[0]])
+        center = (camera_xy[::-1] - low) / self.grid.cell_size
+        reach = self.max_distance / self.grid.cell_size
+        first = np.maximum(np.floor(center - reach), 0).astype(int)
+        stop = np.minimum(np.ceil(center + reach) + 1, self.grid.shape).astype(int)
+        return np.arange(first[0], stop[0]), np.arange(first[1], stop[1])

@@ -1,0 +1,70 @@
+#!/usr/bin/env python
+"""BEV targets without BEV labels: carry a scene's pseudo-labels to the ground, where all frames and cameras vote.
+
+python tools/accumulate_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_train.pkl --label-map mapillary_v1 \\
+    --pseudo-labels data/nuscenes/pseudo_labels --out data/nuscenes/accumulated --workers 8
+
+The same command goes on where it stopped. `LoadAccumulatedTargets(root=OUT)` loads the result for training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.geometry import BEVGrid
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
+    parser.add_argument('--pseudo-labels', required=True, metavar='DIR', help="folder of the teacher's labels")
+    parser.add_argument('--label-map', required=True, metavar='NAME', help='name or file of a label map')
+    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], metavar='CLASS')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the targets, made where missing')
+    parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
+    parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range, metres')
+    parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range, metres')
+    parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
+    parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
+    parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
+    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
+    parser.add_argument('--mover-margin', type=float, default=0.0, help='no votes beside movers; part of image width')
+    parser.add_argument(
+        '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
+    )
+    parser.add_argument('--workers', type=int, default=1, help='processes, each with one scene at a time')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        labels = dict(
+            root=args.pseudo_labels,
+            label_map=args.label_map,
+            classes=args.classes,
+            min_confidence=args.min_confidence,
+            mover_margin=args.mover_margin,
+            ego_body=args.ego_body,
+        )
+        accumulation = Accumulation(
+            labels,
+            BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
+            args.bev_frame,
+            args.sweeps,
+            max_distance=args.max_distance,
+        )
+        counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
+    except (FileNotFoundError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
