@@ -34,8 +34,30 @@ def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 
 
 def write_label_subset(path: str | Path, scene_tokens: Sequence[str], fraction: float, seed: int) -> None:
     """Publish a subset: one scene token a line below a comment line that says how it was drawn."""
-    header = f'# {len(scene_tokens)} labelled scenes: fraction {fraction}, seed {seed}\n'
-    write_bytes(Path(path), (header + ''.join(f'{token}\n' for token in scene_tokens)).encode())
+    write_scene_list(path, scene_tokens, f'{len(scene_tokens)} labelled scenes: fraction {fraction}, seed {seed}')
+
+
+def write_scene_list(path: str | Path, scenes: Iterable[str], comment: str) -> None:
+    """One scene a line below a comment line."""
+    write_bytes(Path(path), f'# {comment}\n'.encode() + ''.join(f'{scene}\n' for scene in scenes).encode())
+
+
+def write_label_subsets(
+    out: str | Path, scene_tokens: Sequence[str], fractions: Sequence[float], seeds: Sequence[int]
+) -> dict[Path, list[str]]:
+    """Publish the subsets of several fractions and seeds as {out}/{percent}percent_seed{seed}.txt.
+
+    Raises:
+        ValueError: a fraction outside (0, 1], or no scene.
+    """
+    subsets = {}
+    for seed in seeds:
+        for fraction in fractions:
+            subset = draw_label_subset(scene_tokens, fraction, seed)
+            path = Path(out) / f'{100 * fraction:g}percent_seed{seed}.txt'
+            write_label_subset(path, subset, fraction, seed)
+            subsets[path] = subset
+    return subsets
 
 
 def read_scene_list(source: str | Path | Sequence[str]) -> list[str]:

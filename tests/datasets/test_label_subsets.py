@@ -1,3 +1,7 @@
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
 from ssl_bev.datasets import draw_label_subset, read_scene_list, write_label_subset
@@ -7,10 +11,10 @@ SCENES = [f'scene{i}' for i in range(40)]
 
 @pytest.mark.parametrize('seed', [0, 1, 7])
 def test_smaller_fractions_are_part_of_larger(seed):
-    sizes = [0.1, 0.25, 0.5, 1.0]
+    sizes = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0]
     subsets = [set(draw_label_subset(SCENES, fraction, seed)) for fraction in sizes]
-    assert [len(s) for s in subsets] == [4, 10, 20, 40]
-    assert subsets[0] < subsets[1] < subsets[2] < subsets[3]
+    assert [len(s) for s in subsets] == [1, 2, 4, 10, 20, 40]
+    assert all(smaller < larger for smaller, larger in pairwise(subsets))
 
 
 def test_draw_depends_on_the_seed_alone():
@@ -22,7 +26,34 @@ def test_draw_depends_on_the_seed_alone():
 
 
 def test_at_least_one_scene():
-    assert len(draw_label_subset(SCENES[:3], 0.01)) == 1
+    sizes = [0.01, 0.05, 0.1, 0.25, 0.5]
+    subsets = [draw_label_subset(SCENES[:3], fraction) for fraction in sizes]
+    assert [len(s) for s in subsets] == [1, 1, 1, 1, 2]
+    assert all(set(smaller) <= set(larger) for smaller, larger in pairwise(subsets))
+
+
+def test_the_tool_publishes_nested_lists(tiny_data, tmp_path, capsys):
+    path = Path(__file__).resolve().parents[2] / 'tools' / 'make_label_subsets.py'
+    spec = importlib.util.spec_from_file_location('make_label_subsets', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    infos = [str(tiny_data / f'ssl_bev_infos_{split}.pkl') for split in ('train', 'val')]
+    out = tmp_path / 'subsets'
+    assert tool.main(['--infos', *infos, '--seeds', '4', '--out', str(out)]) == 0
+    names = [f'{percent}percent_seed4.txt' for percent in (1, 5, 10, 25, 50)]
+    assert sorted(p.name for p in out.iterdir()) == sorted(names)
+    lists = [read_scene_list(out / name) for name in names]
+    every = ['scene-0061-token', 'scene-0103-token', 'scene-0553-token']
+    assert lists[-1] == draw_label_subset(every, 0.5, 4)
+    assert [len(scenes) for scenes in lists] == [1, 1, 1, 1, 2]
+    assert all(set(smaller) <= set(larger) for smaller, larger in pairwise(lists))
+    # Of a list of scenes only those are drawn.
+    chosen = ['--scene-list', str(tmp_path / 'train.txt')]
+    (tmp_path / 'train.txt').write_text('scene-0103\n')
+    assert tool.main(['--infos', *infos, '--fractions', '0.5', '--seeds', '0', *chosen, '--out', str(out)]) == 0
+    assert read_scene_list(out / '50percent_seed0.txt') == ['scene-0103-token']
+    assert tool.main(['--infos', infos[0], *chosen, '--out', str(out)]) == 1
+    assert '--scene-list names 1 of 1 scenes that are not in the info files: scene-0103' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('fraction', [0, -0.5, 1.01, 50])
