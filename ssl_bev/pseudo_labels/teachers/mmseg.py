@@ -35,8 +35,8 @@ class MMSegTeacher(NetworkTeacher):
     Raises:
         ModuleNotFoundError: mmsegmentation is not installed.
         FileNotFoundError: no such config or checkpoint.
-        ValueError: no segmentation model, weights that do not fit it, no class names or not as many as classes, or a Resize that
-            does not keep the aspect.
+        ValueError: no segmentation model, weights that do not fit it, no class names or not as many as classes, or a
+            Resize that does not keep the aspect.
     """
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str = 'cpu', scale: Scale = None) -> None:
