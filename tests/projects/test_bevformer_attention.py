@@ -147,7 +147,7 @@ def temporal_twin(attention, query, bev_pos, history, current):
 def test_temporal_attention_equals_the_loop(temporal, generator):
     query, history, current = (draw_queries(generator) for _ in range(3))
     bev_pos = draw_queries(generator, 1)
-    with_history = temporal(query, bev_pos, GRID.shape, torch.stack([history, current], 1))
+    with_history = temporal(query, bev_pos, GRID.shape, history, current)
     expected = temporal_twin(temporal, query, bev_pos, history, current)
     torch.testing.assert_close(with_history, expected, atol=1e-5, rtol=1e-5)
     without_history = temporal(query, bev_pos, GRID.shape)
@@ -157,10 +157,10 @@ def test_temporal_attention_equals_the_loop(temporal, generator):
 
 @torch.no_grad()
 def test_history_counts_only_where_it_is_valid(temporal, generator):
-    query, history = draw_queries(generator), torch.stack([draw_queries(generator) for _ in range(2)], 1)
+    query, history, current = (draw_queries(generator) for _ in range(3))
     bev_pos, shift = draw_queries(generator, 1), torch.tensor([[0.1, -0.2], [0.3, 0.1]])
-    mixed = temporal(query, bev_pos, GRID.shape, history, torch.tensor([False, True]), shift)
-    with_history = temporal(query, bev_pos, GRID.shape, history, history_shift=shift)
+    mixed = temporal(query, bev_pos, GRID.shape, history, current, torch.tensor([False, True]), shift)
+    with_history = temporal(query, bev_pos, GRID.shape, history, current, history_shift=shift)
     without_history = temporal(query, bev_pos, GRID.shape)
     torch.testing.assert_close(mixed[0], without_history[0])
     torch.testing.assert_close(mixed[1], with_history[1])

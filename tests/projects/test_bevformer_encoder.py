@@ -52,6 +52,13 @@ def test_an_invalid_history_may_hold_anything(generator):
 
 
 @torch.no_grad()
+def test_a_history_of_all_is_that_of_none_named(generator):
+    model, inputs = build_bevformer(generator), two_samples(generator)
+    named = model(**{**inputs, 'history_valid': torch.tensor([True, True])})
+    assert torch.equal(named, model(**{**inputs, 'history_valid': None}))
+
+
+@torch.no_grad()
 def test_identity_leaves_the_history_as_it_is(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
     inputs['current2history'] = torch.eye(4).expand(2, -1, -1)
@@ -158,25 +165,33 @@ def test_gradients_reach_all_parameters_and_inputs(generator):
     assert inputs['history'].grad[1].any() and not inputs['history'].grad[0].any()
 
 
-def test_checkpointing_changes_nothing(generator):
+@pytest.mark.parametrize('training', [False, True])
+def test_checkpointing_changes_nothing(generator, training):
     plain, frugal = build_bevformer(generator), build_bevformer(generator, with_cp=True)
     frugal.load_state_dict(plain.state_dict())
     inputs = two_samples(generator)
-    outputs = [model(**inputs) for model in (plain, frugal)]
+    outputs = []
+    for model in (plain, frugal):
+        torch.manual_seed(0)  # dropout
+        outputs.append(model.train(training)(**inputs))
+        outputs[-1].square().sum().backward()
     torch.testing.assert_close(*outputs)
-    for output in outputs:
-        output.square().sum().backward()
     for one, other in zip(plain.parameters(), frugal.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 
 
-@torch.no_grad()
-def test_autocast_keeps_the_geometry(generator):
+def test_bfloat16_autocast_stays_close_and_trains(generator):
+    # Projections and sampling stay in float32; what bfloat16's 8 bits cost is within 5 %, of values and gradients.
+    results = []
     model, inputs = build_bevformer(generator), two_samples(generator)
-    expected = model(**inputs)
-    with torch.autocast('cpu', torch.bfloat16):
-        output = model(**inputs)
-    assert (output - expected).abs().mean() < 0.05 * expected.abs().mean()
+    for enabled in (False, True):
+        features = [level.clone().requires_grad_() for level in inputs['image_features']]
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            output = model(**{**inputs, 'image_features': features})
+        gradients = torch.autograd.grad(output.float().square().mean(), [*features, *model.parameters()])
+        results.append([output.float(), torch.cat([gradient.flatten() for gradient in gradients])])
+    for exact, rounded in zip(*results, strict=True):
+        assert (rounded - exact).norm() < 0.05 * exact.norm()
 
 
 @torch.no_grad()

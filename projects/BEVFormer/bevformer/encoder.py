@@ -5,11 +5,11 @@ Shapes: B samples, N cameras, S positions of all feature levels, Q = rows * colu
 
 from __future__ import annotations
 
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule, ModuleList
-from torch import Tensor, nn, stack
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .feed_forward import FeedForward
 from .reference_points import PillarViews
 from .spatial_cross_attention import SpatialCrossAttention
 from .temporal_self_attention import TemporalSelfAttention
@@ -45,16 +45,8 @@ class BEVFormerLayer(BaseModule):
                 SpatialCrossAttention(embed_dims, num_heads, num_levels, num_spatial_points, dropout),
             ]
         )
-        self.ffns = ModuleList([FFN(embed_dims, feedforward_channels, ffn_drop=dropout)])
+        self.ffns = ModuleList([FeedForward(embed_dims, feedforward_channels, dropout)])
         self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
-
-    def init_weights(self) -> None:
-        """Xavier in the feed-forward network; the attentions as their own."""
-        super().init_weights()
-        for module in self.ffns.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
 
     def forward(
         self,
@@ -64,13 +56,14 @@ class BEVFormerLayer(BaseModule):
         features: Tensor,  # (B, N, S, C)
         level_shapes: list[tuple[int, int]],
         views: PillarViews,
-        history: Tensor | None = None,  # (B, 2, Q, C)
+        history: Tensor | None = None,  # (B, Q, C)
+        current: Tensor | None = None,  # (B, Q, C)
         history_valid: Tensor | None = None,  # (B,), bool
         history_shift: Tensor | None = None,  # (B, 2)
     ) -> Tensor:  # (B, Q, C)
         """Refine the queries once; see the attentions for the arguments."""
         temporal, spatial = self.attentions
-        query = self.norms[0](temporal(query, bev_pos, bev_shape, history, history_valid, history_shift))
+        query = self.norms[0](temporal(query, bev_pos, bev_shape, history, current, history_valid, history_shift))
         query = self.norms[1](spatial(query, features, level_shapes, views))
         return self.norms[2](self.ffns[0](query))
 
@@ -149,12 +142,14 @@ class BEVFormerEncoder(BaseModule):
         """
         _check_sizes(bev_query, bev_shape, features, level_shapes, views, history)
         if history is not None:
-            # Every layer looks at the *initial* queries beside the history, as the published weights learnt it.
-            history = stack([history.to(bev_query.dtype), bev_query], 1)
+            history = history.to(bev_query.dtype)
+        if history_valid is not None and history_valid.all():
+            history_valid = None  # saves each layer a choice, cell by cell
         query = bev_query
         for layer in self.layers:
             inputs = (query, bev_pos, bev_shape, features, level_shapes, views)
-            inputs = (*inputs, history, history_valid, history_shift)
+            # Every layer looks at the *initial* queries beside the history, as the published weights learnt it.
+            inputs = (*inputs, history, bev_query, history_valid, history_shift)
             if self.with_cp and query.requires_grad:
                 query = checkpoint(layer, *inputs, use_reentrant=False)
             else:

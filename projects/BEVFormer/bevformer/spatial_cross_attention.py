@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import deformable_sampling, softmax_over_last
+from .feed_forward import ResidualDropout
 from .initialization import check_heads, init_attention, init_sampling_offsets
 from .reference_points import PillarViews
 
@@ -90,7 +91,7 @@ class SpatialCrossAttention(BaseModule):
         super().__init__()
         self.deformable_attention = PillarDeformableAttention(embed_dims, num_heads, num_levels, num_points)
         self.output_proj = nn.Linear(embed_dims, embed_dims)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ResidualDropout(dropout)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -116,5 +117,6 @@ class SpatialCrossAttention(BaseModule):
         """
         sampled = self.deformable_attention(query, features, level_shapes, views)
         total = sampled.new_zeros(query.shape[0] * query.shape[1], query.shape[2])
-        total = total.index_add(0, views.query, sampled).view_as(query).to(query.dtype)
-        return query + self.dropout(self.output_proj(total))
+        # index_add would do the same, but keeps what it adds for a backward pass that needs only the index.
+        total = total.scatter_add_(0, views.query[:, None].expand_as(sampled), sampled)
+        return self.dropout(self.output_proj(total.view_as(query).to(query.dtype)), query)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import RowGroups, deformable_sampling, softmax_over_last
+from .feed_forward import ResidualDropout
 from .initialization import check_heads, init_attention, init_sampling_offsets
 from .reference_points import cell_fractions
 
@@ -41,7 +43,7 @@ class TemporalSelfAttention(BaseModule):
         self.attention_weights = nn.Linear(NUM_QUEUES * embed_dims, samples)
         self.value_proj = nn.Linear(embed_dims, embed_dims)
         self.output_proj = nn.Linear(embed_dims, embed_dims)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ResidualDropout(dropout)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -54,7 +56,8 @@ class TemporalSelfAttention(BaseModule):
         query: Tensor,  # (B, Q, C)
         bev_pos: Tensor,  # (B or 1, Q, C)
         bev_shape: tuple[int, int],
-        history: Tensor | None = None,  # (B, 2, Q, C)
+        history: Tensor | None = None,  # (B, Q, C)
+        current: Tensor | None = None,  # (B, Q, C)
         history_valid: Tensor | None = None,  # (B,), bool
         history_shift: Tensor | None = None,  # (B, 2)
     ) -> Tensor:  # (B, Q, C)
@@ -64,38 +67,51 @@ class TemporalSelfAttention(BaseModule):
             query: current BEV queries.
             bev_pos: their positional encoding.
             bev_shape: rows and columns of the BEV.
-            history: the aligned history and the current BEV that goes with it, for the samples that have one.
+            history: the aligned history.
+            current: the BEV map that goes with a history; the queries themselves if None.
             history_valid: True where a sample has a history; all have if None.
             history_shift: (x, y) of the present cell in the history, less that in the current BEV, as fractions
                 of the grid: what an alignment by whole pixels has left over. Zero if None.
         """
-        batch, num_queries = query.shape[:2]
-        shifts = query.new_zeros(batch, NUM_QUEUES, 2, dtype=torch.float32)
-        if history is None:
-            previous, value = query, query  # one map, both queues sample it
-        else:
-            if history_shift is not None:
-                shifts = torch.stack([history_shift.to(shifts.dtype), shifts[:, 1]], 1)
-            if history_valid is not None:
-                history = torch.where(history_valid[:, None, None, None], history, query[:, None])
-                shifts = torch.where(history_valid[:, None, None], shifts, 0.0)
-            previous, value = history[:, 0], history.flatten(1, 2)
-        levels = value.shape[1] // num_queries
+        previous = query if history is None else history
+        current = query if history is None or current is None else current
+        centers = cell_fractions(bev_shape, query.device)
+        shift = centers.new_zeros(1, 2) if history is None or history_shift is None else history_shift
+        if history is not None and history_valid is not None:
+            valid = history_valid[:, None, None]
+            previous, current = torch.where(valid, previous, query), torch.where(valid, current, query)
+            shift = torch.where(valid[:, 0], shift, 0.0)
 
-        context = torch.cat([previous, query + bev_pos], -1)
-        size = (batch, num_queries, self.num_heads, NUM_QUEUES, self.num_points)
-        scale = 1 / shifts.new_tensor([bev_shape[1], bev_shape[0]])
-        centers = cell_fractions(bev_shape, query.device)[:, None] + shifts[:, None]  # (B, Q, queues, 2)
-        offsets = self.sampling_offsets(context).view(*size, 2) * scale
-        locations = centers[:, :, None, :, None] + offsets
-        weights = softmax_over_last(self.attention_weights(context).view(size)) / NUM_QUEUES
+        positioned = query + bev_pos
+        size = (*query.shape[:2], self.num_heads, NUM_QUEUES, self.num_points)
+        offsets = _linear_of_pair(self.sampling_offsets, previous, positioned).view(*size, 2)
+        weights = softmax_over_last(_linear_of_pair(self.attention_weights, previous, positioned).view(size))
+        weights = weights / NUM_QUEUES
 
-        size = (batch * num_queries, self.num_heads, levels, NUM_QUEUES // levels * self.num_points)
-        sampled = deformable_sampling(
-            self.value_proj(value).unflatten(-1, (self.num_heads, -1)),
-            [bev_shape] * levels,
-            locations.view(*size, 2),
-            weights.reshape(size),
-            RowGroups.equal(batch, num_queries, query.device),
-        )
-        return query + self.dropout(self.output_proj(sampled.view_as(query).to(query.dtype)))
+        scale = 1 / centers.new_tensor([bev_shape[1], bev_shape[0]])
+        groups = RowGroups.equal(*query.shape[:2], query.device)
+
+        def sample(bev: Tensor, centers: Tensor, queue: int) -> Tensor:
+            locations = centers[:, :, None, None] + offsets[:, :, :, queue] * scale
+            return deformable_sampling(
+                bev,
+                [bev_shape],
+                locations.flatten(0, 1).unsqueeze(2),
+                weights[:, :, :, queue].flatten(0, 1).unsqueeze(2),
+                groups,
+            )
+
+        value = self._value(previous)
+        sampled = sample(value, centers + shift[:, None], 0)
+        value = value if current is previous else self._value(current)
+        sampled = sampled + sample(value, centers[None], 1)
+        return self.dropout(self.output_proj(sampled.view_as(query).to(query.dtype)), query)
+
+    def _value(self, bev: Tensor) -> Tensor:  # (B, Q, M, D)
+        return self.value_proj(bev).unflatten(-1, (self.num_heads, -1))
+
+
+def _linear_of_pair(linear: nn.Linear, first: Tensor, second: Tensor) -> Tensor:
+    """The layer applied to both, one after the other in the channels, without a copy of them side by side."""
+    weights = linear.weight.split([first.shape[-1], second.shape[-1]], 1)
+    return F.linear(first, weights[0]) + F.linear(second, weights[1], linear.bias)
