@@ -35,6 +35,20 @@ def test_packed_sample(tiny_data, tiny_root):
     assert packed.img_paths[1][0].endswith('samples/CAM_FRONT/scene-0061-CAM_FRONT-3.jpg')
 
 
+def test_packed_images_are_the_loaded_ones(tiny_data, tiny_root):
+    """Channels first, and frames, cameras and mirrored (not contiguous) images in their places."""
+    loaded = []
+
+    def paint(results):
+        rng = np.random.default_rng(0)
+        results['img'] = [[rng.integers(0, 255, (24, 48, 3), np.uint8)[:, ::-1] for _ in row] for row in results['img']]
+        loaded.extend(results['img'])
+        return results
+
+    sample = dataset(tiny_data, tiny_root, [LoadBEVImages(), paint, PackBEVInputs()], num_frames=2)[1]
+    np.testing.assert_array_equal(sample['inputs']['img'].numpy(), np.array(loaded).transpose(0, 1, 4, 2, 3))
+
+
 def test_selected_label_classes_and_missing_labels(tiny_data, tiny_root, tmp_path):
     pipeline = [LoadBEVMasks(classes=['stop_line', 'drivable_area'])]
     item = dataset(tiny_data, tiny_root, pipeline)[0]

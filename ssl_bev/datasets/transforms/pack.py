@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -49,7 +52,7 @@ class PackBEVInputs(BaseTransform):
                 f'the images of sample {current["token"]} must have one size, got (height, width) {sizes}; '
                 'put ResizeCropFlipImages before PackBEVInputs'
             )
-        images = np.stack([np.stack(row) for row in results['img']])
+        images = _channels_first(results['img'])
         meta = {key: results[key] for key in META_KEYS if key in results}
         meta.update(
             sample_token=current['token'],
@@ -70,8 +73,16 @@ class PackBEVInputs(BaseTransform):
         for key in LABEL_KEYS:
             if key in results:
                 sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
-        channels_first = np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))
-        return {'inputs': {'img': torch.from_numpy(channels_first)}, 'data_samples': sample}
+        return {'inputs': {'img': torch.from_numpy(images)}, 'data_samples': sample}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def _channels_first(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:  # T x N of (H, W, 3) -> (T, N, 3, H, W)
+    height, width, channels = rows[0][0].shape
+    stacked = np.empty((len(rows), len(rows[0]), channels, height, width), rows[0][0].dtype)
+    for row, planes in zip(rows, stacked, strict=True):
+        for image, channel_planes in zip(row, planes, strict=True):
+            cv2.split(image, list(channel_planes))  # several times faster than a transposed copy
+    return stacked

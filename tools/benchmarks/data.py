@@ -1,0 +1,143 @@
+"""Images a second of a config's data pipeline, stage by stage and end to end, against bare decoding of the same files.
+
+    python tools/benchmarks/data.py configs/synthetic/bevformer_ssl_pretrain.py
+    python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4 --json
+
+Stages are measured in one process, in processor time, so that other load on the machine counts little; bare decoding
+(`cv2.imread`) takes turns with them. End to end is elapsed time of the dataloader with its workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+
+import cv2
+import torch
+from measure import conditions
+from mmdet3d.registry import DATASETS
+from mmdet3d.utils import register_all_modules
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
+
+from ssl_bev.engine.launch import load_config
+from ssl_bev.engine.seeding import seed_everything
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--loader', default='train_dataloader', help='which dataloader of it (default: %(default)s)')
+    parser.add_argument('--samples', type=int, default=24, help='samples that count; three more come first')
+    parser.add_argument('--workers', type=int, nargs='*', help="worker numbers to try; default: the config's own")
+    parser.add_argument('--json', action='store_true', help='print one line of JSON')
+    return parser.parse_args()
+
+
+def benchmark_stages(dataset_config: Mapping, samples: int) -> dict:
+    """Processor time per image of each stage, in the order of the pipeline; medians over samples."""
+    dataset = DATASETS.build(dataset_config)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for index in _positions(len(dataset), samples):
+        with _Timer(seconds['window']):
+            results = dataset.get_data_info(index)
+        frames, names = results['frames'], results['camera_names']
+        for transform in dataset.pipeline.transforms:
+            with _Timer(seconds[type(transform).__name__]):
+                results = transform(results)
+        with _Timer(seconds['collate']):
+            pseudo_collate([results])
+        paths = {path for row in results['data_samples'].img_paths for path in row}
+        with _Timer(seconds['bare decoding']):
+            for path in paths:
+                cv2.imread(path)
+    images = len(frames) * len(names)
+    per_image = {stage: statistics.median(values[3:]) / images for stage, values in seconds.items()}
+    bare = per_image.pop('bare decoding')
+    return dict(
+        images_per_sample=images,
+        milliseconds_per_image={stage: round(1e3 * value, 3) for stage, value in per_image.items()},
+        bare_decoding_milliseconds=round(1e3 * bare, 3),
+        ratio_to_bare_decoding=round(sum(per_image.values()) / bare, 2),
+        images_per_cpu_second=round(1 / sum(per_image.values()), 1),
+    )
+
+
+def benchmark_workers(loader_config: Mapping, workers: int, samples: int, images: int) -> float:
+    """Images a second of the dataloader, the start of its workers and its first batch not counted."""
+    config = dict(loader_config) | dict(num_workers=workers)
+    if workers == 0:
+        config |= dict(persistent_workers=False)
+    loader = Runner.build_dataloader(config, seed=0)
+    batches = iter(loader)
+    next(batches)
+    start, done = time.perf_counter(), 0
+    for batch in itertools.islice(batches, samples):
+        done += len(batch['data_samples'])
+    return images * done / (time.perf_counter() - start)
+
+
+class _Timer:
+    def __init__(self, into: list[float]) -> None:
+        self.into = into
+
+    def __enter__(self) -> None:
+        self.start = time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.into.append(time.process_time() - self.start)
+
+
+def _positions(length: int, samples: int) -> list[int]:
+    """Spread over the whole dataset, so that few windows repeat a scene's first frame; three to warm up."""
+    return [(i * 7919) % length for i in range(samples + 3)]
+
+
+def main() -> int:
+    args = parse_args()
+    config = load_config(args.config)
+    register_all_modules(init_default_scope=False)
+    import_modules_from_strings(**config.custom_imports)
+    init_default_scope(config.default_scope)
+    if args.loader not in config:
+        raise ValueError(f'--loader: {args.config} has no {args.loader}')
+    loader = config[args.loader]
+    torch.set_num_threads(1)
+    cv2.setNumThreads(config.env_cfg.mp_cfg.opencv_num_threads)
+    seed_everything(0)
+    result = benchmark_stages(loader.dataset, args.samples)
+    tried = [loader.num_workers] if args.workers is None else args.workers
+    result['images_per_second_by_workers'] = {
+        workers: round(benchmark_workers(loader, workers, args.samples, result['images_per_sample']), 1)
+        for workers in tried
+    }
+    result |= dict(config=args.config, loader=args.loader) | conditions(1, args.samples)
+    if args.json:
+        print(json.dumps(result))
+        return 0
+    print(f'{args.config}, {args.loader}: {result["images_per_sample"]} images a sample, {args.samples} samples')
+    for stage, value in result['milliseconds_per_image'].items():
+        print(f'{stage:22} {value:8.3f} ms {1e3 / max(value, 1e-6):10.0f} images/s')
+    speed = result['images_per_cpu_second']
+    print(f'{"all stages":22} {1e3 / speed:8.3f} ms {speed:10.0f} images/s')
+    print(
+        f'{"bare decoding":22} {result["bare_decoding_milliseconds"]:8.3f} ms; ratio {result["ratio_to_bare_decoding"]}'
+    )
+    for workers, speed in result['images_per_second_by_workers'].items():
+        print(f'{workers} workers: {speed} images/s end to end (load {result["load_average"]})')
+    return 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
