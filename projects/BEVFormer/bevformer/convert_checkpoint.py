@@ -66,7 +66,8 @@ def convert_state_dict(
     """
     weights, unused = {}, []
     for name, tensor in official.items():
-        place = _rename(name.removeprefix('module.'))
+        name = name.removeprefix('module.')  # of distributed training
+        place = _rename(name)
         if place is None:
             unused.append(name)
         else:
@@ -97,6 +98,8 @@ def convert_checkpoint(source: str | Path, target: str | Path, model: nn.Module 
         ValueError: as in `convert_state_dict`; or a file that cannot be loaded safely.
     """
     checkpoint = load_checkpoint_file(source, map_location='cpu')
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(f'{source} holds no dict of weights but a {type(checkpoint).__name__}')
     try:
         conversion = convert_state_dict(checkpoint.get('state_dict', checkpoint), model)
     except ValueError as error:
