@@ -46,10 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     torch.manual_seed(0)
     network = transformers.Mask2FormerForUniversalSegmentation(config)
-    decoder = network.model.transformer_module  # made so that queries, classes and masks differ
+    # Weights as they are made would give all queries and pixels the same.
+    decoder = network.model.transformer_module
     torch.nn.init.normal_(decoder.queries_features.weight)
     torch.nn.init.normal_(network.class_predictor.weight)
-    list(decoder.decoder.mask_predictor.mask_embedder.parameters())[-2].data *= 1e4
+    with torch.no_grad():
+        masks = network.eval()(torch.randn(1, 3, 64, 96)).masks_queries_logits
+        list(decoder.decoder.mask_predictor.mask_embedder.parameters())[-2].mul_(4 / masks.std())
     path = tmp_path_factory.mktemp('hub') / 'tiny-mask2former'
     network.save_pretrained(path)
     transformers.Mask2FormerImageProcessor().save_pretrained(path)
@@ -178,7 +181,7 @@ def test_a_model_that_is_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
     def offline(*args: object, **kwargs: object) -> None:
-        raise huggingface_hub.errors.LocalEntryNotFoundError('no connection')
+        raise huggingface_hub.utils.LocalEntryNotFoundError('no connection')
 
     monkeypatch.setattr(huggingface_hub, 'snapshot_download', offline)
     with pytest.raises(FileNotFoundError, match='model a/b is neither a folder nor to be had from the hub: no conn'):
