@@ -51,7 +51,7 @@ def draw_sample(
     sample: BEVDataSample,
     title: str = '',
 ) -> np.ndarray:
-    """Draw the panel of a predicted sample, with the truth where it has `gt_bev_seg`.
+    """Draw the panel of a predicted sample, with the truth where it has `gt_bev_seg`; missing cameras are left out.
 
     Args:
         images: the current frame, as `inference` yields it.
@@ -75,13 +75,15 @@ def draw_sample(
             'truth_grid': grid.with_cell_size((grid.y_range[1] - grid.y_range[0]) / rows),
         }
     scene = sample.get('scene_name') or ''
+    valid = sample.camera_valid[-1].tolist() if 'camera_valid' in sample else [True] * len(images)
+    cameras = [n for n, there in enumerate(valid) if there]
     return draw_panel(
-        [np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()) for image in images],
-        list(sample.camera_names),
+        [np.ascontiguousarray(images[n].permute(1, 2, 0).cpu().numpy()) for n in cameras],
+        [sample.camera_names[n] for n in cameras],
         sample.pred_bev_seg,
         list(sample.pred_classes),
         grid,
-        sample.bev2img[-1],
+        sample.bev2img[-1][cameras],
         sample.road2bev[-1],
         bev_frame=sample.bev_frame,
         title=title or f'{scene}  {sample.sample_token}'.strip(),

@@ -86,6 +86,18 @@ def test_the_panel_shows_a_truth_where_there_is_one(config, checkpoint):
     assert with_truth.shape[1] > without.shape[1] + 100
 
 
+def test_the_panel_leaves_missing_cameras_out(config, checkpoint):
+    images, sample = next(inference(init_model(config, checkpoint), build_test_dataloader(config)))
+    whole = draw_sample(images, sample)
+    sample.camera_valid = torch.tensor([[True, True], [True, True]])
+    assert (draw_sample(images, sample) == whole).all()
+    sample.camera_valid = torch.tensor([[True, True], [False, True]])
+    partial = draw_sample(images, sample)
+    images[0] = 0
+    assert (draw_sample(images, sample) == partial).all()
+    assert partial.shape != whole.shape
+
+
 def test_a_sample_without_prediction_is_refused(config, tmp_path):
     sample = build_test_dataloader(config).dataset[0]['data_samples']
     with pytest.raises(ValueError, match='sample token0 has no pred_bev_seg'):

@@ -131,13 +131,13 @@ def _missing(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
         if name in weights and weights[name].shape != value.shape
     ]
     problems = [
-        f'{what} {names[0]}' + (f' and {len(names) - 1} more' if len(names) > 1 else '')
+        f'{what} {names[0]}'.strip() + (f' and {len(names) - 1} more' if len(names) > 1 else '')
         for what, names in (('it lacks', lacking), ('the model lacks', surplus), ('', wrong))
         if names
     ]
     if problems:
         raise ValueError(
-            f'the checkpoint is of another set-up than the config: {"; ".join(problems).strip()}; '
+            f'the checkpoint is of another set-up than the config: {"; ".join(problems)}; '
             'configs/bevformer has those that are published'
         )
     return missing
