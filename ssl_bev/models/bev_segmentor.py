@@ -25,6 +25,8 @@ LOSSES = dict(
 )
 # Those that train the current frame alone.
 CURRENT_FRAME = ('loss_seg', 'loss_accumulated')
+# Those that need no BEV map.
+IMAGE_PLANE = ('loss_perspective',)
 
 
 class Frame(NamedTuple):
@@ -53,7 +55,8 @@ class BEVSegmentor(BaseModel):
         reproject_frames: how many of the window's last frames the self-supervised losses train.
 
     The same losses always come out, so that no rank of a distributed run waits for another; a loss of weight 0 costs
-    nothing and is a zero that keeps the graph.
+    nothing and is a zero that keeps the graph. Where only losses in the image plane have a weight, the BEV encoder
+    does not run: a quick stage for the image backbone.
     """
 
     def __init__(
@@ -146,6 +149,16 @@ class BEVSegmentor(BaseModel):
                 past = dict(history=bev, current2history=motion, history_valid=valid)
         return outputs
 
+    def image_frames(
+        self,
+        images: Tensor,  # (B, T, N, 3, H, W)
+        rig: CameraRig,
+        num_frames: int = 1,
+    ) -> list[Frame]:
+        """As `frames`, without a BEV map."""
+        last = range(rig.num_frames - num_frames, rig.num_frames)
+        return [Frame(t, rig.frame(t), self.extract_features(images[:, t]), {}) for t in last]
+
     def encode(
         self,
         images: Tensor,  # (B, N, 3, H, W)
@@ -174,11 +187,16 @@ class BEVSegmentor(BaseModel):
         """Weighted losses, always all of `LOSSES`."""
         weights = self.loss_weights
         self_supervised = any(weights[name] for name in LOSSES if name not in CURRENT_FRAME)
-        frames = self.frames(images, rig, min(self.reproject_frames, rig.num_frames) if self_supervised else 1)
+        num_frames = min(self.reproject_frames, rig.num_frames) if self_supervised else 1
+        if any(weights[name] for name in LOSSES if name not in IMAGE_PLANE):
+            frames = self.frames(images, rig, num_frames)
+            unused = [self.perspective_head]
+        else:
+            frames = self.image_frames(images, rig, num_frames)
+            unused = [self.perspective_head, self.bev_encoder, self.seg_head]
 
         graph = [logits.sum() for frame in frames for logits in frame.logits.values()]
-        if self.perspective_head is not None:
-            graph += [parameter.sum() for parameter in self.perspective_head.parameters()]
+        graph += [parameter.sum() for module in unused if module is not None for parameter in module.parameters()]
         losses = dict.fromkeys(LOSSES, sum(graph) * 0.0)
         for name, terms in self._terms(frames, rig, data_samples, tuple(images.shape[-2:])):
             losses[name] = losses[name] + weights[name] * sum(terms) / len(terms)

@@ -145,6 +145,16 @@ def test_only_the_last_frames_have_gradients():
     assert [call['grad'] for call in model.bev_encoder.calls] == [False, True, True]
 
 
+def test_a_stage_in_the_image_plane_runs_no_encoder_and_gives_the_same_loss():
+    model, batch = make_model(), [make_sample(0), make_sample(1)]
+    losses = []
+    for weights in (dict(loss_perspective=1.0), dict(loss_perspective=1.0, loss_seg=1.0)):
+        model.set_loss_weights(weights)
+        losses.append(model(dict(img=images(2)), batch, mode='loss')['loss_perspective'])
+        assert bool(model.bev_encoder.calls) == ('loss_seg' in weights)
+    torch.testing.assert_close(*losses)
+
+
 def test_history_validity_is_that_of_the_frame_before():
     model = make_model()
     model(dict(img=images(2)), [make_sample(0), make_sample(1)], mode='tensor')
@@ -301,7 +311,7 @@ def test_accumulated_targets_that_are_missing_or_of_another_kind():
     model = make_model()
     model.set_loss_weights(dict(loss_accumulated=1.0))
     for key, value, message in (
-        ('accumulated_classes', ['a', 'b'], "accumulated targets of sample sample0 have the classes"),
+        ('accumulated_classes', ['a', 'b'], 'accumulated targets of sample sample0 have the classes'),
         ('accumulated_grid', BEVGrid((-8, 8), (-4, 4), 0.5), 'accumulated targets of sample sample0 have the grid'),
     ):
         sample = make_sample(0)
