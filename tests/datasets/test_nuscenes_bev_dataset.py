@@ -47,7 +47,7 @@ def edited_infos(tiny_data, path, edit):
     content = pickle.loads((tiny_data / 'ssl_bev_infos_train.pkl').read_bytes())
     edit(content['data_list'])
     path.write_bytes(pickle.dumps(content))
-    return {'info_root': '', 'ann_file': str(path), 'pipeline': [], 'with_labels': False}
+    return {'info_root': '', 'ann_file': str(path), 'pipeline': [], 'with_labels': False, 'serialize_data': False}
 
 
 def test_a_missing_frame_is_skipped_and_a_large_gap_ends_the_history(tiny_data, tiny_root, tmp_path):
