@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 from mmdet3d.registry import METRICS
-from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid
 
+from .gathering import CountRows, gather_by_token
 from .iou_histogram import IGNORE, iou_from_histogram, iou_histogram, ring_index
 from .iou_table import format_table
 
@@ -73,6 +74,7 @@ class BEVIoUMetric(BaseMetric):
         self.thresholds = tuple(sorted({*self.candidates, *self.chosen.values(), 0.5}))
         self.ring_names = tuple(f'{inner:g}-{outer:g}m' for inner, outer in self.rings)
         self._regions: dict[BEVGrid, Tensor] = {}
+        self._counts = CountRows()  # a row for each token in self.results
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count one batch.
@@ -101,7 +103,8 @@ class BEVIoUMetric(BaseMetric):
             histogram = iou_histogram(
                 probability, target, self._region(grid).to(target.device), len(self.rings) + 1, thresholds
             )
-            self.results.append((token, histogram.int().cpu()))
+            self._counts.set(len(self.results), histogram)
+            self.results.append(token)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Metrics of the whole dataset, the same on each process.
@@ -109,16 +112,13 @@ class BEVIoUMetric(BaseMetric):
         Args:
             size: number of samples in the dataset.
         """
-        by_token = {token: histogram for part in all_gather_object(self.results) for token, histogram in part}
-        if len(by_token) != size:
-            MMLogger.get_current_instance().warning(
-                f'BEVIoUMetric evaluated {len(by_token)} different samples of a dataset of {size}'
-            )
+        counts = self._counts.first(len(self.results))
+        histograms = gather_by_token(list(zip(self.results, counts, strict=True)), size, type(self).__name__)
         self.results.clear()
-        metrics = self.compute_metrics(list(by_token.values()))
+        metrics = self.compute_metrics(histograms)
         return {f'{self.prefix}/{name}': value for name, value in metrics.items()}
 
-    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
+    def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
         """Metrics from the samples' histograms, and a table in the log.
 
         Raises:
@@ -126,7 +126,7 @@ class BEVIoUMetric(BaseMetric):
         """
         if not results:
             raise ValueError('BEVIoUMetric has no sample to evaluate; is the validation dataset empty?')
-        histogram = sum(result.long() for result in results)
+        histogram = torch.from_numpy(np.sum(results, 0, dtype=np.int64))
         iou = iou_from_histogram(histogram.sum(1))  # (K, M)
         half = self.thresholds.index(0.5)
         tried = [self.thresholds.index(t) for t in self.candidates]

@@ -21,6 +21,8 @@ from ssl_bev.geometry import (
     reproject,
 )
 
+from .gathering import gather_by_token
+
 
 @METRICS.register_module()
 class ReprojectedIoUMetric(BaseMetric):
@@ -48,9 +50,8 @@ class ReprojectedIoUMetric(BaseMetric):
         classes: Sequence[str],
         shared_ground_only: bool = False,
         prefix: str | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(prefix=prefix)
         self.classes = tuple(classes)
         self.shared_ground_only = shared_ground_only
 
@@ -70,13 +71,24 @@ class ReprojectedIoUMetric(BaseMetric):
             projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road2bev, image_size, stride)
             if self.shared_ground_only:
                 valid = valid & labelled_by_others(target, bev2img[0], road2bev[0], image_size)
-            self.results.append((tuple(sample['camera_names']), _overlap(projected[0], target, valid)))
+            overlap = _overlap(projected[0], target, valid)
+            self.results.append((sample['sample_token'], (tuple(sample['camera_names']), overlap.tolist())))
 
-    def compute_metrics(self, results: list[tuple[tuple[str, ...], Tensor]]) -> dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Metrics of the whole dataset, the same on each process and on any number of them.
+
+        Args:
+            size: number of samples in the dataset.
+        """
+        overlaps = gather_by_token(self.results, size, type(self).__name__)
+        self.results.clear()
+        return {f'{self.prefix}/{name}': value for name, value in self.compute_metrics(overlaps).items()}
+
+    def compute_metrics(self, results: list[tuple[tuple[str, ...], list]]) -> dict[str, float]:
         """IoU from the summed counts."""
         counts: dict[str, Tensor] = {}
         for cameras, overlap in results:
-            for camera, count in zip(cameras, overlap, strict=True):
+            for camera, count in zip(cameras, torch.tensor(overlap), strict=True):
                 counts[camera] = counts.get(camera, 0) + count
         overall = _iou(sum(counts.values()))
         metrics = {'mIoU': float(overall.nanmean())}

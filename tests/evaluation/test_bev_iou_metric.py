@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ssl_bev.engine.scene_sampler import deal_scenes
 from ssl_bev.evaluation import BEVIoUMetric
 
 GRID = dict(x_range=(-4.0, 4.0), y_range=(-2.0, 2.0), cell_size=1.0)
@@ -170,7 +171,7 @@ def test_repeated_samples_count_once_and_state_is_cleared() -> None:
 def test_counts_kept_do_not_grow_with_the_grid() -> None:
     metric = BEVIoUMetric(CLASSES)
     metric.process(None, [random_samples(1)[0].to_dict()])
-    assert metric.results[0][1].numel() == 2 * 4 * 2 * 8
+    assert metric._counts.first(1).size == 2 * 4 * 2 * 8
 
 
 def test_classes_are_found_by_name() -> None:
@@ -250,13 +251,21 @@ def _evaluate_share(rank: int, port: int, shares: list[list[int]], size: int, fo
 
 
 @pytest.mark.parametrize(
-    'shares', [[[0, 2, 4], [1, 3, 0]], [[0], [1, 2, 3, 4]], [[0, 1, 2, 3, 4], []]], ids=['padded', 'uneven', 'empty']
+    'shares',
+    [
+        [[0, 2, 4], [1, 3, 0]],
+        [[0], [1, 2, 3, 4]],
+        [[0, 1, 2, 3, 4], []],
+        [[0, 3], [1, 4], [2, 0]],
+        deal_scenes(list('abbbb'), 3),
+    ],
+    ids=['padded', 'uneven', 'empty', 'three padded', 'three uneven'],
 )
-def test_two_processes_give_what_one_gives(tmp_path: Path, shares: list[list[int]]) -> None:
+def test_processes_give_what_one_gives(tmp_path: Path, shares: list[list[int]]) -> None:
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    mp.start_processes(_evaluate_share, (port, shares, 5, str(tmp_path)), nprocs=2, start_method='fork')
+    mp.start_processes(_evaluate_share, (port, shares, 5, str(tmp_path)), nprocs=len(shares), start_method='fork')
     expected = evaluate(random_samples(5))
-    for rank in (0, 1):
+    for rank in range(len(shares)):
         assert torch.load(tmp_path / f'{rank}.pt') == expected
