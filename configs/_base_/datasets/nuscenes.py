@@ -62,7 +62,7 @@ labelled_dataloader = dict(
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=dict(type='SceneContiguousSampler'),
     dataset=dict(**dataset, ann_file='ssl_bev_infos_val.pkl', test_mode=True, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader

@@ -2,8 +2,8 @@
 # named as a second base beside a recipe, see bevformer_supervised_geo_split.py.
 geo_split = dict(
     files=['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl'],
-    train='{{$SSL_BEV_GEO_SPLIT:data/nuscenes/geo_split}}/train.txt',
-    val='{{$SSL_BEV_GEO_SPLIT:data/nuscenes/geo_split}}/val.txt',
+    train='{{$SSL_BEV_NUSCENES:data/nuscenes}}/geo_split/train.txt',
+    val='{{$SSL_BEV_NUSCENES:data/nuscenes}}/geo_split/val.txt',
 )
 geo_split.update(
     train_dataloader=dict(
