@@ -102,14 +102,11 @@ def accumulate_dataset(
     """
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
-    frames = [frame for path in info_files for frame in read_info_file(path, ['accumulation'])['data_list']]
-    scenes: dict[str, list[dict]] = {}
-    for frame in flatten_frames(frames, accumulation.with_sweeps):
-        scenes.setdefault(frame['scene_token'], []).append(frame)
+    scenes = read_scenes(info_files, accumulation.with_sweeps)
     TargetReader(**accumulation.labels)  # faulty arguments leave no folder behind
     start_folder(out, accumulation.settings())
-    todo = [scene for scene in scenes.values() if not all(target_path(out, f['token']).is_file() for f in scene)]
-    counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes.values())) - sum(map(len, todo))}
+    todo = [scene for scene in scenes if not all(target_path(out, f['token']).is_file() for f in scene)]
+    counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes)) - sum(map(len, todo))}
     bar = tqdm(total=len(todo), desc='accumulating', unit='scene', disable=not show_progress)
     with bar:
         if workers == 1:
@@ -117,7 +114,7 @@ def accumulate_dataset(
                 _write_scene(scene, Path(out), accumulation)
                 bar.update()
             return counts
-        context = multiprocessing.get_context('spawn')
+        context = multiprocessing.get_context('spawn')  # a fork of a process with running threads may hang
         with ProcessPoolExecutor(min(workers, len(todo) or 1), context, initializer=_start_worker) as pool:
             futures = [pool.submit(_write_scene, scene, Path(out), accumulation) for scene in todo]
             try:
@@ -128,6 +125,24 @@ def accumulate_dataset(
                 pool.shutdown(cancel_futures=True)
                 raise
     return counts
+
+
+def read_scenes(info_files: Sequence[str | Path], with_sweeps: bool) -> list[list[dict]]:
+    """The frames of each scene, in the order of time.
+
+    Raises:
+        FileNotFoundError: no info file.
+        ValueError: a file without scenes, or without sweeps where they are wanted.
+    """
+    keyframes = [frame for path in info_files for frame in read_info_file(path, ['accumulation'])['data_list']]
+    frames = flatten_frames(keyframes, with_sweeps)
+    if with_sweeps and all(frame['is_keyframe'] for frame in frames):
+        files = ', '.join(map(str, info_files))
+        raise ValueError(f'with_sweeps: no sweeps in {files}; make it with tools/create_data.py --max-sweeps')
+    scenes: dict[str, list[dict]] = {}
+    for frame in frames:
+        scenes.setdefault(frame['scene_token'], []).append(frame)
+    return list(scenes.values())
 
 
 def _start_worker() -> None:

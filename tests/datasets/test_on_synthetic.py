@@ -7,6 +7,7 @@ import torch
 
 from ssl_bev.datasets import (
     BEVFlipRotate,
+    LoadAccumulatedTargets,
     LoadBEVImages,
     LoadBEVMasks,
     LoadPseudoLabels,
@@ -14,6 +15,7 @@ from ssl_bev.datasets import (
     PackBEVInputs,
     ResizeCropFlipImages,
 )
+from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.datasets.calibration import frame_poses
 from ssl_bev.datasets.create_infos import DEFAULT_GRID, create_data
 from ssl_bev.datasets.info_files import read_info_file
@@ -74,6 +76,23 @@ def test_pseudo_labels_lie_where_the_map_has_them(synthetic_root, synthetic_data
     assert paint.sum() > 20
     precision, chance = (lines & paint).sum() / paint.sum(), lines.float().mean()
     assert precision > 3 * chance
+
+
+def test_accumulated_pseudo_labels_are_the_map(synthetic_root, synthetic_data, lidar_data, tmp_path):
+    """Votes of all frames and cameras give the map's drivable area, in either BEV frame."""
+    labels = {'root': str(synthetic_root / 'oracle'), 'label_map': 'mapillary_v2', 'classes': ['marking', 'drivable']}
+    for bev_frame, data in (('ego', synthetic_data), ('lidar', lidar_data)):
+        arguments, out = Accumulation(labels | {'mover_margin': 0.01}, bev_frame=bev_frame), tmp_path / bev_frame
+        accumulate_dataset([data / 'ssl_bev_infos_train.pkl'], out, arguments, show_progress=False)
+        folders = {'data_root': str(synthetic_root), 'info_root': str(data), 'bev_frame': bev_frame}
+        pipeline = [LoadBEVMasks(['drivable_area']), LoadAccumulatedTargets(str(out), ['drivable'])]
+        both = either = 0
+        for sample in NuScenesBEVDataset('ssl_bev_infos_train.pkl', pipeline, **folders):
+            truth, found = sample['gt_bev_seg'] == 1, sample['accumulated_probability'] > 127
+            seen = sample['accumulated_weight'] > 12
+            assert seen.mean() > 0.4
+            both, either = both + (truth & found & seen).sum(), either + ((truth | found) & seen).sum()
+        assert both / either > 0.95
 
 
 def test_the_rasteriser_agrees_with_the_devkit(synthetic_root, synthetic_data):
