@@ -64,6 +64,20 @@ def test_painted_dot_is_where_the_calibration_says(arguments):
             np.testing.assert_allclose(center_of_mass(results['img'][0][n]), expected, atol=0.01)
 
 
+@pytest.mark.parametrize('width', [200, 190, 177, 131, 100, 94, 50, 41])
+def test_thin_lines_keep_their_light_when_shrunk(width):
+    """A line of one pixel leaves the same light in the smaller image wherever it lies."""
+    light = []
+    for column in range(60, 100):
+        image = np.zeros((150, 200, 3), np.uint8)
+        image[:, column] = 255
+        height = round(150 * width / 200)
+        shrunk = ResizeCropFlipImages((height, width)).transform(window([image]))['img'][0][0]
+        assert shrunk.dtype == np.uint8
+        light.append(shrunk[height // 2].astype(float).sum(0) / 255)
+    np.testing.assert_allclose(light, width / 200, rtol=0.1)
+
+
 def test_resize_keeps_the_sky_out():
     """A 120 x 200 image at size (60, 200) loses its upper half."""
     image = np.zeros((120, 200, 3), np.uint8)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
@@ -100,11 +102,7 @@ class ResizeCropFlipImages(BaseTransform):
         old_height, old_width = image.shape[:2]
         scale = factor * width / old_width
         new_width, new_height = max(1, round(old_width * scale)), max(1, round(old_height * scale))
-        if (new_height, new_width) != (old_height, old_width):
-            shrinks = new_width < old_width
-            image = cv2.resize(
-                image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            )
+        image = _resize(image, new_height, new_width)
         x0, y0 = round(left * (new_width - width)), round(top * (new_height - height))
         cropped = _crop(image, x0, y0, height, width)
         # The true scales of both axes, after rounding to whole pixels.
@@ -121,6 +119,21 @@ class ResizeCropFlipImages(BaseTransform):
             f'crop_y={self.crop_y!r}, flip_prob={self.flip_prob}, per_camera={self.per_camera}, '
             f'training={self.training})'
         )
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize; where the image shrinks, every pixel counts alike, so that thin paint neither flickers nor vanishes."""
+    old_height, old_width = image.shape[:2]
+    if (old_height, old_width) == (height, width):
+        return image
+    if width >= old_width:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    if old_height % height == old_width % width == 0:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    # INTER_AREA takes three times as long at any other scale.
+    planes = torch.from_numpy(image).permute(2, 0, 1)[None]
+    shrunk = F.interpolate(planes, size=(height, width), mode='bilinear', antialias=True)
+    return shrunk[0].permute(1, 2, 0).numpy()
 
 
 def _crop(image: np.ndarray, x0: int, y0: int, height: int, width: int) -> np.ndarray:
