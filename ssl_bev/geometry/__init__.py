@@ -1,14 +1,17 @@
 from .bev_grid import BEVGrid
-from .projection import ground_homography, ground_lift, pixel_grid, pixels_to_ground, project_points
-from .reprojection import reproject
+from .projection import ground_homography, ground_lift, pixel_centers, pixel_grid, pixels_to_ground, project_points
+from .reprojection import GroundPixels, ground_pixels, reproject
 from .transforms import invert_rigid, planar_pose, rotation_z, scale_pixels, transform_points, translation
 from .warp import sample_bev, warp_bev
 
 __all__ = [
     'BEVGrid',
+    'GroundPixels',
     'ground_homography',
     'ground_lift',
+    'ground_pixels',
     'invert_rigid',
+    'pixel_centers',
     'pixel_grid',
     'pixels_to_ground',
     'planar_pose',

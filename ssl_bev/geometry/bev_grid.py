@@ -55,6 +55,11 @@ class BEVGrid:
         """The same area in other cells."""
         return BEVGrid(self.x_range, self.y_range, cell_size)
 
+    def check(self, bev: Tensor) -> None:
+        """Raise ValueError unless the last two dimensions of a map are this grid's rows and columns."""
+        if tuple(bev.shape[-2:]) != self.shape:
+            raise ValueError(f'bev is {tuple(bev.shape[-2:])} (rows, columns), its grid is {self.shape}')
+
     def cell_centers(
         self, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
     ) -> Tensor:  # (H, W, 2), metres
@@ -78,6 +83,17 @@ class BEVGrid:
         """The [-1, 1] coordinates that `F.grid_sample(align_corners=False)` takes."""
         height, width = self.shape
         return self.xy_to_cell(xy) * xy.new_tensor([2 / width, 2 / height]) - 1
+
+    def normalization(
+        self, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
+    ) -> Tensor:  # (3, 3)
+        """`normalize` as a matrix that acts on (x, y, 1)."""
+        (left, right), (low, high) = self.x_range, self.y_range
+        rows = [
+            [2 / (right - left), 0, -(right + left) / (right - left)],
+            [0, 2 / (high - low), -(high + low) / (high - low)],
+        ]
+        return torch.tensor([*rows, [0, 0, 1]], device=device, dtype=dtype)
 
     def contains(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 from .transforms import invert_rigid
 
 MIN_DEPTH = 0.1
+MIN_INVERSE_DEPTH = 1e-4  # of a pixel's ray: nearer than 10 km, and not behind
 
 
 def project_points(
@@ -66,13 +67,13 @@ def ground_homography(
     return bev2img[..., :3, :] @ ground_lift(road2bev)
 
 
-def pixel_grid(
+def pixel_centers(
     image_size: tuple[int, int],
     stride: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
-) -> Tensor:  # (h, w, 2), pixels
-    """The (u, v) of the centres of `stride` x `stride` blocks of pixels.
+) -> tuple[Tensor, Tensor]:  # (w,), (h,), pixels
+    """The u of the columns and the v of the rows of `stride` x `stride` blocks of pixels, at their centres.
 
     Raises:
         ValueError: the stride does not divide the image.
@@ -80,8 +81,18 @@ def pixel_grid(
     height, width = image_size
     if height % stride or width % stride:
         raise ValueError(f'stride {stride} must divide the image size (height, width) = {(height, width)}')
-    v, u = ((torch.arange(n // stride, device=device, dtype=dtype) + 0.5) * stride for n in (height, width))
-    return torch.stack(torch.meshgrid(u, v, indexing='xy'), -1)
+    u, v = ((torch.arange(n // stride, device=device, dtype=dtype) + 0.5) * stride for n in (width, height))
+    return u, v
+
+
+def pixel_grid(
+    image_size: tuple[int, int],
+    stride: int = 1,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:  # (h, w, 2), pixels
+    """The (u, v) of `pixel_centers`, as an image."""
+    return torch.stack(torch.meshgrid(*pixel_centers(image_size, stride, device, dtype), indexing='xy'), -1)
 
 
 def pixels_to_ground(
@@ -100,7 +111,7 @@ def pixels_to_ground(
     inverse = inverse.to(pixels.dtype)
     rays = pixels @ inverse[..., :2].mT + inverse[..., None, :, 2]  # (x, y, 1) / depth
     inverse_depth = rays[..., 2]
-    valid = inverse_depth > 1e-4  # nearer than 10 km, and not behind
+    valid = inverse_depth > MIN_INVERSE_DEPTH
     depth = 1 / torch.where(valid, inverse_depth, 1.0)
     xy = torch.where(valid[..., None], rays[..., :2] * depth[..., None], 0.0)
     # d(x, y)/d(u, v) of a homography M has the determinant det(M) / w^3.

@@ -21,8 +21,7 @@ def sample_bev(
     Raises:
         ValueError: the map's shape is not the grid's.
     """
-    if tuple(bev.shape[-2:]) != grid.shape:
-        raise ValueError(f'bev is {tuple(bev.shape[-2:])} (rows, columns), its grid is {grid.shape}')
+    grid.check(bev)
     positions = grid.normalize(xy)
     sampled = F.grid_sample(bev, positions, mode=mode, padding_mode='border', align_corners=False)
     inside = (positions.abs() <= 1).all(-1, keepdim=True).movedim(-1, 1)

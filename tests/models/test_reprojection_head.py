@@ -107,6 +107,16 @@ def test_batch_independence_of_gradients(cameras, truth):
     assert (gradient(1)[1] == 0).all()
 
 
+def test_cameras_that_see_no_road_cost_nothing(cameras, truth):
+    target = labels_of(truth, cameras)
+    upwards = cameras.clone()
+    upwards[..., 1, :] = 1e3 * upwards[..., 2, :] + upwards[..., 1, :]  # the horizon lies 1000 pixels lower
+    logits = torch.randn(truth.shape).requires_grad_()
+    loss = ReprojectionHead(LOSS).loss(logits, GRID, upwards, ROAD, SIZE, target, certain(target))
+    loss.backward()
+    assert loss.item() == 0 and (logits.grad == 0).all()
+
+
 def test_errors(cameras, truth):
     head = ReprojectionHead(LOSS)
     target = labels_of(truth, cameras)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -176,4 +175,4 @@ def _print_table(result: dict) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

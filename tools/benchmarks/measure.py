@@ -80,9 +80,10 @@ class _Worker:
 def _serve(connection, build: Callable, arguments: tuple, threads: int) -> None:
     torch.set_num_threads(threads)
     step = build(*arguments)
+    _return_memory()
     connection.send(True)
     while connection.recv():
-        _return_memory()
+        gc.collect()
         before = _memory_mb('VmRSS')
         Path('/proc/self/clear_refs').write_text('5')  # resets VmHWM, the highest VmRSS
         started = time.process_time()

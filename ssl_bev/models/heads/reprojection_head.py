@@ -6,7 +6,7 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
-from ssl_bev.geometry import BEVGrid, reproject
+from ssl_bev.geometry import BEVGrid, ground_pixels
 
 
 @MODELS.register_module()
@@ -17,7 +17,8 @@ class ReprojectionHead(nn.Module):
     times the pixels of one at 40 m, and unweighted near cells would drown the rest.
 
     Args:
-        loss: config of the loss, called as `loss(logits, target, weight)`.
+        loss: config of the loss, called as `loss(logits, target, weight)` with all valid pixels of the batch in one
+            row, (1, K, V), and weights of (1, 1, V).
         max_area: ground area of a pixel block, in square metres, beyond which its weight grows no more. A block of
             the far field is larger than the paint it shows.
         area_power: exponent of the area in the weight; 1 counts ground, 0 counts pixels.
@@ -58,14 +59,17 @@ class ReprojectionHead(nn.Module):
             ValueError: the pseudo-labels are no whole-number stride of the images, or have other classes.
         """
         stride = self._stride(image_size, target, logits)
+        grid.check(logits)
         with torch.autocast(logits.device.type, enabled=False):
-            projected, area, valid = reproject(logits.float(), grid, bev2img, road2bev, image_size, stride)
-        certainty = confidence.float() / 255
-        weight = (area * stride**2).clamp(max=self.max_area).pow(self.area_power) * certainty
-        weight = weight * (valid & (certainty >= self.min_confidence))
+            pixels = ground_pixels(grid, bev2img, road2bev, image_size, stride)
+            projected = pixels.read(logits.float())
+        certainty = pixels.select(confidence[None])[0].float() / 255
+        weight = (pixels.area * stride**2).clamp(max=self.max_area).pow(self.area_power) * certainty
+        weight = weight * (certainty >= self.min_confidence)
         if sample_weight is not None:
-            weight = weight * sample_weight.view(-1, 1, 1, 1)
-        return self.loss_module(projected, target.transpose(1, 2), weight[:, None])
+            weight = weight * sample_weight[pixels.sample]
+        # The loss is over all pixels of the batch alike, so they may stand in one row.
+        return self.loss_module(projected[None], pixels.select(target.movedim(2, 0))[None], weight[None, None])
 
     @staticmethod
     def _stride(image_size: tuple[int, int], target: Tensor, logits: Tensor) -> int:
