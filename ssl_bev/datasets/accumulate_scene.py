@@ -50,17 +50,26 @@ def accumulate_scene(
     if not frames:
         raise ValueError('accumulate_scene needs at least one frame, got none')
     positions = np.array([frame_poses(frame, 'ego')[0][:2, 3] for frame in frames])
-    origin = np.floor(positions.min(0))
     # Cameras stand up to some metres from the ego origin.
-    reach = cell_size * np.ceil((max_distance + 5) / cell_size)
-    cells = np.ceil((positions.max(0) - origin + reach) / cell_size)
-    x_range, y_range = ((-reach, float(stop)) for stop in cells * cell_size)
-    grid = BEVGrid(x_range, y_range, cell_size)
+    grid, origin = scene_raster(positions, max_distance + 5, cell_size)
     scene = Scene(SceneEvidence(grid, len(labels.classes), max_distance, max_pixels), origin)
     for frame in frames:
         for view in _views(frame, labels, origin):
             scene.evidence.add(view, labels.targets)
     return scene
+
+
+def scene_raster(
+    positions: np.ndarray,  # (P, 2) metres in the global frame
+    reach: float,
+    cell_size: float,
+) -> tuple[BEVGrid, np.ndarray]:  # grid, (2,)
+    """The grid of all that is within `reach` metres of a scene's positions along x and y, and its origin."""
+    origin = np.floor(positions.min(0))
+    reach = cell_size * np.ceil(reach / cell_size)
+    cells = np.ceil((positions.max(0) - origin + reach) / cell_size)
+    x_range, y_range = ((-reach, float(stop)) for stop in cells * cell_size)
+    return BEVGrid(x_range, y_range, cell_size), origin
 
 
 def crop_frame(
@@ -70,9 +79,29 @@ def crop_frame(
     bev_frame: str = 'ego',
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
     """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
-    plane = _bev2plane(frame, bev_frame, scene.origin)
+    return crop_plane(scene, bev2plane(*frame_poses(frame, bev_frame), scene.origin), grid)
+
+
+def crop_plane(
+    scene: Scene,
+    bev2plane: np.ndarray,  # (3, 3)
+    grid: BEVGrid,
+) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
+    """As `crop_frame`, of a BEV frame whose pose in the scene's plane is known."""
     centers = grid.cell_centers(dtype=torch.float64).numpy()
-    return scene.evidence.crop(centers @ plane[:2, :2].T + plane[:2, 2])
+    return scene.evidence.crop(centers @ bev2plane[:2, :2].T + bev2plane[:2, 2])
+
+
+def bev2plane(
+    bev2global: np.ndarray,  # (4, 4)
+    road2bev: np.ndarray,  # (4, 4)
+    origin: np.ndarray,  # (2,)
+) -> np.ndarray:  # (3, 3)
+    """From (x, y, 1) of the BEV plane, over the road, to the plane of the scene that has this origin."""
+    transform = np.eye(3)
+    transform[:2] = plane_to_map(bev2global, road2bev)
+    transform[:2, 2] -= origin
+    return transform
 
 
 def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[View]:
@@ -80,7 +109,7 @@ def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[Vie
     cam2img, ego2cam = frame_cameras(frame, names, 'ego')
     road2ego = frame_poses(frame, 'ego')[1]
     homography = ground_homography(torch.from_numpy(cam2img @ ego2cam), torch.from_numpy(road2ego)).numpy()
-    ego2plane = _bev2plane(frame, 'ego', origin)
+    ego2plane = bev2plane(*frame_poses(frame, 'ego'), origin)
     views = []
     for n, name in enumerate(names):
         camera = frame['images'][name]
@@ -89,11 +118,3 @@ def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[Vie
         camera_xy = (ego2plane @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
         views.append(View(ids, confidence, homography[n] @ np.linalg.inv(ego2plane), camera_xy))
     return views
-
-
-def _bev2plane(frame: Mapping, bev_frame: str, origin: np.ndarray) -> np.ndarray:  # (3, 3)
-    """From (x, y, 1) of the BEV plane, over the road, to the scene's plane."""
-    bev2plane = np.eye(3)
-    bev2plane[:2] = plane_to_map(*frame_poses(frame, bev_frame))
-    bev2plane[:2, 2] -= origin
-    return bev2plane

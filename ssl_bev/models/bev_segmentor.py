@@ -22,9 +22,10 @@ LOSSES = dict(
     loss_temporal='temporal_loss',
     loss_perspective='perspective_head',
     loss_accumulated='accumulated_loss',
+    loss_self='self_loss',
 )
 # Those that train the current frame alone.
-CURRENT_FRAME = ('loss_seg', 'loss_accumulated')
+CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_self')
 # Those that need no BEV map.
 IMAGE_PLANE = ('loss_perspective',)
 
@@ -51,6 +52,8 @@ class BEVSegmentor(BaseModel):
         perspective_head: config of `PerspectiveHead`; needed where loss_perspective has a weight.
         accumulated_loss: config of the loss of the coarse map against accumulated targets, called as
             `loss(logits, probability, weight)`; needed where loss_accumulated has a weight.
+        self_loss: the same of the fine map against a model's own predictions, fused over a scene
+            (tools/accumulate_predictions.py); needed where loss_self has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
 
@@ -69,6 +72,7 @@ class BEVSegmentor(BaseModel):
         temporal_loss: dict | None = None,
         perspective_head: dict | None = None,
         accumulated_loss: dict | None = None,
+        self_loss: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
         data_preprocessor: dict | None = None,
@@ -83,6 +87,7 @@ class BEVSegmentor(BaseModel):
         self.temporal_loss = MODELS.build(temporal_loss) if temporal_loss else None
         self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
         self.accumulated_loss = MODELS.build(accumulated_loss) if accumulated_loss else None
+        self.self_loss = MODELS.build(self_loss) if self_loss else None
         self.reproject_frames = reproject_frames
         self.loss_weights: dict[str, float] = {}
         self.set_loss_weights(loss_weights or {'loss_seg': 1.0})
@@ -213,6 +218,9 @@ class BEVSegmentor(BaseModel):
         if weights['loss_accumulated']:
             targets = stack_accumulated_targets(data_samples, head.coarse_classes, head.grid)
             yield 'loss_accumulated', [self.accumulated_loss(frames[-1].logits['coarse'], *targets)]
+        if weights['loss_self']:
+            targets = stack_accumulated_targets(data_samples, head.classes, head.grid, 'self')
+            yield 'loss_self', [self.self_loss(frames[-1].logits['fine'], *targets)]
         if weights['loss_reprojection'] or weights['loss_perspective']:
             target, confidence = stack_pseudo_labels(data_samples, head.coarse_classes)
             pseudo_labels = {f.t: (target[:, f.t], confidence[:, f.t], f.rig.frame_valid) for f in frames}

@@ -66,24 +66,33 @@ def stack_accumulated_targets(
     data_samples: Sequence[BEVDataSample],
     classes: tuple[str, ...],
     grid: BEVGrid,
+    kind: str = 'accumulated',
 ) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W), float32 0 ... 1
     """Probability and weight of the current frames' accumulated targets.
 
+    Args:
+        data_samples: of the batch.
+        classes: the K classes of the map that they train.
+        grid: of that map.
+        kind: 'accumulated', or 'self' for targets from a model's own predictions.
+
     Raises:
-        ValueError: a sample without accumulated targets, with other classes, or on another grid.
+        ValueError: a sample without such targets, with other classes, or on another grid.
     """
+    what = f'{kind} targets'
     for sample in data_samples:
-        if 'accumulated_probability' not in sample:
+        if f'{kind}_probability' not in sample:
             raise ValueError(
-                f'loss_accumulated needs accumulated targets, sample {sample.sample_token} has none; '
-                'add LoadAccumulatedTargets to the pipeline'
+                f'loss_{kind} needs {what}, sample {sample.sample_token} has none; '
+                f'add LoadAccumulatedTargets(kind={kind!r}) to the pipeline'
             )
-        _must_agree('accumulated targets', sample, 'classes', tuple(sample.accumulated_classes), classes)
-        _must_agree('accumulated targets', sample, 'grid', sample.accumulated_grid, grid)
-    return (
-        torch.stack([sample.accumulated_probability for sample in data_samples]).float() / 255,
-        torch.stack([sample.accumulated_weight for sample in data_samples]).float() / 255,
+        _must_agree(what, sample, 'classes', tuple(sample.get(f'{kind}_classes')), classes)
+        _must_agree(what, sample, 'grid', sample.get(f'{kind}_grid'), grid)
+    probability, weight = (
+        torch.stack([sample.get(f'{kind}_{name}') for sample in data_samples]).float() / 255
+        for name in ('probability', 'weight')
     )
+    return probability, weight
 
 
 def _must_agree(what: str, sample: BEVDataSample, name: str, given: object, expected: object) -> None:

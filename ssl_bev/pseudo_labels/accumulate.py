@@ -60,11 +60,8 @@ class SceneEvidence:
             view: its labels and geometry.
             targets: from ids and confidences (P,) to values (P, K) of 1, 0 or 255 = no vote; `TargetReader.targets`.
         """
-        rows, columns = self._window(view.camera_xy)
-        y, x = (
-            low + (cells + 0.5) * self.grid.cell_size
-            for low, cells in ((self.grid.y_range[0], rows[:, None]), (self.grid.x_range[0], columns[None]))
-        )
+        rows, columns = self._window(view.camera_xy - self.max_distance, view.camera_xy + self.max_distance)
+        x, y = self._centers(rows[:, None], columns[None])
         u, v, depth = (a * x + b * y + c for a, b, c in view.plane2img)
         near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
         i, j = np.nonzero(near & (depth > MIN_DEPTH))
@@ -82,6 +79,41 @@ class SceneEvidence:
         for value in (0, 1):  # every cell occurs once, so this adds nothing twice
             self.votes[value][:, rows[i], columns[j]] += ((values == value) * weight[:, None]).T.astype(np.float32)
 
+    def add_map(
+        self,
+        probability: np.ndarray,  # (K, H, W), 0 ... 1
+        weight: np.ndarray,  # (K, H, W), >= 0
+        grid: BEVGrid,
+        bev2plane: np.ndarray,  # (3, 3)
+    ) -> None:
+        """Let a BEV map vote on the ground under it: by its probability for each class, by the rest against it.
+
+        Args:
+            probability: of each class.
+            weight: what the vote of each cell is worth.
+            grid: of the map.
+            bev2plane: from (x, y, 1) of the map to that of the plane; rigid.
+
+        Raises:
+            ValueError: a map of other classes, or of another shape than its grid.
+        """
+        shape = (self.votes.shape[1], *grid.shape)
+        for name, value in (('probability', probability), ('weight', weight)):
+            if value.shape != shape:
+                raise ValueError(f'{name} must be {shape} (classes, rows, columns), got {value.shape}')
+        corners = np.array([(x, y, 1) for x in grid.x_range for y in grid.y_range]) @ bev2plane[:2].T
+        rows, columns = self._window(corners.min(0), corners.max(0))
+        if not (rows.size and columns.size):
+            return
+        centers = np.stack(np.meshgrid(*self._centers(rows, columns)), -1)
+        xy = (centers - bev2plane[:2, 2]) @ np.linalg.inv(bev2plane[:2, :2]).T
+        maps = torch.from_numpy(np.concatenate([probability * weight, weight]).astype(np.float32))
+        sampled = sample_bev(maps[None], grid, torch.from_numpy(xy.astype(np.float32))[None])[0].numpy()
+        favour, total = np.split(sampled, 2)
+        window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        self.votes[0][window] += total - favour
+        self.votes[1][window] += favour
+
     def crop(
         self,
         xy: np.ndarray,  # (H, W, 2) metres in the plane
@@ -98,11 +130,15 @@ class SceneEvidence:
         weight = against + favour
         return np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0), weight
 
-    def _window(self, camera_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows and columns of the square about a camera within which images vote."""
-        low = np.array([self.grid.y_range[0], self.grid.x_range[0]])
-        center = (camera_xy[::-1] - low) / self.grid.cell_size
-        reach = self.max_distance / self.grid.cell_size
-        first = np.maximum(np.floor(center - reach), 0).astype(int)
-        stop = np.minimum(np.ceil(center + reach) + 1, self.grid.shape).astype(int)
+    def _centers(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x of the columns' centres and y of the rows', metres."""
+        (left, _), (low, _) = self.grid.x_range, self.grid.y_range
+        return left + (columns + 0.5) * self.grid.cell_size, low + (rows + 0.5) * self.grid.cell_size
+
+    def _window(self, low_xy: np.ndarray, high_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows and columns of the cells in a rectangle, metres."""
+        origin = np.array([self.grid.y_range[0], self.grid.x_range[0]])
+        low, high = ((xy[::-1] - origin) / self.grid.cell_size for xy in (low_xy, high_xy))
+        first = np.maximum(np.floor(low), 0).astype(int)
+        stop = np.minimum(np.ceil(high) + 1, self.grid.shape).astype(int)
         return np.arange(first[0], stop[0]), np.arange(first[1], stop[1])

@@ -47,7 +47,7 @@ class TargetReader:
     ) -> None:
         self.reader = PseudoLabelReader(root, label_file, confidence_file, manifest, teacher)
         self.classes = tuple(classes)
-        self.min_confidence = _thresholds(min_confidence, self.classes)
+        self.min_confidence = per_class('min_confidence', min_confidence, self.classes) * 255
         self.mover_margin = check_mover_margin(mover_margin)
         self.ego_body = EgoBody(ego_body)
         names = LabelMap.load(label_map)
@@ -102,15 +102,19 @@ class TargetReader:
         return near_movers(self.moving[ids], self.mover_margin) if self.mover_margin else None
 
 
-def _thresholds(min_confidence: float | Mapping[str, float], classes: tuple[str, ...]) -> np.ndarray:
-    """The lowest uint8 confidence of each class."""
-    if isinstance(min_confidence, Mapping):
-        unknown = sorted(set(min_confidence) - set(classes))
+def per_class(argument: str, value: float | Mapping[str, float], classes: Sequence[str]) -> np.ndarray:  # (K,)
+    """A threshold for each class from one for all, or from one by name (0 for the others).
+
+    Raises:
+        ValueError: an unknown class or a threshold outside 0 ... 1, naming the argument.
+    """
+    if isinstance(value, Mapping):
+        unknown = sorted(set(value) - set(classes))
         if unknown:
-            raise ValueError(f'min_confidence names {unknown}, which are not among classes {classes}')
-        lowest = [min_confidence.get(name, 0.0) for name in classes]
+            raise ValueError(f'{argument} names {unknown}, which are not among classes {tuple(classes)}')
+        thresholds = [value.get(name, 0.0) for name in classes]
     else:
-        lowest = [min_confidence] * len(classes)
-    if not all(0 <= value <= 1 for value in lowest):
-        raise ValueError(f'min_confidence must be in [0, 1], got {min_confidence}')
-    return np.array(lowest) * 255
+        thresholds = [value] * len(classes)
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ValueError(f'{argument} must be in [0, 1], got {value}')
+    return np.array(thresholds, np.float64)

@@ -59,6 +59,7 @@ def make_model(**changes):
         temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
         perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
         accumulated_loss=LOSS,
+        self_loss=LOSS,
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
@@ -85,6 +86,9 @@ def make_sample(seed, labelled=True):
     sample.set_metainfo(dict(accumulated_classes=list(COARSE), accumulated_grid=BEVGrid(**GRID)))
     sample.accumulated_probability = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
     sample.accumulated_weight = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
+    sample.set_metainfo(dict(self_classes=list(FINE), self_grid=BEVGrid(**GRID)))
+    sample.self_probability = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.self_weight = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
     return sample
@@ -94,7 +98,9 @@ def images(count, seed=0):
     return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
 
 
-ALL = dict(loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0, loss_accumulated=1.0)
+ALL = dict(
+    loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0, loss_accumulated=1.0, loss_self=1.0
+)
 
 
 def test_losses_are_scaled_by_their_weights():
@@ -121,14 +127,15 @@ def test_the_same_keys_and_a_graph_to_every_parameter_in_every_phase(active):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_accumulated_targets_train_the_coarse_map_where_it_is_observed():
+@pytest.mark.parametrize(('kind', 'level'), [('accumulated', 'coarse'), ('self', 'fine')])
+def test_accumulated_targets_train_the_map_of_their_classes_where_it_is_observed(kind, level):
     model, batch = make_model(), [make_sample(0), make_sample(1)]
-    model.set_loss_weights(dict(loss_accumulated=1.0))
-    loss = model(dict(img=images(2)), batch, mode='loss')['loss_accumulated']
+    model.set_loss_weights({f'loss_{kind}': 1.0})
+    loss = model(dict(img=images(2)), batch, mode='loss')[f'loss_{kind}']
     assert [call['grad'] for call in model.bev_encoder.calls] == [False, False, True]
-    logits = model(dict(img=images(2)), batch, mode='tensor')['coarse']
-    probability = torch.stack([sample.accumulated_probability for sample in batch]) / 255
-    weight = torch.stack([sample.accumulated_weight for sample in batch]) / 255
+    logits = model(dict(img=images(2)), batch, mode='tensor')[level]
+    probability = torch.stack([sample.get(f'{kind}_probability') for sample in batch]) / 255
+    weight = torch.stack([sample.get(f'{kind}_weight') for sample in batch]) / 255
     entropy = -(probability * logits.sigmoid().log() + (1 - probability) * (1 - logits.sigmoid()).log())
     expected = (entropy * weight).sum((0, 2, 3)) / weight.sum((0, 2, 3))
     torch.testing.assert_close(loss, expected.mean())

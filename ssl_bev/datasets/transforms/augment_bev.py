@@ -9,6 +9,8 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.geometry import BEVGrid
 
+from .load_accumulated_targets import KINDS
+
 IGNORE = 255
 
 
@@ -21,9 +23,10 @@ class BEVFlipRotate(BaseTransform):
     after `LoadBEVMasks` and `LoadAccumulatedTargets`.
 
     Required Keys: bev2cam, bev2global, road2bev; optional gt_bev_seg with x_range, y_range, cell_size, and
-    accumulated_probability and accumulated_weight with accumulated_grid
+    accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'self'
 
-    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight
+    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight,
+    self_probability, self_weight
 
     Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
 
@@ -61,9 +64,10 @@ class BEVFlipRotate(BaseTransform):
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
             results['gt_bev_seg'] = _move(results['gt_bev_seg'], grid, flips, turn, IGNORE)
-        for key in ('accumulated_probability', 'accumulated_weight'):
-            if key in results:  # what comes from outside has no weight
-                results[key] = _move(results[key], results['accumulated_grid'], flips, turn, 0)
+        for kind in KINDS:
+            for key in (f'{kind}_probability', f'{kind}_weight'):
+                if key in results:  # what comes from outside has no weight
+                    results[key] = _move(results[key], results[f'{kind}_grid'], flips, turn, 0)
         return results
 
     def __repr__(self) -> str:

@@ -1,59 +1,82 @@
-"""Load the BEV targets that were accumulated from pseudo-labels."""
+"""Load the BEV targets that were accumulated over a scene, from pseudo-labels or from predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ..accumulated_target_files import HOW_TO_MAKE, read_target, read_target_manifest
+from ssl_bev.pseudo_labels.target_reader import per_class
+
+from ..accumulated_target_files import read_target, read_target_manifest
+
+# Both may be in one sample. The loss of the same name reads them: the coarse map's, and the fine map's.
+KINDS = ('accumulated', 'self')
 
 
 @TRANSFORMS.register_module()
 class LoadAccumulatedTargets(BaseTransform):
-    """Read the soft BEV targets of a window's current frame, for the loss `loss_accumulated`.
+    """Read the soft BEV targets of a window's current frame, for `loss_accumulated` or `loss_self`.
 
     Put it before `BEVFlipRotate`, which moves them as it moves BEV labels.
 
     Required Keys: frames, bev_frame
 
-    Added Keys:
+    Added Keys (of kind 'self' they begin with `self_`):
         - accumulated_probability: (K, H, W) uint8, 255 = certainly present
         - accumulated_weight: (K, H, W) uint8, 255 = well observed, 0 = not observed
         - accumulated_classes, accumulated_grid (a `BEVGrid`)
 
     Args:
-        root: folder of tools/accumulate_pseudo_labels.py.
+        root: folder of tools/accumulate_pseudo_labels.py or tools/accumulate_predictions.py.
         classes: the K classes by name; None: all of the folder, in its order.
+        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'self' = a model's own predictions of the
+            fine classes, for `loss_self`.
+        min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
+            (others: 0). The gate is here and not in the files, so that it may move without making them again.
 
     Raises:
         FileNotFoundError: no manifest, or no file of the frame.
-        ValueError: an unknown class, targets in another BEV frame, or a broken file.
+        ValueError: an unknown class or kind, a gate out of range, targets in another BEV frame, or a broken file.
     """
 
-    def __init__(self, root: str, classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        classes: Sequence[str] | None = None,
+        kind: str = 'accumulated',
+        min_confidence: float | Mapping[str, float] = 0.0,
+    ) -> None:
+        if kind not in KINDS:
+            raise ValueError(f'kind must be one of {KINDS}, got {kind!r}')
         self.root = root
+        self.kind = kind
         self.manifest = read_target_manifest(root)
         self.classes = tuple(self.manifest['classes'] if classes is None else classes)
         unknown = [name for name in self.classes if name not in self.manifest['classes']]
         if unknown:
             raise ValueError(f'classes {unknown} are not in the targets of {root}: {self.manifest["classes"]}')
+        self.min_confidence = per_class('min_confidence', min_confidence, self.classes)
 
     def transform(self, results: dict) -> dict:
         if self.manifest['bev_frame'] != results['bev_frame']:
             raise ValueError(
                 f"the targets in {self.root} are in the {self.manifest['bev_frame']!r} frame, the dataset's bev_frame "
-                f'is {results["bev_frame"]!r}; make them again with {HOW_TO_MAKE} --bev-frame {results["bev_frame"]}'
+                f'is {results["bev_frame"]!r}; make them again in that frame (--bev-frame {results["bev_frame"]} of '
+                'tools/accumulate_pseudo_labels.py)'
             )
         names, grid = self.manifest['classes'], self.manifest['grid']
         probability, weight = read_target(self.root, results['frames'][-1]['token'], (len(names), *grid.shape))
         chosen = [names.index(name) for name in self.classes]
-        results['accumulated_probability'] = probability[chosen]
-        results['accumulated_weight'] = weight[chosen]
-        results['accumulated_classes'] = list(self.classes)
-        results['accumulated_grid'] = grid
+        probability, weight = probability[chosen], weight[chosen]
+        confidence = np.abs(2 * (probability / np.float32(255)) - 1)
+        weight[confidence < np.float32(self.min_confidence)[:, None, None]] = 0
+        content = dict(probability=probability, weight=weight, classes=list(self.classes), grid=grid)
+        results.update({f'{self.kind}_{name}': value for name, value in content.items()})
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(root={str(self.root)!r}, classes={self.classes})'
+        own = f'classes={self.classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
+        return f'{type(self).__name__}(root={str(self.root)!r}, {own})'

@@ -12,7 +12,15 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.structures import BEVDataSample
 
-LABEL_KEYS = ('gt_bev_seg', 'pseudo_target', 'pseudo_confidence', 'accumulated_probability', 'accumulated_weight')
+LABEL_KEYS = (
+    'gt_bev_seg',
+    'pseudo_target',
+    'pseudo_confidence',
+    'accumulated_probability',
+    'accumulated_weight',
+    'self_probability',
+    'self_weight',
+)
 META_KEYS = (
     'img_paths',
     'camera_names',
@@ -23,6 +31,8 @@ META_KEYS = (
     'pseudo_stride',
     'accumulated_classes',
     'accumulated_grid',
+    'self_classes',
+    'self_grid',
     'x_range',
     'y_range',
     'cell_size',
