@@ -1,0 +1,162 @@
+"""BEV labels from a map that is first fitted, scene by scene, to the accumulated pseudo-labels of that scene."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ssl_bev.geometry import BEVGrid
+from ssl_bev.pseudo_labels.pictures import write_bytes
+from ssl_bev.pseudo_labels.target_reader import TargetReader
+
+from .accumulate_dataset import read_scenes
+from .accumulate_scene import accumulate_scene
+from .bev_label_files import write_label, write_label_manifest
+from .calibration import frame_poses
+from .map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
+from .map_registration import Correction, register_map
+from .rasterize import MapRasterizer
+from .staging import staging_folder
+
+CORRECTIONS = 'corrections.json'
+# Which of the map's classes each class of the evidence shows.
+EVIDENCE = {
+    'drivable': ('drivable_area',),
+    'marking': ('lane_divider', 'road_divider', 'stop_line'),
+    'crosswalk': ('ped_crossing',),
+}
+
+
+class SceneRegistration:
+    """Fits the maps of a dataset to the evidence of its scenes.
+
+    Args:
+        geometries: location -> map.
+        labels: reads the pseudo-labels; its classes are the keys of `EVIDENCE`.
+        line_width: with which the map's lines are drawn to be compared with paint, metres.
+        cell_size: of the raster of a scene, metres.
+        max_distance: metres from camera to ground beyond which an image tells nothing.
+    """
+
+    def __init__(
+        self,
+        geometries: Mapping[str, MapGeometry],
+        labels: TargetReader,
+        line_width: float = 0.5,
+        cell_size: float = 0.25,
+        max_distance: float = 25.0,
+    ) -> None:
+        self.geometries = geometries
+        self.labels = labels
+        self.line_width = line_width
+        self.cell_size = cell_size
+        self.max_distance = max_distance
+
+    def __call__(self, frames: Sequence[Mapping]) -> Correction:
+        """The correction of the map around the frames of one scene, in the global frame.
+
+        Raises:
+            FileNotFoundError: a missing pseudo-label.
+            ValueError: a scene of which nothing is observed.
+        """
+        scene = accumulate_scene(frames, self.labels, self.cell_size, self.max_distance)
+        against, favour = scene.evidence.votes
+        weight = against + favour
+        probability = np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0)
+        grid = scene.evidence.grid
+        masks = self._draw(frames[0]['location'], grid, scene.origin)
+        found = register_map(masks, probability, weight, grid)
+        return found._replace(center=tuple(found.center + scene.origin))
+
+    def _draw(self, location: str, grid: BEVGrid, origin: np.ndarray) -> np.ndarray:  # (K, H, W) float32
+        """The classes of the map, at twice the resolution and then averaged: soft edges hold parts of cells."""
+        fine = MapRasterizer(
+            self.geometries[location], grid.with_cell_size(grid.cell_size / 2), BASE_CLASSES, self.line_width
+        )
+        pose = np.eye(4)
+        pose[:2, 3] = origin
+        drawn = dict(zip([spec.name for spec in BASE_CLASSES], fine(pose, np.eye(4)), strict=True))
+        height, width = grid.shape
+        unions = [np.any([drawn[name] for name in names], 0) for names in EVIDENCE.values()]
+        return np.stack(unions).reshape(len(EVIDENCE), height, 2, width, 2).mean((2, 4), dtype=np.float32)
+
+
+def register_labels(
+    info_files: Sequence[str | Path],
+    map_root: str | Path,
+    labels: Mapping,
+    out: str | Path,
+    grid: BEVGrid,
+    classes: Sequence[ClassSpec] = BASE_CLASSES,
+    line_width: float = 0.5,
+    bev_frame: str = 'ego',
+    show_progress: bool = True,
+) -> dict[str, Correction]:
+    """Write a folder of BEV labels, as tools/create_data.py does, of maps that fit what the cameras saw.
+
+    The folder also holds `corrections.json`: scene token -> how its map was moved. Nothing is left of a run that
+    fails; one that is interrupted goes on with the scenes that were missing.
+
+    Args:
+        info_files: of tools/create_data.py.
+        map_root: dataset whose `maps/expansion` holds the maps.
+        labels: arguments of `TargetReader` but for the classes: root, label_map and so on.
+        out: the label folder; must not exist yet.
+        grid: cells of the BEV labels.
+        classes: what the labels hold.
+        line_width: of line classes that do not set their own, metres.
+        bev_frame: 'ego' or 'lidar', the frame that the labels are in.
+        show_progress: show a progress bar.
+
+    Returns:
+        The correction of each scene, by token.
+
+    Raises:
+        FileNotFoundError: no info file, map or pseudo-label.
+        ValueError: an argument out of range, `out` that exists, or another run at the same time.
+    """
+    out = Path(out)
+    if out.exists():
+        raise ValueError(f'out must not exist yet, got {out}; choose another folder or delete it')
+    scenes = read_scenes(info_files, with_sweeps=False)
+    folder = Path(map_root) / 'maps' / 'expansion'
+    locations = sorted({scene[0]['location'] for scene in scenes})
+    geometries = {location: MapGeometry.read(folder / f'{location}.json') for location in locations}
+    rasterizers = {name: MapRasterizer(geometries[name], grid, classes, line_width) for name in locations}
+    register = SceneRegistration(geometries, TargetReader(**labels, classes=list(EVIDENCE)), line_width)
+    inputs = dict(
+        labels=repr(labels), infos=[str(path) for path in info_files], maps=str(folder), line_width=line_width
+    )
+    corrections = {}
+    with staging_folder(out.parent, f'.{out.name}.register', inputs) as work:
+        for frames in tqdm(scenes, 'registering', unit='scene', disable=not show_progress):
+            token = frames[0]['scene_token']
+            done = work / f'{token}.json'
+            if not done.is_file():
+                write_bytes(done, json.dumps(register(frames)._asdict()).encode())
+            corrections[token] = Correction(**json.loads(done.read_text()))
+        target = work / out.name
+        widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
+        names = [spec.name for spec in classes]
+        write_label_manifest(target, names, grid, line_width, bev_frame, 'registered', widths)
+        for frames in scenes:
+            for frame in frames:
+                pose, road2bev = frame_poses(frame, bev_frame)
+                # The map moves, or the frame moves the other way.
+                pose = np.linalg.inv(_motion(corrections[frame['scene_token']])) @ pose
+                write_label(target, frame['token'], rasterizers[frame['location']](pose, road2bev))
+        content = {token: correction._asdict() for token, correction in corrections.items()}
+        write_bytes(target / CORRECTIONS, json.dumps(content, indent=1).encode())
+        os.replace(target, out)
+    return corrections
+
+
+def _motion(correction: Correction) -> np.ndarray:  # (4, 4)
+    motion = np.eye(4)
+    motion[np.ix_([0, 1, 3], [0, 1, 3])] = correction.matrix()
+    return motion

@@ -1,0 +1,66 @@
+#!/usr/bin/env python
+"""BEV labels from a map that is first fitted, scene by scene, to what the teacher saw there.
+
+python tools/register_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --root data/nuscenes \\
+    --label-map mapillary_v1 --pseudo-labels data/nuscenes/pseudo_labels --out data/nuscenes/bev_labels_registered
+python tools/register_labels.py ... --truth data/synthetic_nuscenes/truth/bev_labels     # where the truth is known
+
+Train on them with `label_dir='bev_labels_registered'` of the dataset. `corrections.json` says how each map moved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ssl_bev.datasets.label_agreement import label_iou
+from ssl_bev.datasets.map_geometry import BASE_CLASSES
+from ssl_bev.datasets.protocols import LabelProtocol
+from ssl_bev.datasets.register_labels import register_labels
+from ssl_bev.geometry import BEVGrid
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
+    parser.add_argument('--root', required=True, metavar='DIR', help='dataset with maps/expansion/')
+    parser.add_argument('--pseudo-labels', required=True, metavar='DIR', help="folder of the teacher's labels")
+    parser.add_argument('--label-map', required=True, metavar='NAME', help='name or file of their label map')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='new folder for the BEV labels')
+    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
+    parser.add_argument('--protocol', metavar='FILE', help='config of a label protocol, by default the base classes')
+    parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
+    parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
+    parser.add_argument('--truth', metavar='DIR', help='exact labels of the same frames, to be compared with')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    grid, classes = BEVGrid((-30, 30), (-15, 15), 0.25), BASE_CLASSES
+    if args.protocol:
+        protocol = LabelProtocol.read(args.protocol)
+        grid, classes = protocol.grid, protocol.classes
+    labels = dict(root=args.pseudo_labels, label_map=args.label_map, min_confidence=args.min_confidence)
+    content = (grid, classes, args.line_width, args.bev_frame)
+    corrections = register_labels(args.infos, args.root, labels, args.out, *content, show_progress=not args.quiet)
+    offsets = np.array([np.hypot(*correction.offset) for correction in corrections.values()])
+    turns = np.degrees([abs(correction.rotation) for correction in corrections.values()])
+    print(
+        f'{args.out}: the maps of {len(corrections)} scenes were moved by {offsets.mean():.2f} m (at most '
+        f'{offsets.max():.2f} m) and turned by {turns.mean():.2f} degrees (at most {turns.max():.2f})'
+    )
+    if args.truth:
+        iou = label_iou(args.out, args.truth)
+        print('IoU with the truth (%): ' + ', '.join(f'{name} {100 * value:.1f}' for name, value in iou.items()))
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
