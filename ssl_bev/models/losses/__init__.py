@@ -1,3 +1,4 @@
+from .cldice import soft_cldice
 from .segmentation import IGNORE, SegmentationLoss, segmentation_loss
 from .temporal_consistency import TemporalConsistencyLoss, temporal_consistency_loss
 
@@ -6,5 +7,6 @@ __all__ = [
     'SegmentationLoss',
     'TemporalConsistencyLoss',
     'segmentation_loss',
+    'soft_cldice',
     'temporal_consistency_loss',
 ]

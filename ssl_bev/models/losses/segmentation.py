@@ -1,4 +1,4 @@
-"""The multi-label loss of BEV maps and of reprojected maps: weighted binary cross-entropy and Dice."""
+"""The multi-label loss of BEV maps and of reprojected maps: cross-entropy or focal loss, Dice, centre-line Dice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from .cldice import soft_cldice
+
 IGNORE = 255
 
 
@@ -18,18 +20,22 @@ def segmentation_loss(
     weight: Tensor | None = None,  # (B, 1, ...) or (B, K, ...), >= 0
     positive_weight: Tensor | None = None,  # (K,)
     dice_weight: float = 0.0,
+    focal_gamma: float = 0.0,
+    cldice_weight: Tensor | None = None,  # (K,)
 ) -> Tensor:  # ()
     """Class-balanced binary cross-entropy, averaged over what is labelled, plus Dice over the batch.
 
     Each class is averaged over its own labelled weight, then the classes with any labels are averaged, so that
     a class seen in few places counts as much as one seen everywhere. Dice is taken over the whole batch, for classes
-    with positive labels: a thin class is absent from many a single map.
+    with positive labels: a thin class is absent from many a single map. With `focal_gamma` each cell counts by
+    |y - p|^gamma, so that the many easy ones do not drown the rest; `cldice_weight` adds 1 - `soft_cldice` of each
+    class with positive labels.
 
     Returns:
         A finite scalar; 0 with a graph where nothing is labelled.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or centre lines are asked of what is no map.
     """
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')
@@ -44,6 +50,10 @@ def segmentation_loss(
     cross_entropy = F.binary_cross_entropy_with_logits(
         logits, positive, weight=labelled, pos_weight=positive_weight, reduction='none'
     )
+    if focal_gamma:
+        # The power has no finite slope at 0 for gamma < 1.
+        off = (positive - logits.sigmoid()).abs().clamp(min=1e-6)
+        cross_entropy = cross_entropy * off**focal_gamma
     total = labelled.sum(over)  # (K,)
     per_class = cross_entropy.sum(over) / total.clamp(min=torch.finfo(total.dtype).tiny)
     loss = _mean_of(per_class, total > 0)
@@ -54,6 +64,13 @@ def segmentation_loss(
         size = probability.sum(over) + truth.sum(over)
         dice = 1 - 2 * overlap / size.clamp(min=torch.finfo(size.dtype).tiny)
         loss = loss + dice_weight * _mean_of(dice, truth.sum(over) > 0)
+    if cldice_weight is not None:
+        if logits.dim() != 4:
+            raise ValueError(f'cldice_weight needs maps (B, K, H, W), got logits of {tuple(logits.shape)}')
+        seen = labelled > 0
+        truth = positive * seen
+        missed = 1 - soft_cldice(logits.sigmoid() * seen, truth)
+        loss = loss + _mean_of(cldice_weight.to(logits) * missed, truth.sum(over) > 0)
     return loss
 
 
@@ -66,19 +83,37 @@ class SegmentationLoss(nn.Module):
     """Weighted binary cross-entropy and Dice, see `segmentation_loss`.
 
     Args:
-        positive_weight: factor of positive cells, one for each class or one for all; rare classes want more.
+        positive_weight: factor of positive cells, one for each class or one for all; rare classes want more
+            (tools/class_weights.py proposes some).
         dice_weight: weight of the Dice term beside the cross-entropy.
+        focal_gamma: exponent of the focal loss; 0: plain cross-entropy. Source: Lin et al., ICCV 2017.
+        cldice_weight: weight of the centre-line Dice, one for each class or one for all; lines only are worth it.
     """
 
-    def __init__(self, positive_weight: float | Sequence[float] = 1.0, dice_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        positive_weight: float | Sequence[float] = 1.0,
+        dice_weight: float = 0.0,
+        focal_gamma: float = 0.0,
+        cldice_weight: float | Sequence[float] = 0.0,
+    ) -> None:
         super().__init__()
-        self.register_buffer('positive_weight', torch.atleast_1d(torch.tensor(positive_weight)), persistent=False)
+        if focal_gamma < 0:
+            raise ValueError(f'focal_gamma must not be negative, got {focal_gamma}')
+        for name, value in (('positive_weight', positive_weight), ('cldice_weight', cldice_weight)):
+            self.register_buffer(name, torch.atleast_1d(torch.tensor(value, dtype=torch.float32)), persistent=False)
         self.dice_weight = dice_weight
+        self.focal_gamma = focal_gamma
+        self.with_cldice = bool(self.cldice_weight.any())
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        if len(self.positive_weight) not in (1, logits.shape[1]):
-            raise ValueError(
-                f'positive_weight has {len(self.positive_weight)} values for {logits.shape[1]} classes; '
-                'give one for each class, or a single one'
-            )
-        return segmentation_loss(logits, target, weight, self.positive_weight, self.dice_weight)
+        for name in ('positive_weight', 'cldice_weight'):
+            if len(getattr(self, name)) not in (1, logits.shape[1]):
+                raise ValueError(
+                    f'{name} has {len(getattr(self, name))} values for {logits.shape[1]} classes; '
+                    'give one for each class, or a single one'
+                )
+        cldice_weight = self.cldice_weight if self.with_cldice else None
+        return segmentation_loss(
+            logits, target, weight, self.positive_weight, self.dice_weight, self.focal_gamma, cldice_weight
+        )

@@ -1,0 +1,48 @@
+"""How often each class occurs in a folder of BEV labels, and the loss weights that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ssl_bev.pseudo_labels.pictures import read_picture
+
+from .bev_label_files import read_label_manifest
+
+
+def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str, float]:
+    """The share of cells that have each class.
+
+    Args:
+        folder: BEV labels of tools/create_data.py.
+        sample_interval: read every n-th file.
+
+    Raises:
+        FileNotFoundError: no manifest.
+        ValueError: no labels.
+    """
+    classes = read_label_manifest(folder)['classes']
+    paths = sorted(Path(folder).glob('*.png'))[::sample_interval]
+    if not paths:
+        raise ValueError(f'{folder} holds no BEV labels')
+    bits = np.arange(len(classes), dtype=np.uint16)[:, None, None]
+    shares = [((read_picture(path, cv2.IMREAD_UNCHANGED) >> bits) & 1).mean((1, 2)) for path in paths]
+    return dict(zip(classes, np.mean(shares, 0).tolist(), strict=True))
+
+
+def positive_weights(
+    frequencies: Mapping[str, float],
+    power: float = 0.5,
+    highest: float = 30.0,
+) -> dict[str, float]:
+    """Factors of positive cells: ((1 - f) / f)^power, but at least 1, and at most `highest`.
+
+    Power 1 gives positive and negative cells of a class the same total weight; 0.5, about 1 / sqrt(f), costs fewer
+    false alarms. A class that never occurs gets `highest`.
+    """
+    share = np.clip(np.array(list(frequencies.values())), 1e-12, 1)
+    weights = np.clip(((1 - share) / share) ** power, 1, highest)
+    return dict(zip(frequencies, weights.tolist(), strict=True))
