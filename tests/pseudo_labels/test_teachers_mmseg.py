@@ -110,9 +110,9 @@ def test_name_hash_and_classes(folder: Path) -> None:
 
 
 def test_the_default_scope_stays_what_it_was(folder: Path) -> None:
-    before = DefaultScope.get_current_instance()
+    DefaultScope.get_instance('before', scope_name='mmengine')
     teacher_of(folder, 'fcn').predict([random_image(0, *SIZE)])
-    assert DefaultScope.get_current_instance() is before
+    assert DefaultScope.get_current_instance().scope_name == 'mmengine'
     with DefaultScope.overwrite_default_scope('mmdet3d'):
         teacher_of(folder, 'mask2former').predict([random_image(0, *SIZE)])
         assert DefaultScope.get_current_instance().scope_name == 'mmdet3d'
