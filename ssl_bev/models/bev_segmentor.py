@@ -1,10 +1,8 @@
-"""The algorithm: images to BEV features to maps, and which loss reads which map."""
+"""The algorithm: images to BEV features to maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from mmdet3d.registry import MODELS
@@ -13,30 +11,7 @@ from torch import Tensor
 
 from ssl_bev.structures import BEVDataSample, CameraRig
 
-from .supervision import stack_accumulated_targets, stack_bev_labels, stack_pseudo_labels
-
-# The module that each loss needs.
-LOSSES = dict(
-    loss_seg='seg_head',
-    loss_reprojection='reprojection_head',
-    loss_temporal='temporal_loss',
-    loss_perspective='perspective_head',
-    loss_accumulated='accumulated_loss',
-    loss_self='self_loss',
-)
-# Those that train the current frame alone.
-CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_self')
-# Those that need no BEV map.
-IMAGE_PLANE = ('loss_perspective',)
-
-
-class Frame(NamedTuple):
-    """What the model made of one frame of the window."""
-
-    t: int
-    rig: CameraRig
-    features: list[Tensor]  # levels of (B, N, C, h, w)
-    logits: dict[str, Tensor]  # 'fine': (B, K, H, W), 'coarse': (B, K', H, W)
+from .loss_terms import CURRENT_FRAME, IMAGE_PLANE, LOSSES, Frame, loss_terms
 
 
 @MODELS.register_module()
@@ -56,6 +31,9 @@ class BEVSegmentor(BaseModel):
             (tools/accumulate_predictions.py); needed where loss_self has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
+        neighbour_weight: weight of reprojecting each of these maps into the cameras of the window's *other* frames,
+            past and future, beside its own cameras' weight of 1; 0: not at all. The world stands still; what moves
+            has no pseudo-label of the ground. Source: RenderOcc and SkyEye, which use neighbouring frames too.
 
     The same losses always come out, so that no rank of a distributed run waits for another; a loss of weight 0 costs
     nothing and is a zero that keeps the graph. Where only losses in the image plane have a weight, the BEV encoder
@@ -75,6 +53,7 @@ class BEVSegmentor(BaseModel):
         self_loss: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
+        neighbour_weight: float = 0.0,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -88,7 +67,10 @@ class BEVSegmentor(BaseModel):
         self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
         self.accumulated_loss = MODELS.build(accumulated_loss) if accumulated_loss else None
         self.self_loss = MODELS.build(self_loss) if self_loss else None
+        if neighbour_weight < 0:
+            raise ValueError(f'neighbour_weight must not be negative, got {neighbour_weight}')
         self.reproject_frames = reproject_frames
+        self.neighbour_weight = neighbour_weight
         self.loss_weights: dict[str, float] = {}
         self.set_loss_weights(loss_weights or {'loss_seg': 1.0})
 
@@ -203,49 +185,9 @@ class BEVSegmentor(BaseModel):
         graph = [logits.sum() for frame in frames for logits in frame.logits.values()]
         graph += [parameter.sum() for module in unused if module is not None for parameter in module.parameters()]
         losses = dict.fromkeys(LOSSES, sum(graph) * 0.0)
-        for name, terms in self._terms(frames, rig, data_samples, tuple(images.shape[-2:])):
+        for name, terms in loss_terms(self, frames, rig, data_samples, tuple(images.shape[-2:])):
             losses[name] = losses[name] + weights[name] * sum(terms) / len(terms)
         return losses
-
-    def _terms(
-        self, frames: list[Frame], rig: CameraRig, data_samples: list[BEVDataSample], padded_size: tuple[int, int]
-    ) -> Iterator[tuple[str, list[Tensor]]]:
-        """Each loss that has a weight, with its terms."""
-        weights, head = self.loss_weights, self.seg_head
-        if weights['loss_seg']:
-            labels = stack_bev_labels(data_samples, head.classes, head.grid)
-            yield 'loss_seg', [head.loss(frames[-1].logits['fine'], labels)]
-        if weights['loss_accumulated']:
-            targets = stack_accumulated_targets(data_samples, head.coarse_classes, head.grid)
-            yield 'loss_accumulated', [self.accumulated_loss(frames[-1].logits['coarse'], *targets)]
-        if weights['loss_self']:
-            targets = stack_accumulated_targets(data_samples, head.classes, head.grid, 'self')
-            yield 'loss_self', [self.self_loss(frames[-1].logits['fine'], *targets)]
-        if weights['loss_reprojection'] or weights['loss_perspective']:
-            target, confidence = stack_pseudo_labels(data_samples, head.coarse_classes)
-            pseudo_labels = {f.t: (target[:, f.t], confidence[:, f.t], f.rig.frame_valid) for f in frames}
-        if weights['loss_reprojection']:
-            terms = []
-            for f in frames:
-                geometry = (head.grid, f.rig.bev2img, f.rig.road2bev, f.rig.image_size)
-                terms.append(self.reprojection_head.loss(f.logits['coarse'], *geometry, *pseudo_labels[f.t]))
-            yield 'loss_reprojection', terms
-        if weights['loss_perspective']:
-            sizes = (rig.image_size, padded_size)
-            terms = []
-            for f in frames:
-                target, confidence, frame_valid = pseudo_labels[f.t]
-                confidence = confidence * f.rig.camera_valid[..., None, None]  # no picture, nothing to learn from it
-                terms.append(self.perspective_head.loss(f.features, *sizes, target, confidence, frame_valid))
-            yield 'loss_perspective', terms
-        if weights['loss_temporal'] and len(frames) > 1:
-            terms = []
-            for earlier, current in pairwise(frames):
-                motion = rig.target2source(current.t, earlier.t)
-                seen = [f.rig.observed(head.grid) for f in (current, earlier)]
-                maps = [f.logits['coarse'] for f in (current, earlier)]
-                terms.append(self.temporal_loss(*maps, head.grid, motion, *seen, earlier.rig.frame_valid))
-            yield 'loss_temporal', terms
 
     def add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
         """Write `pred_bev_seg` with its classes and grid into the data samples, and return them."""

@@ -5,8 +5,10 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import nn
 
-from ssl_bev.geometry import BEVGrid, rotation_z, translation
+from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground, rotation_z, translation
 from ssl_bev.models import BEVSegHead, BEVSegmentor
+from ssl_bev.models.loss_terms import Frame, _reprojection
+from ssl_bev.models.supervision import stack_pseudo_labels
 from ssl_bev.structures import BEVDataSample, CameraRig
 
 GRID = dict(x_range=(-8.0, 8.0), y_range=(-4.0, 4.0), cell_size=1.0)
@@ -181,6 +183,60 @@ def test_batch_independence():
 def with_cameras(sample, *valid):
     sample.camera_valid = torch.tensor(valid).expand(FRAMES, CAMERAS).clone()
     return sample
+
+
+def in_view_of(sample, present):
+    """Labels of what each frame's cameras see of a world that is given in the last frame's coordinates."""
+    pixels = pixel_grid((8, 16), dtype=torch.float64).flatten(0, 1) * 2  # labels at stride 2
+    for t in range(FRAMES):
+        for n in range(CAMERAS):
+            homography = ground_homography(sample.bev2img[t, n].double(), sample.road2bev[t].double())
+            xy, _, valid = pixels_to_ground(pixels, homography)
+            moved = sample.bev2global[t, :2, 3] - sample.bev2global[-1, :2, 3]  # no turns
+            # Half a cell of bilinear blur is nobody's fault.
+            label = torch.where(valid[:, None], present(xy + moved, 0.8), 255.0).T.reshape(2, 8, 16)
+            sample.pseudo_target[t, n] = label.to(torch.uint8)
+    return sample
+
+
+def test_the_map_is_right_in_the_cameras_of_neighbouring_frames():
+    """The world ends 3.5 m ahead of the last frame and begins 1.5 m to the right; the car drives 1 m a frame."""
+
+    def present(xy, margin=0.0):
+        inside = torch.stack([3.5 - xy[:, 0], xy[:, 1] + 1.5], -1)
+        return torch.where(inside.abs() < margin, 255.0, (inside > 0).double())
+
+    model, sample = make_model(reproject_frames=1, neighbour_weight=0.3), in_view_of(make_sample(0), present)
+    centers = model.seg_head.grid.cell_centers().double()
+    logits = (present(centers.flatten(0, 1)).T.reshape(1, 2, 8, 16).float() * 2 - 1) * 9
+
+    def loss(weight, changed=sample):
+        model.neighbour_weight = weight
+        rig = CameraRig.from_data_samples([changed])
+        labels = stack_pseudo_labels([changed], model.seg_head.coarse_classes)
+        return _reprojection(model, Frame(2, rig.frame(2), [], dict(coarse=logits)), rig, *labels).item()
+
+    own = loss(0.0)
+    assert own < 0.001 and loss(0.3) < 0.001
+    backwards = sample.clone()
+    backwards.bev2global[:, 0, 3] *= -1
+    assert loss(0.0, backwards) == own
+    assert loss(0.3, backwards) > 0.1
+    sample.frame_valid[:2] = False  # the window reaches beyond its scene: repeated frames teach nothing
+    assert loss(0.3) == pytest.approx(own / 1.6)
+
+
+def test_neighbours_teach_every_trained_map():
+    losses = []
+    for weight in (0.0, 0.3):
+        model = make_model(neighbour_weight=weight)
+        model.set_loss_weights(dict(loss_reprojection=1.0))
+        losses.append(model(dict(img=images(1)), [make_sample(0)], mode='loss')['loss_reprojection'])
+    assert losses[0] != losses[1]
+    losses[1].backward()
+    assert model.bev_encoder.cells.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match='neighbour_weight must not be negative, got -1'):
+        make_model(neighbour_weight=-1)
 
 
 def test_a_missing_camera_is_neither_seen_nor_taught():
