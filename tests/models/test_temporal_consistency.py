@@ -101,6 +101,35 @@ def test_a_constant_answer_is_not_the_minimum_of_the_sum():
     assert all(best < total(torch.full_like(truth, constant)) - 0.5 for constant in torch.linspace(-8, 8, 17))
 
 
+def drawn_line(center, width=0.5):
+    """Logits of a line along x, with the soft edges of cells that it covers in part."""
+    edges = torch.arange(GRID.shape[0] + 1) * GRID.cell_size
+    low, high = (edges.clamp(center - width / 2, center + width / 2)[i:][: GRID.shape[0]] for i in (0, 1))
+    share = (high - low) / GRID.cell_size
+    return torch.logit(0.02 + 0.96 * share)[None, None, :, None].expand(1, 1, *GRID.shape).clone()
+
+
+@pytest.mark.parametrize(('gates', 'grows_to'), [((0.5, 0.5), 1.0), ((0.5, 1.0), 1.6), ((0.0, 1.0), 1.6)])
+def test_a_thin_line_keeps_its_width_under_sub_cell_motion_only_behind_the_edge_gate(gates, grows_to):
+    """The car drives 0.2 m aside, 0.4 cells; both frames are right about a line that is one cell wide.
+
+    The current one has it in one cell, the earlier one 0.6 : 0.4 in two. Carried over, each looks wrong to the other,
+    and agreement by descent widens the line by more than half a cell.
+    """
+    moved = translation(torch.tensor([[0.0, 0.2, 0.0]]))
+    maps = [drawn_line(1.75).requires_grad_(), drawn_line(1.95).requires_grad_()]
+    loss, optimizer = TemporalConsistencyLoss(*gates), torch.optim.Adam(maps, lr=0.05)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss(*maps, GRID, moved, SEEN, SEEN).backward()
+        optimizer.step()
+    widths = [frame.detach().sigmoid()[0, 0, 2:6, 8].sum().item() for frame in maps]  # cells
+    if grows_to == 1:
+        assert widths == pytest.approx([1.04, 1.04], abs=0.001)  # as drawn
+    else:
+        assert max(widths) > grows_to
+
+
 def test_bad_thresholds():
     with pytest.raises(ValueError, match=r'min_confidence must lie in 0 \.\.\. 1, got 2'):
         TemporalConsistencyLoss(min_confidence=2)
