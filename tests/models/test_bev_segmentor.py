@@ -1,5 +1,7 @@
 """The wiring, with an encoder of a few lines."""
 
+import copy
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -62,9 +64,11 @@ def make_model(**changes):
         perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
         accumulated_loss=LOSS,
         self_loss=LOSS,
+        teacher_loss=dict(type='MeanTeacherLoss', loss=LOSS, min_confidence=0.0, drop_cameras=0),
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
+    model.set_teacher(copy.deepcopy(model))
     return model
 
 
@@ -100,8 +104,17 @@ def images(count, seed=0):
     return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
 
 
-ALL = dict(
-    loss_seg=1.0, loss_reprojection=1.0, loss_temporal=1.0, loss_perspective=1.0, loss_accumulated=1.0, loss_self=1.0
+ALL = dict.fromkeys(
+    (
+        'loss_seg',
+        'loss_reprojection',
+        'loss_temporal',
+        'loss_perspective',
+        'loss_accumulated',
+        'loss_self',
+        'loss_teacher',
+    ),
+    1.0,
 )
 
 
