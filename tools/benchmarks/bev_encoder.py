@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -122,6 +123,9 @@ def main() -> None:
     parser.add_argument('--bf16', action='store_true', help='measure ours under bf16 autocast as well')
     parser.add_argument('--checkpointing', action='store_true', help='measure ours with recomputed layers as well')
     parser.add_argument('--ours-only', action='store_true', help='leave the original out')
+    parser.add_argument(
+        '--keep-freed-memory', action='store_true', help='glibc keeps large freed blocks, for all sides'
+    )
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args()
@@ -138,9 +142,11 @@ def main() -> None:
     contenders = {
         (name, shape): (build, (name, shape, args.dims, args.layers, args.levels)) for shape in shapes for name in names
     }
+    if args.keep_freed_memory:  # read by glibc when the contenders' processes start
+        os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_=str(2**40))
     measured = alternate(contenders, args.repeats, args.threads)
     result = dict(
-        conditions=conditions(args.threads, args.repeats),
+        conditions=dict(conditions(args.threads, args.repeats), keep_freed_memory=args.keep_freed_memory),
         model=dict(dims=args.dims, layers=args.layers, levels=args.levels),
         results=[_row(name, shape, measured) for name, shape in contenders],
     )
