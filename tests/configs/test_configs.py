@@ -12,13 +12,19 @@ from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
 
+from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.datasets.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
+COARSE = ('drivable', 'marking', 'crosswalk')
 LEAVES = sorted([*CONFIGS.glob('*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
-FOUR = {'bevformer_supervised', 'bevformer_ssl_pretrain', 'bevformer_ssl_finetune', 'bevformer_ssl_two_phase'}
+RECIPES = {
+    'bevformer_supervised',
+    *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'joint')),
+}
 
 
 @pytest.fixture(scope='module')
@@ -30,6 +36,8 @@ def data(synthetic_root, tmp_path_factory):
         (folder / part.name).symlink_to(part)
     (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
     create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
+    votes = Accumulation(dict(root=str(synthetic_root / 'oracle'), label_map='mapillary_v2', classes=COARSE))
+    accumulate_dataset([folder / 'ssl_bev_infos_train.pkl'], folder / 'accumulated', votes, show_progress=False)
     return folder
 
 
@@ -40,17 +48,19 @@ def reduced(path, data):
     config.model.img_backbone.init_cfg = None
     config.model.bev_encoder.bev_shape = (15, 30)
     config.model.seg_head.num_upsamples = 3
-    for step in config.train_dataloader.dataset.pipeline:
-        if step.type == 'ResizeCropFlipImages':
-            step.size = (64, 160)
-        if step.type == 'LoadPseudoLabels':
-            step.label_map = 'mapillary_v2'
+    for name in [key for key in config if key.endswith('dataloader')]:
+        for dataset in config[name].dataset.get('datasets', [config[name].dataset]):
+            for step in dataset.pipeline:
+                if step.type == 'ResizeCropFlipImages' and 'resize' in step:
+                    step.size = (64, 160)
+                if step.type == 'LoadPseudoLabels':
+                    step.label_map = 'mapillary_v2'
     return config
 
 
-def test_the_same_four_configs_at_both_scales():
-    assert {path.stem for path in CONFIGS.glob('*.py')} == FOUR
-    assert {path.stem for path in CONFIGS.glob('synthetic/bevformer_*.py')} == FOUR
+def test_the_same_configs_at_both_scales():
+    assert {path.stem for path in CONFIGS.glob('*.py')} == RECIPES
+    assert {path.stem for path in CONFIGS.glob('synthetic/bevformer_*.py')} == RECIPES
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: f'{path.parent.name}/{path.stem}')
@@ -58,19 +68,27 @@ def test_a_leaf_is_a_difference_that_trains_a_step(path, data):
     assert len(path.read_text().splitlines()) <= 30
     config = reduced(path, data)
     register_all_modules()
-    dataset = DATASETS.build(config.train_dataloader.dataset)
     model = MODELS.build(config.model)
     model.init_weights()
-    phases = [hook.phases for hook in config.custom_hooks if hook.type == 'TwoPhaseHook']
-    if phases:
-        model.set_loss_weights(phases[0][0].losses)
-    batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[len(dataset) - 1]]), training=True)
-    losses = model(**batch, mode='loss')
-    sum(losses.values()).backward()
-    active = {name for name, value in losses.items() if value > 0}
-    labelled = 'finetune' in path.stem or 'supervised' in path.stem
-    assert active == ({'loss_seg'} if labelled else {'loss_reprojection', 'loss_temporal', 'loss_perspective'})
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    hooks = [hook for hook in config.custom_hooks if hook.type == 'TwoPhaseHook']
+    phases = hooks[0].phases if hooks else [dict(losses=config.model.loss_weights)]
+    for phase in phases:
+        dataset = DATASETS.build(config[phase.get('train_dataloader', 'train_dataloader')].dataset)
+        model.set_loss_weights(phase['losses'])
+        batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[len(dataset) - 1]]), training=True)
+        losses = model(**batch, mode='loss')
+        sum(losses.values()).backward()
+        assert {name for name, value in losses.items() if value > 0} == set(phase['losses'])
+        assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_joint_recipe_mixes_labelled_and_unlabelled_frames(data):
+    config = reduced(CONFIGS / 'synthetic' / 'bevformer_ssl_joint.py', data)
+    register_all_modules()
+    loader = Runner.build_dataloader(config.joint_dataloader, seed=0)
+    for batch in loader:
+        assert ['gt_bev_seg' in sample for sample in batch['data_samples']] == [True, False]
+        assert all('accumulated_probability' in sample for sample in batch['data_samples'])
 
 
 def run(*command, cwd, data):
