@@ -1,10 +1,12 @@
 # Each target does its own set-up: a bare clone needs Python 3.10 to 3.12, git, make and a C++ compiler.
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo benchmark benchmark-full test lint format clean
 
 BIN := .venv/bin
 
 help:
 	@echo 'make demo    synthetic nuScenes, both training phases, evaluation, pictures in work_dirs/demo (CPU, 10 min)'
+	@echo 'make benchmark       label efficiency: supervised 100 %, SSL + 50 %, SSL + 10 %; one seed (CPU)'
+	@echo 'make benchmark-full  the same for every arm, share of labels and seed (many hours)'
 	@echo 'make test    the tests, with coverage'
 	@echo 'make lint    ruff and codespell; make format mends what it can'
 	@echo 'make setup   only the environment in .venv; make clean removes it and all that is generated'
@@ -14,6 +16,12 @@ setup:
 
 demo: setup
 	@$(BIN)/python tools/demo.py
+
+benchmark: setup
+	@$(BIN)/python tools/label_efficiency.py --headline
+
+benchmark-full: setup
+	@$(BIN)/python tools/label_efficiency.py
 
 test: setup
 	@$(BIN)/python -m pytest --cov --cov-report=term tests
@@ -28,5 +36,5 @@ format: setup
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv.lock work_dirs data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv.lock work_dirs data/synthetic_nuscenes data/label_efficiency *.egg-info .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

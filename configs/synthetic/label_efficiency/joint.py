@@ -1,0 +1,14 @@
+# A 2-D stage for the image backbone, then BEV labels and accumulated pseudo-labels in the same batches.
+_base_ = './_base_.py'
+train_dataloader = _base_.perspective_dataloader
+train_cfg = dict(max_epochs=30)
+phases = [
+    dict(name='perspective', epochs=6, losses=dict(loss_perspective=1.0)),
+    dict(
+        name='joint',
+        epochs=24,
+        losses=dict(loss_seg=1.0, loss_accumulated=1.0, loss_perspective=0.5),
+        train_dataloader='joint_dataloader',
+    ),
+]
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

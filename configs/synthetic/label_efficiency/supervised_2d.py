@@ -1,0 +1,14 @@
+# Control: the baseline with what the joint recipe does in the image plane, a 2-D stage and an auxiliary loss.
+_base_ = './_base_.py'
+train_dataloader = _base_.perspective_dataloader
+train_cfg = dict(max_epochs=30)
+phases = [
+    dict(name='perspective', epochs=6, losses=dict(loss_perspective=1.0)),
+    dict(
+        name='supervised',
+        epochs=24,
+        losses=dict(loss_seg=1.0, loss_perspective=0.5),
+        train_dataloader='assisted_dataloader',
+    ),
+]
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

@@ -1,0 +1,36 @@
+"""The project's own tools as child processes, each with a log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+class CommandError(RuntimeError):
+    """A tool failed; the message ends with the last lines of its log."""
+
+
+def run_tool(tool: str, *arguments: object, log: Path, environment: Mapping[str, str] | None = None) -> float:
+    """Run tools/{tool} from the project's folder and return the seconds it took. A log of an earlier try is kept.
+
+    Raises:
+        CommandError: it ended with another exit code than 0.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, f'tools/{tool}', *map(str, arguments)]
+    started = time.monotonic()
+    with open(log, 'a') as file:
+        print('$', *command, file=file, flush=True)
+        code = subprocess.run(
+            command, cwd=PROJECT, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        ).returncode
+    if code:
+        lines = log.read_text(errors='replace').splitlines()[-15:]
+        raise CommandError('\n'.join([*lines, f'tools/{tool} failed with exit code {code}; the whole log: {log}']))
+    return time.monotonic() - started

@@ -1,0 +1,181 @@
+"""Run what was selected, one training after the other; each leaves a JSON file, and what is done is not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ssl_bev.visualization.curves import read_scalars
+
+from .arms import ARMS, SETTINGS, Run
+from .commands import run_tool
+from .configs import resolve
+from .json_files import read_json, write_json
+from .measurements import best_checkpoint, best_validation, curve_of, figures, phase_lengths, phase_seconds
+from .plateau import late_gain_pp
+from .towns import TownData
+
+
+class Experiment:
+    """Runs below one folder.
+
+    Args:
+        data: the towns; made as far as the runs need them.
+        out: folder for runs/{run}.json, and for the trainings' work directories and logs.
+        toy: two steps a phase instead of the config's schedule.
+        say: called with a line for each step.
+    """
+
+    def __init__(self, data: TownData, out: Path, toy: bool = False, say: Callable[[str], None] = print) -> None:
+        self.data, self.out, self.toy, self.say = data, out, toy, say
+
+    def record_path(self, run: Run) -> Path:
+        """The JSON file of a run."""
+        return self.out / 'runs' / f'{run.name}.json'
+
+    def is_done(self, run: Run, with_test: bool) -> bool:
+        """Whether a run is finished, and, if wanted, its test."""
+        record = read_json(self.record_path(run))
+        return 'validation' in record and (not with_test or 'test' in record)
+
+    def prepare(self, runs: Sequence[Run]) -> None:
+        """Make the data that runs need."""
+        self.data.make_towns()
+        for setting in SETTINGS:  # the smaller one first
+            mine = [run for run in runs if run.setting == setting]
+            if mine:
+                self.say(f'pseudo-labels for {setting} ...')
+                self.data.make_pseudo_labels(setting)
+            if any(ARMS[run.arm].accumulates for run in mine):
+                self.say(f'accumulated targets for {setting} ...')
+                self.data.accumulate(setting)
+
+    def run(self, run: Run, with_test: bool) -> dict:
+        """Train, or go on with it, then test, and return the record.
+
+        Raises:
+            ValueError: the run began with another config.
+            CommandError: training or testing failed.
+        """
+        with self._environment(run):
+            config, options = resolve(run, self.toy)
+            record = self._start(run, config)
+            if self.is_done(run, with_test):
+                self.say(f'{run.name}: done before')
+                return record
+            if 'validation' not in record:
+                record |= self._train(run, config, options)
+                write_json(self.record_path(run), record)
+            if with_test:
+                record |= self._test(run, record, options)
+                write_json(self.record_path(run), record)
+        self.say(f'{run.name}: validation mIoU {100 * record["validation"]["noisy"]["mIoU"]:.1f}')
+        return record
+
+    def _start(self, run: Run, config: Config) -> dict:
+        text = json.dumps(config.to_dict(), sort_keys=True, default=str).replace(str(self.data.root), '')
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        record = read_json(self.record_path(run))
+        if record.get('config_sha256', digest) != digest:
+            raise ValueError(
+                f'{self.record_path(run)} was begun with another config; delete it and {self._work_dir(run)}, or '
+                'choose another --out'
+            )
+        if record:
+            return record
+        record = dict(
+            arm=run.arm, title=ARMS[run.arm].title, setting=run.setting, fraction=run.fraction, seed=run.seed,
+            variant=run.variant, options=list(run.options), data='synthetic', teacher=self.data.teacher,
+            config_sha256=digest, conditions=_conditions(),
+        )  # fmt: skip
+        write_json(self.record_path(run), record)
+        return record
+
+    def _train(self, run: Run, config: Config, options: Sequence[str]) -> dict:
+        lengths, work_dir = phase_lengths(config), self._work_dir(run)
+        if not (work_dir / f'epoch_{config.train_cfg.max_epochs}.pth').is_file():
+            self.say(f'{run.name}: {sum(phase.steps for phase in lengths)} steps ...')
+            run_tool(
+                'train.py', ARMS[run.arm].config, '--work-dir', work_dir, '--resume', '--cfg-options', *options,
+                log=self._log(run),
+            )  # fmt: skip
+        records = read_scalars(work_dir)
+        before = self.data.seconds(run.setting, ARMS[run.arm].accumulates)
+        seconds = before | phase_seconds(records, lengths)
+        curve = curve_of(records, sum(before.values()))
+        steps = {phase.name: phase.steps for phase in lengths}
+        _, epoch = best_checkpoint(work_dir)
+        chosen = best_validation(records, epoch * sum(steps.values()) // config.train_cfg.max_epochs)
+        teacher_frames = {'teacher': self.data.frames_seen(run.setting)} if run.setting in SETTINGS else {}
+        return dict(
+            steps=steps,
+            passes=teacher_frames | {phase.name: phase.frames for phase in lengths},
+            seconds={name: round(value, 2) for name, value in seconds.items()},
+            curve=[point._asdict() for point in curve],
+            late_gain_pp=round(late_gain_pp(curve, sum(steps.values())), 3),
+            best_epoch=epoch,
+            validation=figures(chosen),
+            load_average_after=round(os.getloadavg()[0], 1),
+        )
+
+    def _test(self, run: Run, record: dict, options: Sequence[str]) -> dict:
+        work_dir = self._work_dir(run)
+        checkpoint, _ = best_checkpoint(work_dir)
+        # Thresholds come from validation towns and their published labels, also where the truth is what counts.
+        thresholds = {
+            name.removeprefix('threshold_'): value
+            for name, value in record['validation']['noisy'].items()
+            if name.startswith('threshold_')
+        }
+        chosen = [
+            f'test_evaluator.{index}.chosen_thresholds.{prefix}{name}={value}'
+            for index, prefix in enumerate(('', 'exact_'))
+            for name, value in thresholds.items()
+        ]
+        self.say(f'{run.name}: test towns ...')
+        out = work_dir / 'test_metrics.json'
+        run_tool(
+            'test.py', ARMS[run.arm].config, checkpoint, '--work-dir', work_dir / 'test', '--out', out,
+            '--cfg-options', *options, *chosen, log=self._log(run),
+        )  # fmt: skip
+        return dict(thresholds=thresholds, test=figures(read_json(out)))
+
+    def _work_dir(self, run: Run) -> Path:
+        return self.out / 'train' / run.name
+
+    def _log(self, run: Run) -> Path:
+        return self.out / 'logs' / f'{run.name}.log'
+
+    @contextmanager
+    def _environment(self, run: Run):
+        """What the configs read: where the data are, and which images are seen without labels."""
+        images = run.setting if run.setting in SETTINGS else SETTINGS[0]
+        new = {'SSL_BEV_SYNTHETIC': str(self.data.root), 'SSL_BEV_SSL_IMAGES': images}
+        old = {name: os.environ.get(name) for name in new}
+        os.environ.update(new)
+        try:
+            yield
+        finally:
+            for name, value in old.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def _conditions() -> dict:
+    return dict(
+        date=date.today().isoformat(),
+        cores=os.cpu_count(),
+        processor=platform.processor() or platform.machine(),
+        torch=torch.__version__,
+        load_average_before=round(os.getloadavg()[0], 1),
+    )

@@ -1,0 +1,118 @@
+"""docs/results/label_efficiency.{json,md,png} from the runs' files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ssl_bev.pseudo_labels.pictures import write_bytes
+
+from .arms import LABELS_ONLY, SETTINGS
+from .figure import draw
+from .json_files import read_json, write_json
+from .plateau import PLATEAU_PP
+from .summary import Estimate, Row, summarise
+
+NAMES = {
+    'same_images': 'Same images: SSL sees the keyframes of the 100 % and no others',
+    'more_images': 'More images: SSL also sees the frames between them, and unlabelled towns',
+}
+HEAD = (
+    '| arm | labels | seeds | noisy truth, 0.5 | at chosen threshold | exact truth, 0.5 | at chosen threshold '
+    '| seconds | frames | time | time to baseline | late gain |'
+)
+
+
+def read_records(out: Path) -> list[dict]:
+    """All runs' files below an experiment's folder."""
+    return [read_json(path) for path in sorted((out / 'runs').glob('*.json'))]
+
+
+def write_report(records: Sequence[Mapping], data: Mapping, target: Path) -> list[Path]:
+    """Write the report of all tested runs.
+
+    Args:
+        records: of runs.
+        data: what data.json says of the towns.
+        target: the files' path without suffix.
+
+    Raises:
+        ValueError: no run has been tested yet.
+    """
+    rows = summarise(records)
+    if not rows:
+        raise ValueError('there is no tested run to report; runs of --screen never touch the test towns')
+    tested = [record for record in records if 'test' in record and not record['variant']]
+    paths = [target.with_suffix(suffix) for suffix in ('.json', '.md', '.png')]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    write_json(paths[0], dict(data=dict(data), rows=[row._asdict() for row in rows], runs=tested))
+    write_bytes(paths[1], markdown(rows, tested, data).encode())
+    draw(rows, tested, paths[2])
+    return paths
+
+
+def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping) -> str:
+    """The report as a page: a table for each setting, with the supervised arms in each."""
+    loads = [record['conditions']['load_average_before'] for record in records]
+    machines = sorted({f'{r["conditions"]["cores"]} cores, torch {r["conditions"]["torch"]}' for r in records})
+    dates = sorted(record['conditions']['date'] for record in records)
+    lines = [
+        '# Label efficiency, on synthetic towns',
+        '',
+        'Written by `tools/label_efficiency.py`; the protocol is in [results.md](../results.md). mIoU of five classes '
+        'on test towns, %, mean ± standard deviation over seeds. Synthetic data: says nothing about real roads.',
+        '',
+        f'Machine: {"; ".join(machines)}, {dates[0]} to {dates[-1]}, load average before a run '
+        f'{min(loads):.1f} to {max(loads):.1f}. Teacher: {data["teacher"]}.',
+    ]
+    if data['teacher'] == 'oracle':
+        lines += ['', '**The oracle was the teacher: these figures show that the tool runs, and nothing else.**']
+    for setting in SETTINGS:
+        if any(row.setting == setting for row in rows):
+            lines += _table(NAMES[setting], [row for row in rows if row.setting in (LABELS_ONLY, setting)])
+    if all(row.setting == LABELS_ONLY for row in rows):
+        lines += _table('Labels only', rows)
+    lines += [
+        '',
+        'seconds: teacher, accumulation and all phases. frames: of six images, through a network, teacher included. '
+        'time: seconds over those of the supervised arm with all labels, same seed. time to baseline: the same until '
+        f"validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third of the "
+        f'schedule added, pp, the worst seed; a plateau is below {PLATEAU_PP}.',
+        '',
+        f'![mIoU against labels and against time]({Path("label_efficiency.png")})',
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def _table(title: str, rows: Sequence[Row]) -> list[str]:
+    head = [HEAD, '|' + '---|' * (HEAD.count('|') - 1)]
+    return ['', f'## {title}', '', *head, *(_line(row) for row in rows)]
+
+
+def _line(row: Row) -> str:
+    scores = [_percent(value) for value in (row.noisy, row.noisy_chosen, row.exact, row.exact_chosen)]
+    ratios = ['-' if ratio is None else f'{ratio:.2f}' for ratio in (row.time_ratio, row.time_to_baseline)]
+    cells = [
+        row.title, f'{100 * row.fraction:g} %', str(len(row.seeds)), *scores, f'{row.seconds.mean:.0f}',
+        f'{row.frames:.0f}', *ratios, f'{row.late_gain_pp:.2f}',
+    ]  # fmt: skip
+    return f'| {" | ".join(cells)} |'
+
+
+def _percent(value: Estimate) -> str:
+    spread = '' if value.spread is None else f' ± {100 * value.spread:.1f}'
+    return f'{100 * value.mean:.1f}{spread}'
+
+
+def screening_table(records: Sequence[Mapping]) -> list[tuple[str, ...]]:
+    """Rows (arm, setting, labels, seed, variant, validation mIoU noisy and exact, late gain), the best first."""
+    done = sorted((r for r in records if 'validation' in r), key=lambda r: -r['validation']['noisy']['mIoU'])
+    return [
+        (
+            r['arm'], r['setting'], f'{100 * r["fraction"]:g} %', str(r['seed']), r['variant'],
+            *(f'{100 * r["validation"][truth]["mIoU"]:.1f}' for truth in ('noisy', 'exact')),
+            f'{r["late_gain_pp"]:.2f}',
+        )
+        for r in done
+    ]  # fmt: skip

@@ -1,0 +1,195 @@
+"""The data of the comparison: synthetic towns for training, validation and test, and a teacher's labels.
+
+Layout of the folder, which is one data set for `NuScenesBEVDataset`:
+
+    towns/{pool}_{i}/                       data sets of the generator, each a town of its own
+    ssl_bev_infos_{train,unlabelled,val,test}.pkl     the pools; train is the one with labels
+    bev_labels/                             published (noisy) labels of train
+    bev_labels_and_truth/                   those of val and test, with the exact ones beside them
+    pseudo_labels/                          the teacher's, of train and unlabelled
+    accumulated/{same_images,more_images}/  BEV targets made of them
+    data.json                               what was made, and the seconds it took
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .arms import MORE_IMAGES, SAME_IMAGES, SETTINGS
+from .commands import PROJECT, run_tool
+from .json_files import read_json, write_json
+from .merge import INFOS, merge_infos, merge_labels, scene_numbers
+
+TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
+VERSION = 'v1.0-trainval'
+TRAINING, HELD_OUT = ('train', 'unlabelled'), ('val', 'test')
+NUM_CAMERAS = 6
+LABELS, LABELS_AND_TRUTH = 'bev_labels', 'bev_labels_and_truth'
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Towns of one purpose.
+
+    Args:
+        split: of the generator; towns of another split have another size and look like no training town.
+        seed: of the first town; the others count on.
+        towns, scenes, frames: how many towns, scenes in each, keyframes in each scene.
+        sweeps: camera frames between keyframes.
+    """
+
+    split: str
+    seed: int
+    towns: int
+    scenes: int
+    frames: int
+    sweeps: int
+
+
+POOLS = {
+    'train': Pool('train', 100, 4, 10, 8, 1),
+    'unlabelled': Pool('train', 200, 8, 10, 8, 1),
+    'val': Pool('val', 300, 2, 10, 3, 0),
+    'test': Pool('val', 400, 3, 10, 4, 0),
+}
+# Enough to see that everything runs.
+TOY_POOLS = {
+    'train': Pool('train', 100, 1, 2, 2, 1),
+    'unlabelled': Pool('train', 200, 1, 1, 2, 1),
+    'val': Pool('val', 300, 1, 1, 2, 0),
+    'test': Pool('val', 400, 1, 1, 2, 0),
+}
+
+
+class TownData:
+    """Makes the data step by step; what is there already is kept.
+
+    Args:
+        root: folder of the data.
+        pools: `POOLS`, or others with the same names.
+        teacher: 'mask2former', or 'oracle' for development only.
+        logs: folder for the tools' logs.
+    """
+
+    def __init__(self, root: Path, pools: dict[str, Pool], teacher: str, logs: Path) -> None:
+        self.root, self.pools, self.teacher, self.logs = root, pools, teacher, logs
+
+    @property
+    def record(self) -> dict:
+        """What was made: pools, teacher, numbers of frames, seconds."""
+        return read_json(self.root / 'data.json')
+
+    def make_towns(self) -> None:
+        """Images, maps, info files and labels of all pools.
+
+        Raises:
+            ValueError: the folder holds other pools, or labels of another teacher.
+            CommandError: a tool failed.
+        """
+        made = {'pools': {name: asdict(pool) for name, pool in self.pools.items()}, 'teacher': self.teacher}
+        found = self.record
+        for key, value in made.items():
+            if found.get(key, value) != value:
+                raise ValueError(f'{self.root} was made with {key} {found[key]}, now {value}; choose another folder')
+        write_json(self.root / 'data.json', {**found, **made})
+        for name, pool in self.pools.items():
+            parts = [self._town(name, pool, index) for index in range(pool.towns)]
+            if not (self.root / INFOS.format(name)).is_file():
+                if name in HELD_OUT:
+                    merge_labels(self.root, parts, LABELS_AND_TRUTH, 'truth/bev_labels')
+                elif name == 'train':
+                    merge_labels(self.root, parts, LABELS)
+                merge_infos(self.root, parts, pool.split, name)
+        self._note('numbers', scene_numbers(self.root, list(self.pools)))
+
+    def make_pseudo_labels(self, setting: str) -> None:
+        """The teacher's labels of the images that a setting sees."""
+        infos, sweeps = self._seen(setting)
+        teacher = ['--teacher', 'mmseg', '--config', TEACHER, '--checkpoint', TEACHER.with_suffix('.pth')]
+        if self.teacher == 'oracle':
+            teacher = ['--teacher', 'oracle', '--oracle-root', collect_oracles(self.root)]
+        folder = self.root / 'pseudo_labels'
+        self._measure(
+            'teacher', folder.glob, 'confidence/*/*.png', self.frames_seen(setting) * NUM_CAMERAS,
+            'generate_pseudo_labels.py', '--infos', *infos, '--data-root', self.root, '--out', folder, *teacher,
+            *sweeps, '--batch-size', NUM_CAMERAS, '--quiet',
+        )  # fmt: skip
+
+    def accumulate(self, setting: str) -> None:
+        """BEV targets of the frames that a setting sees, made of these frames' pseudo-labels alone."""
+        infos, sweeps = self._seen(setting)
+        out = self.root / 'accumulated' / setting
+        self._measure(
+            f'accumulation_{setting}', out.glob, '*.npz', self.frames_seen(setting),
+            'accumulate_pseudo_labels.py', '--infos', *infos, '--pseudo-labels', self.root / 'pseudo_labels',
+            '--label-map', 'mapillary_v2', '--out', out, *sweeps, '--workers', 2, '--quiet',
+        )  # fmt: skip
+
+    def frames_seen(self, setting: str) -> int:
+        """Camera frames (of six images) that a setting sees."""
+        numbers = self.record['numbers']
+        if setting == SAME_IMAGES:
+            return numbers['train']['keyframes']
+        return sum(numbers[name]['frames'] for name in TRAINING)
+
+    def seconds(self, setting: str, accumulates: bool) -> dict[str, float]:
+        """What the teacher and the accumulation take for all frames of a setting; nothing where none is needed."""
+        if setting not in SETTINGS:
+            return {}
+        rates = self.record['seconds_per_file']
+        frames = self.frames_seen(setting)
+        seconds = {'teacher': frames * NUM_CAMERAS * rates['teacher']['seconds']}
+        if accumulates:
+            seconds['accumulation'] = frames * rates[f'accumulation_{setting}']['seconds']
+        return seconds
+
+    def _town(self, name: str, pool: Pool, index: int) -> str:
+        part = f'towns/{name}_{index}'
+        town, log = self.root / part, self.logs / f'{name}_{index}.log'
+        if not town.exists():
+            options = dict(scenes=pool.scenes, frames=pool.frames, sweeps=pool.sweeps, seed=pool.seed + index)
+            seconds = run_tool(
+                'create_synthetic_nuscenes.py', '--out', town, '--version', VERSION, '--split', pool.split,
+                '--annotation-noise', 'nuscenes', *(f'--{key}={value}' for key, value in options.items()), log=log,
+            )  # fmt: skip
+            self._note('seconds', {**self.record.get('seconds', {}), f'generation_{name}_{index}': round(seconds, 1)})
+        create = ['create_data.py', '--version', VERSION, '--quiet', '--root']
+        if not (town / INFOS.format(pool.split)).is_file():
+            run_tool(*create, town, '--out', town, log=log)
+        if name in HELD_OUT and not (town / 'truth' / 'bev_labels').is_dir():
+            run_tool(*create, town / 'truth', '--out', town / 'truth', '--labels-only', log=log)
+        return part
+
+    def _seen(self, setting: str) -> tuple[list[Path], list[str]]:
+        names = TRAINING if setting == MORE_IMAGES else ('train',)
+        return [self.root / INFOS.format(name) for name in names], ['--sweeps'] * (setting == MORE_IMAGES)
+
+    def _measure(self, key: str, find: Callable, pattern: str, total: int, tool: str, *arguments: object) -> None:
+        """Run a tool until there are `total` files, and note its seconds for each, by the call that wrote the most."""
+        before = sum(1 for _ in find(pattern))
+        rates = self.record.get('seconds_per_file', {})
+        if before >= total and key in rates:
+            return
+        seconds = run_tool(tool, *arguments, log=self.logs / f'{key}.log')
+        written = sum(1 for _ in find(pattern)) - before
+        if not written and key not in rates:
+            raise ValueError(f'{self.root}: the files of {tool} are there, their seconds are not; delete the files')
+        if written > rates.get(key, {}).get('files', 0):
+            self._note('seconds_per_file', {**rates, key: {'seconds': seconds / written, 'files': written}})
+
+    def _note(self, key: str, value: object) -> None:
+        write_json(self.root / 'data.json', {**self.record, key: value})
+
+
+def collect_oracles(root: Path) -> Path:
+    """Link the exact labels of all towns in one folder, as a teacher of all towns, and return it."""
+    folder = root / 'oracle'
+    for town in sorted((root / 'towns').iterdir()):
+        for source in (town / 'oracle').rglob('*.*'):
+            target = folder / source.relative_to(town / 'oracle')
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                target.symlink_to(source.resolve())
+    return folder

@@ -1,0 +1,125 @@
+"""The arms of the label-efficiency experiment: what their configs have in common, and what differs."""
+
+import pickle
+
+import pytest
+from mmengine.config import Config
+
+from projects.SyntheticNuScenes.label_efficiency.arms import ARMS, LABELS_ONLY, Run, select_runs
+from projects.SyntheticNuScenes.label_efficiency.configs import resolve
+from projects.SyntheticNuScenes.label_efficiency.measurements import phase_lengths
+from ssl_bev.datasets import NuScenesBEVDataset
+
+
+def resolved(arm: str, setting: str = 'same_images', fraction: float = 0.5, **changes) -> Config:
+    return resolve(Run(arm, setting, fraction, seed=1), **changes)[0]
+
+
+def loaders_of(config: Config) -> list:
+    phases = config.custom_hooks[-1].phases
+    return [config[phase.get('train_dataloader', 'train_dataloader')] for phase in phases]
+
+
+def datasets_of(dataset) -> list:
+    return [part for one in dataset.datasets for part in datasets_of(one)] if 'datasets' in dataset else [dataset]
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_an_arm_differs_in_losses_and_data_alone(name):
+    config, baseline = resolved(name), resolved('supervised')
+    for key in ('model', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'test_dataloader', 'val_evaluator'):
+        assert config[key] == baseline[key], key
+    assert sum(phase.epochs for phase in config.custom_hooks[-1].phases) == config.train_cfg.max_epochs
+    reference = datasets_of(baseline.train_dataloader.dataset)[0].pipeline
+    for loader in loaders_of(config):
+        assert sum(loader.sampler.per_batch) == loader.batch_size
+        for dataset in datasets_of(loader.dataset):
+            labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
+            common = [step for step in dataset.pipeline if step.type not in labels]
+            assert common == [step for step in reference if step.type not in labels]
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
+    labelled = [
+        dataset
+        for loader in loaders_of(resolved(name, fraction=0.25))
+        for dataset in datasets_of(loader.dataset)
+        if dataset.get('with_labels', True)
+    ]
+    assert labelled
+    assert all((d.label_fraction, d.label_seed, d.labelled_only) == (0.25, 1, True) for d in labelled)
+    assert all(d.ann_file == 'ssl_bev_infos_train.pkl' for d in labelled)
+
+
+def test_settings_differ_in_the_images_without_labels(monkeypatch):
+    def unlabelled(setting):
+        monkeypatch.setenv('SSL_BEV_SSL_IMAGES', setting)
+        return resolved('joint', setting).joint_dataloader.dataset.datasets[1]
+
+    same, more = unlabelled('same_images'), unlabelled('more_images')
+    assert same.ann_file == ['ssl_bev_infos_train.pkl'] and same.get('frames', 'keyframes') == 'keyframes'
+    assert more.ann_file == ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_unlabelled.pkl'] and more.frames == 'all'
+    roots = [next(s.root for s in d.pipeline if s.type == 'LoadAccumulatedTargets') for d in (same, more)]
+    assert [root.rsplit('/', 1)[1] for root in roots] == ['same_images', 'more_images']
+
+
+def test_phases_in_steps_and_frames_also_of_a_toy():
+    paper = phase_lengths(resolved('paper'))
+    assert [(p.name, p.frames / p.steps) for p in paper] == [('pretrain', 2), ('finetune', 2)]  # T = 2; batch of 2
+    assert paper[0].steps == 50 * resolved('paper').custom_hooks[-1].phases[0].epochs
+    toy = resolved('joint', toy=True)
+    assert phase_lengths(toy) == [('perspective', 2, 4), ('joint', 4, 8)]
+    assert toy.train_cfg.max_epochs == 3
+
+
+def write_infos(folder, scenes):
+    frames = [
+        dict(
+            token=f'frame{scene}_{index}', scene_token=f'scene{scene}', scene_name=f'scene-{scene:04d}',
+            frame_index=index, prev='', next='', timestamp=0.5 * index, images={'CAM_FRONT': dict(img_path='a.jpg')},
+        )
+        for scene in range(scenes)
+        for index in range(2)
+    ]  # fmt: skip
+    (folder / 'ssl_bev_infos_train.pkl').write_bytes(pickle.dumps(dict(metainfo={}, data_list=frames)))
+
+
+def test_smaller_shares_of_labels_are_part_of_larger_ones(tmp_path):
+    """What the dataset draws with the options of a run: 40 scenes, 4 of them at 10 %."""
+    write_infos(tmp_path, 40)
+    tenths = []
+    for seed in (0, 1):
+        drawn = []
+        for fraction in (0.1, 0.25, 0.5, 1.0):
+            config = resolve(Run('supervised', LABELS_ONLY, fraction, seed))[0].train_dataloader.dataset
+            config.pop('type')
+            config.update(data_root=str(tmp_path), pipeline=[])
+            drawn.append(set(NuScenesBEVDataset(**config).scene_tokens))
+        assert [len(scenes) for scenes in drawn] == [4, 10, 20, 40]
+        assert drawn[0] < drawn[1] < drawn[2] < drawn[3]
+        tenths.append(drawn[0])
+    assert tenths[0] != tenths[1]
+
+
+def test_selection_has_each_run_once():
+    runs = select_runs()
+    assert len({run.name for run in runs}) == len(runs)
+    supervised = [run for run in runs if run.arm == 'supervised']
+    assert {run.setting for run in supervised} == {LABELS_ONLY} and len(supervised) == 4 * 3
+    assert {run.fraction for run in runs if run.arm == 'joint'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
+    chosen = select_runs(['joint', 'supervised'], ['more_images'], [0.1], [2])
+    assert [run.name for run in chosen] == ['more_images_joint_10pct_seed2', 'labels_only_supervised_10pct_seed2']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(arms=['jiont']), 'unknown arm jiont; there are supervised'),
+        (dict(settings=['no_images']), 'unknown setting no_images'),
+        (dict(fractions=[50]), r'fractions must be in \(0, 1\], got \[50\]'),
+    ],
+)
+def test_a_wrong_selection_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        select_runs(**arguments)

@@ -1,0 +1,106 @@
+"""How many labels and how much time self-supervision saves against supervised training, on synthetic towns.
+
+    python tools/label_efficiency.py --headline                     # three runs of one seed
+    python tools/label_efficiency.py                                # every arm, share of labels and seed: many hours
+    python tools/label_efficiency.py --list --arms joint paper      # which runs that would be, and which are done
+    python tools/label_efficiency.py --report                       # only write docs/results/label_efficiency.*
+    python tools/label_efficiency.py --screen --arms supervised --fractions 1 --variant lr4e-3 \\
+        --cfg-options optim_wrapper.optimizer.lr=4e-3               # a choice, made on validation towns
+
+The protocol is in docs/results.md. The same command goes on where it was interrupted, also within a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
+    ARMS,
+    MORE_IMAGES,
+    SEEDS,
+    SETTINGS,
+    select_runs,
+)
+from projects.SyntheticNuScenes.label_efficiency.commands import CommandError  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.report import (  # noqa: E402
+    read_records,
+    screening_table,
+    write_report,
+)
+from projects.SyntheticNuScenes.label_efficiency.towns import POOLS, TOY_POOLS, TownData  # noqa: E402
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--arms', nargs='+', default=list(ARMS), metavar='ARM', help=', '.join(ARMS))
+    parser.add_argument('--settings', nargs='+', default=list(SETTINGS), metavar='SETTING', help=', '.join(SETTINGS))
+    parser.add_argument('--fractions', nargs='+', type=float, help="of the labelled scenes; default: each arm's own")
+    parser.add_argument('--seeds', nargs='+', type=int, help=f'default: {SEEDS}; with --screen: {SEEDS[:1]}')
+    parser.add_argument('--headline', action='store_true', help='supervised 100 %%, SSL + 50 %%, SSL + 10 %%, one seed')
+    parser.add_argument('--list', action='store_true', help='list the runs, and do nothing')
+    parser.add_argument('--report', action='store_true', help='only write the report of the runs that are there')
+    parser.add_argument('--screen', action='store_true', help='validation towns only; the test towns stay untouched')
+    parser.add_argument('--variant', default='', metavar='NAME', help='with --screen: a name for --cfg-options')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='with --screen: what is tried'
+    )
+    parser.add_argument(
+        '--teacher', choices=('mask2former', 'oracle'), default='mask2former', help='oracle: to develop'
+    )
+    parser.add_argument('--toy', action='store_true', help='tiny towns and two steps a phase: does everything run?')
+    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing')
+    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='runs and logs')
+    parser.add_argument('--target', type=Path, help='report, without suffix; default: docs/results/label_efficiency')
+    args = parser.parse_args(arguments)
+    if bool(args.variant) != bool(args.cfg_options) or (args.variant and not args.screen):
+        parser.error('--variant and --cfg-options belong together, and to --screen')
+    return args
+
+
+def runs_of(args: argparse.Namespace) -> list:
+    seeds = args.seeds or (SEEDS[:1] if args.screen or args.headline else SEEDS)
+    if args.headline:
+        baseline = select_runs(['supervised'], fractions=[1.0], seeds=seeds)
+        return baseline + select_runs(['joint'], [MORE_IMAGES], [0.5, 0.1], seeds)
+    return select_runs(args.arms, args.settings, args.fractions, seeds, args.variant, args.cfg_options)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
+    out = args.out.resolve()
+    data = TownData(args.data.resolve(), TOY_POOLS if args.toy else POOLS, args.teacher, out / 'logs')
+    experiment = Experiment(data, out, args.toy, lambda line: print(line, flush=True))
+    try:
+        runs = runs_of(args)
+        if args.list:
+            for run in runs:
+                print(f'{"done" if experiment.is_done(run, not args.screen) else "    "}  {run.name}')
+            return 0
+        if not args.report:
+            experiment.prepare(runs)
+            for run in runs:
+                experiment.run(run, with_test=not args.screen)
+        if args.screen:
+            for row in screening_table(read_records(out)):
+                print('  '.join(row))
+            return 0
+        # A toy's figures never reach the documentation.
+        default = out / 'label_efficiency' if args.toy else ROOT / 'docs' / 'results' / 'label_efficiency'
+        print('wrote', *write_report(read_records(out), data.record, args.target or default))
+    except (CommandError, FileNotFoundError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
