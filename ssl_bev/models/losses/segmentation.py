@@ -39,17 +39,18 @@ def segmentation_loss(
     """
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')
-    labelled = (target != IGNORE).to(logits.dtype)
+    known = target != IGNORE
+    labelled = known.to(logits.dtype)
     if weight is not None:
         labelled = labelled * weight
-    positive = torch.where(target != IGNORE, target, 0).to(logits.dtype)
+    positive = torch.where(known, target, 0).to(logits.dtype)
     over = [0, *range(2, logits.dim())]
+    truth = labelled * positive
+    reward = truth
     if positive_weight is not None:
-        shape = (1, -1) + (1,) * (logits.dim() - 2)
-        positive_weight = positive_weight.to(logits).view(shape)
-    cross_entropy = F.binary_cross_entropy_with_logits(
-        logits, positive, weight=labelled, pos_weight=positive_weight, reduction='none'
-    )
+        reward = truth * positive_weight.to(logits).view(1, -1, *[1] * (logits.dim() - 2))
+    # -reward log(p) - (labelled - truth) log(1 - p), with one softplus for both logarithms.
+    cross_entropy = F.softplus(logits) * (labelled - truth + reward) - logits * reward
     if focal_gamma:
         # The power has no finite slope at 0 for gamma < 1.
         off = (positive - logits.sigmoid()).abs().clamp(min=1e-6)
@@ -59,7 +60,6 @@ def segmentation_loss(
     loss = _mean_of(per_class, total > 0)
     if dice_weight:
         probability = logits.sigmoid() * labelled
-        truth = positive * labelled
         overlap = (probability * positive).sum(over)
         size = probability.sum(over) + truth.sum(over)
         dice = 1 - 2 * overlap / size.clamp(min=torch.finfo(size.dtype).tiny)
