@@ -1,0 +1,43 @@
+"""mmsegmentation's view of the synthetic teacher town: images and exact class maps, in either Mapillary label space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES
+from ssl_bev.pseudo_labels.label_map import LabelMap, reduction_table
+
+
+@DATASETS.register_module()
+class TeacherTown(BaseSegDataset):
+    """Images in samples/, class maps in oracle/labels/, as `create_synthetic_nuscenes.py --split teacher` writes them.
+
+    The files bear ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by v2.0 or v1.2 names;
+    pixels of any other class are ignored.
+    """
+
+    METAINFO = dict(classes=CLASS_NAMES)
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(
+            data_prefix=dict(img_path='samples', seg_map_path='oracle/labels'),
+            img_suffix='.jpg',
+            seg_map_suffix='.png',
+            reduce_zero_label=False,
+            **kwargs,
+        )
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:
+        """File id -> id among `new_classes`, 255 = ignore."""
+        if new_classes is None:
+            return None
+        ids = {name: i for i, name in enumerate(new_classes)}
+        if set(new_classes) <= set(CLASS_NAMES):
+            return {i: ids.get(name, 255) for i, name in enumerate(CLASS_NAMES)}
+        coarser = [*LabelMap.load('mapillary_v1').class_names, 'Unlabeled']
+        reduced = reduction_table(CLASS_NAMES, coarser)
+        return {i: ids.get(coarser[index], 255) for i, index in enumerate(reduced)}
