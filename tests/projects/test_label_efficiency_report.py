@@ -1,10 +1,12 @@
 """The plateau rule, means, spreads and ratios, worked by hand; and the written report."""
 
 import json
+import math
 
 import pytest
 
 from projects.SyntheticNuScenes.label_efficiency.arms import ARMS
+from projects.SyntheticNuScenes.label_efficiency.measurements import figures
 from projects.SyntheticNuScenes.label_efficiency.plateau import Point, late_gain_pp, reached_plateau
 from projects.SyntheticNuScenes.label_efficiency.report import screening_table, write_report
 from projects.SyntheticNuScenes.label_efficiency.summary import summarise
@@ -100,3 +102,8 @@ def test_nothing_tested_is_no_report(records, tmp_path):
 def test_screening_ranks_by_validation_with_noisy_labels(records):
     table = screening_table([*records, dict(arm='joint')])
     assert [row[5] for row in table] == ['40.0', '36.0', '34.0', '30.0', '20.0']
+
+
+def test_figures_by_truth_and_what_is_not_defined():
+    metrics = {'bev/mIoU': 0.5, 'bev/IoU_stop_line': math.nan, 'exact/IoU_exact_stop_line': 0.25, 'time': 1.0}
+    assert figures(metrics) == dict(noisy=dict(mIoU=0.5, IoU_stop_line=None), exact=dict(IoU_stop_line=0.25))

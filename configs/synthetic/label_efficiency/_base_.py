@@ -44,7 +44,11 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
-model = dict(accumulated_loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5))
+model = dict(
+    img_backbone=dict(base_channels=24),
+    img_neck=dict(in_channels=[24, 48, 96]),
+    accumulated_loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5),
+)
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1, save_best='bev/mIoU', rule='greater'))

@@ -40,6 +40,7 @@ def toy_options(config: Config) -> list[str]:
         f'train_cfg.max_epochs={sum(epochs)}',
         'train_cfg.val_interval=1',
         'default_hooks.logger.interval=1',
+        'log_processor.window_size=1',
     ]
 
 

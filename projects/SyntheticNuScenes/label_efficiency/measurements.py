@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
 
+from .merge import TRUTH_PREFIX
 from .plateau import Point
 
 PREFIXES = {'noisy': 'bev/', 'exact': 'exact/'}
@@ -64,10 +66,10 @@ def curve_of(records: Sequence[Mapping], seconds_before: float) -> list[Point]:
 
 
 def figures(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """The metrics against published (noisy) labels and against the truth, under equal names."""
+    """The metrics against published (noisy) labels and against the truth, under equal names; None: not defined."""
     return {
         truth: {
-            name.removeprefix(prefix).replace('exact_', ''): value
+            name.removeprefix(prefix).replace(TRUTH_PREFIX, ''): None if value is None or isnan(value) else value
             for name, value in metrics.items()
             if name.startswith(prefix)
         }

@@ -18,7 +18,7 @@ NAMES = {
     'more_images': 'More images: SSL also sees the frames between them, and unlabelled towns',
 }
 HEAD = (
-    '| arm | labels | seeds | noisy truth, 0.5 | at chosen threshold | exact truth, 0.5 | at chosen threshold '
+    '| arm | labels | seeds | noisy labels, 0.5 | noisy, chosen threshold | exact, 0.5 | exact, chosen threshold '
     '| seconds | frames | time | time to baseline | late gain |'
 )
 
