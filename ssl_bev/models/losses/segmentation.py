@@ -40,12 +40,10 @@ def segmentation_loss(
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')
     known = target != IGNORE
-    labelled = known.to(logits.dtype)
-    if weight is not None:
-        labelled = labelled * weight
-    positive = torch.where(known, target, 0).to(logits.dtype)
+    labelled = known.to(logits.dtype) if weight is None else weight.to(logits.dtype) * known
+    positive = torch.where(known, target, 0)
     over = [0, *range(2, logits.dim())]
-    truth = labelled * positive
+    truth = (labelled * positive).to(logits.dtype)
     reward = truth
     if positive_weight is not None:
         reward = truth * positive_weight.to(logits).view(1, -1, *[1] * (logits.dim() - 2))
@@ -59,16 +57,16 @@ def segmentation_loss(
     per_class = cross_entropy.sum(over) / total.clamp(min=torch.finfo(total.dtype).tiny)
     loss = _mean_of(per_class, total > 0)
     if dice_weight:
-        probability = logits.sigmoid() * labelled
-        overlap = (probability * positive).sum(over)
-        size = probability.sum(over) + truth.sum(over)
+        probability = logits.sigmoid()
+        overlap = (probability * truth).sum(over)
+        size = (probability * labelled).sum(over) + truth.sum(over)
         dice = 1 - 2 * overlap / size.clamp(min=torch.finfo(size.dtype).tiny)
         loss = loss + dice_weight * _mean_of(dice, truth.sum(over) > 0)
     if cldice_weight is not None:
         if logits.dim() != 4:
             raise ValueError(f'cldice_weight needs maps (B, K, H, W), got logits of {tuple(logits.shape)}')
         seen = labelled > 0
-        truth = positive * seen
+        truth = (positive * seen).to(logits.dtype)
         missed = 1 - soft_cldice(logits.sigmoid() * seen, truth)
         loss = loss + _mean_of(cldice_weight.to(logits) * missed, truth.sum(over) > 0)
     return loss
