@@ -75,9 +75,11 @@ def test_reduction_keeps_paint_and_crossings_apart():
 
 
 def test_finer_targets_of_v2_tell_stop_lines_from_dividers():
-    names = ['Lane Marking - Stop Line', 'Lane Marking - Dashed Line', 'Lane Marking - Arrow (Left)', 'Road']
-    table = LabelMap.load('mapillary_v2').table(names, ('line', 'stop_line', 'symbol'))
-    assert table.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    paint = ('Stop Line', 'Dashed Line', 'Straight Line', 'Arrow (Left)')
+    names = [*(f'Lane Marking - {name}' for name in paint), 'Road']
+    table = LabelMap.load('mapillary_v2').table(names, ('line', 'dashed', 'solid', 'stop_line', 'symbol'))
+    expected = [[0, 0, 0, 1, 0], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1], [0] * 5]
+    assert table.tolist() == expected
 
 
 def test_table_follows_names_not_ids():
