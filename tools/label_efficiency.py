@@ -55,8 +55,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--toy', action='store_true', help='tiny towns and two steps a phase: does everything run?')
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing')
-    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='runs and logs')
-    parser.add_argument('--target', type=Path, help='report, without suffix; default: docs/results/label_efficiency')
+    parser.add_argument(
+        '--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='work directories and logs'
+    )
+    parser.add_argument(
+        '--target', type=Path, help='report without suffix, and folder of runs/; default: docs/results/label_efficiency'
+    )
     args = parser.parse_args(arguments)
     if bool(args.variant) != bool(args.cfg_options) or (args.variant and not args.screen):
         parser.error('--variant and --cfg-options belong together, and to --screen')
@@ -75,7 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     out = args.out.resolve()
     data = TownData(args.data.resolve(), TOY_POOLS if args.toy else POOLS, args.teacher, out / 'logs')
-    experiment = Experiment(data, out, args.toy, lambda line: print(line, flush=True))
+    # What only shows that the tool runs never reaches the documentation.
+    earnest = not args.toy and args.teacher != 'oracle'
+    target = args.target or (ROOT / 'docs' / 'results' if earnest else out) / 'label_efficiency'
+    records = target / 'runs'
+    experiment = Experiment(data, out, args.toy, lambda line: print(line, flush=True), records)
     try:
         runs = runs_of(args)
         if args.list:
@@ -83,16 +91,15 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f'{"done" if experiment.is_done(run, not args.screen) else "    "}  {run.name}')
             return 0
         if not args.report:
-            experiment.prepare(runs)
-            for run in runs:
+            if missing := [run for run in runs if not experiment.is_done(run, not args.screen)]:
+                experiment.prepare(missing)
+            for run in runs:  # those that are done only have their config compared
                 experiment.run(run, with_test=not args.screen)
         if args.screen:
-            for row in screening_table(read_records(out)):
+            for row in screening_table(read_records(records)):
                 print('  '.join(row))
             return 0
-        # A toy's figures never reach the documentation.
-        default = out / 'label_efficiency' if args.toy else ROOT / 'docs' / 'results' / 'label_efficiency'
-        print('wrote', *write_report(read_records(out), data.record, args.target or default))
+        print('wrote', *write_report(read_records(records), data.record or {'teacher': args.teacher}, target))
     except (CommandError, FileNotFoundError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

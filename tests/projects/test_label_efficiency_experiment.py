@@ -124,6 +124,19 @@ def test_an_interrupted_training_goes_on_and_its_seconds_add_up(tools, experimen
     assert all('--resume' in arguments for tool, arguments in tools.calls if tool == 'train.py')
 
 
+def test_records_outlive_the_machine(tools, tmp_path):
+    here, there = (
+        Experiment(FakeData(), tmp_path / name, True, lambda line: None, tmp_path / 'records') for name in ('a', 'b')
+    )
+    record = here.run(JOINT, with_test=False)
+    assert there.run(JOINT, with_test=False) == record and len(tools.calls) == 1
+    assert there.series != here.series == record['conditions']['series']
+    again = there.run(JOINT, with_test=True)  # its checkpoint is not here: trained again, then tested
+    assert again['conditions']['series'] == there.series
+    assert [tool for tool, _ in tools.calls] == ['train.py', 'train.py', 'test.py']
+    assert there.is_done(JOINT, with_test=True)
+
+
 def test_a_changed_config_does_not_pass_for_the_old_one(tools, experiment):
     experiment.run(JOINT, with_test=False)
     experiment.toy = False

@@ -35,7 +35,7 @@ def record(arm, fraction, seed, mIoU, points, setting='more_images', **seconds):
     return dict(
         arm=arm, title=ARMS[arm].title, setting=setting, fraction=fraction, seed=seed, variant='', seconds=seconds,
         passes=dict(joint=400), curve=[point._asdict() for point in points], late_gain_pp=0.1 + seed,
-        conditions=dict(load_average_before=0.5, cores=2, torch='2', date='2026-01-01'),
+        conditions=dict(load_average_before=0.5, cores=2, torch='2', date='2026-01-01', series='a'),
         validation=dict(noisy=dict(mIoU=mIoU), exact=dict(mIoU=mIoU)),
         test=dict(noisy=scores, exact=dict(mIoU=mIoU + 0.02, mIoU_chosen=mIoU + 0.03)),
     )  # fmt: skip
@@ -78,6 +78,12 @@ def test_variants_and_untested_runs_do_not_count(records):
 def test_without_a_baseline_there_is_no_ratio(records):
     (row,) = summarise(records[2:3])
     assert row.time_ratio is None and row.time_to_baseline is None
+
+
+def test_times_of_another_series_are_no_ratio(records):
+    records[2]['conditions']['series'] = 'b'
+    _, half, _ = summarise(records)
+    assert half.time_ratio is None and half.time_to_baseline is None and half.noisy.mean == pytest.approx(0.38)
 
 
 def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):

@@ -9,11 +9,25 @@ seen = dict(
 )[ssl_images]
 epoch = dict(type='MixedSourceSampler', per_batch=[2], batches=50)
 
+# A teacher with Mapillary v2.0's names tells paint apart.
+paint_classes = dict(
+    drivable=['drivable_area'],
+    dashed=['lane_divider'],
+    solid=['road_divider'],
+    stop_line=['stop_line'],
+    crosswalk=['ped_crossing'],
+)
+names = list(paint_classes)
+paint_loss = dict(positive_weight=[1.0, 10.0, 10.0, 10.0, 6.0])
+
+pseudo_labels = dict(_base_.pseudo_labels, classes=names)
 bev_labels = dict(type='LoadBEVMasks')
-targets = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/accumulated/{ssl_images}')
-every_label = [*_base_.images, _base_.pseudo_labels, bev_labels, targets, *_base_.augment_and_pack]
-single = dict(_base_.ssl_dataloader.dataset, num_frames=1, **seen)
+accumulated = f'{_base_.data_root}/accumulated/{ssl_images}'
+targets = dict(type='LoadAccumulatedTargets', root=accumulated, classes=names)
+every_label = [*_base_.images, pseudo_labels, bev_labels, targets, *_base_.augment_and_pack]
 pair_dataset = dict(_base_.ssl_dataloader.dataset, **seen)
+pair_dataset['pipeline'] = [*_base_.images, pseudo_labels, *_base_.augment_and_pack]
+single = dict(pair_dataset, num_frames=1)
 labelled_dataset = _base_.labelled_dataloader.dataset
 joint_datasets = [dict(labelled_dataset, pipeline=every_label), dict(single, pipeline=every_label)]
 two = dict(_base_.loader, num_workers=1, batch_size=2)
@@ -24,7 +38,7 @@ perspective_dataloader = dict(two, sampler=epoch, dataset=single)
 # BEV labels only; with pseudo-labels of the same frames; and with those of any frame in the other half of the batch.
 labelled_dataloader = dict(num_workers=1, batch_size=2, sampler=dict(_delete_=True, **epoch))
 assisted_dataset = dict(
-    labelled_dataset, pipeline=[*_base_.images, _base_.pseudo_labels, bev_labels, *_base_.augment_and_pack]
+    labelled_dataset, pipeline=[*_base_.images, pseudo_labels, bev_labels, *_base_.augment_and_pack]
 )
 assisted_dataloader = dict(two, sampler=epoch, dataset=assisted_dataset)
 joint_dataloader = dict(
@@ -47,7 +61,10 @@ test_evaluator = val_evaluator
 model = dict(
     img_backbone=dict(base_channels=24),
     img_neck=dict(in_channels=[24, 48, 96]),
-    accumulated_loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5),
+    seg_head=dict(coarse_classes=dict(_delete_=True, **paint_classes)),
+    reprojection_head=dict(loss=paint_loss),
+    perspective_head=dict(num_classes=len(names), loss=paint_loss),
+    accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
 )
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up

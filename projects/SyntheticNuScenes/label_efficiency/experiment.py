@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -30,17 +31,34 @@ class Experiment:
 
     Args:
         data: the towns; made as far as the runs need them.
-        out: folder for runs/{run}.json, and for the trainings' work directories and logs.
+        out: folder for the trainings' work directories and logs.
         toy: two steps a phase instead of the config's schedule.
         say: called with a line for each step.
+        records: folder for {run}.json; by default `out`/runs. Elsewhere, records outlive the machine.
     """
 
-    def __init__(self, data: TownData, out: Path, toy: bool = False, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        data: TownData,
+        out: Path,
+        toy: bool = False,
+        say: Callable[[str], None] = print,
+        records: Path | None = None,
+    ) -> None:
         self.data, self.out, self.toy, self.say = data, out, toy, say
+        self.records = records or out / 'runs'
+
+    @property
+    def series(self) -> str:
+        """Names the runs of one `out` folder, which are of one machine: only their times may be compared."""
+        path = self.out / 'series.json'
+        if not path.is_file():
+            write_json(path, dict(series=uuid.uuid4().hex[:12]))
+        return read_json(path)['series']
 
     def record_path(self, run: Run) -> Path:
         """The JSON file of a run."""
-        return self.out / 'runs' / f'{run.name}.json'
+        return self.records / f'{run.name}.json'
 
     def is_done(self, run: Run, with_test: bool) -> bool:
         """Whether a run is finished, and, if wanted, its test."""
@@ -68,7 +86,7 @@ class Experiment:
         """
         with self._environment(run):
             config, options = resolve(run, self.toy)
-            record = self._start(run, config)
+            record = self._start(run, config, with_test)
             if self.is_done(run, with_test):
                 self.say(f'{run.name}: done before')
                 return record
@@ -81,7 +99,8 @@ class Experiment:
         self.say(f'{run.name}: validation mIoU {100 * record["validation"]["noisy"]["mIoU"]:.1f}')
         return record
 
-    def _start(self, run: Run, config: Config) -> dict:
+    def _start(self, run: Run, config: Config, with_test: bool) -> dict:
+        """What is known of a run; nothing, where another machine has the work directory that is still needed."""
         text = json.dumps(config.to_dict(), sort_keys=True, default=str).replace(str(self.data.root), '')
         digest = hashlib.sha256(text.encode()).hexdigest()
         record = read_json(self.record_path(run))
@@ -90,12 +109,13 @@ class Experiment:
                 f'{self.record_path(run)} was begun with another config; delete it and {self._work_dir(run)}, or '
                 'choose another --out'
             )
-        if record:
+        here = record.get('conditions', {}).get('series') == self.series
+        if here or self.is_done(run, with_test):
             return record
         record = dict(
             arm=run.arm, title=ARMS[run.arm].title, setting=run.setting, fraction=run.fraction, seed=run.seed,
             variant=run.variant, options=list(run.options), data='synthetic', teacher=self.data.teacher,
-            config_sha256=digest, conditions=_conditions(),
+            config_sha256=digest, conditions=dict(series=self.series, **_conditions()),
         )  # fmt: skip
         write_json(self.record_path(run), record)
         return record

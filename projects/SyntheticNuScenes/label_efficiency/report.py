@@ -23,9 +23,9 @@ HEAD = (
 )
 
 
-def read_records(out: Path) -> list[dict]:
-    """All runs' files below an experiment's folder."""
-    return [read_json(path) for path in sorted((out / 'runs').glob('*.json'))]
+def read_records(folder: Path) -> list[dict]:
+    """All runs' files."""
+    return [read_json(path) for path in sorted(folder.glob('*.json'))]
 
 
 def write_report(records: Sequence[Mapping], data: Mapping, target: Path) -> list[Path]:

@@ -27,7 +27,8 @@ class Row(NamedTuple):
         exact, exact_chosen: the same against the truth.
         seconds: of everything: teacher, accumulation and all phases.
         frames: of six images, forward through a network: the teacher's and those of training (with backward).
-        time_ratio: seconds over those of the supervised baseline with all labels and the same seed.
+        time_ratio: seconds over those of the supervised baseline with all labels and the same seed; None where that
+            ran in another series of runs.
         time_to_baseline: seconds until its validation mIoU came within `PLATEAU_PP` of the baseline's best, over the
             baseline's own until then; None where a seed never came there.
         late_gain_pp: the largest of the seeds, see `plateau`.
@@ -69,7 +70,7 @@ def summarise(records: Iterable[Mapping]) -> list[Row]:
 def _row(group: Sequence[Mapping], baselines: Mapping[int, Mapping]) -> Row:
     first = group[0]
     totals = [total_seconds(record) for record in group]
-    pairs = [(record, baselines.get(record['seed'])) for record in group]
+    pairs = [(record, _comparable(record, baselines.get(record['seed']))) for record in group]
     return Row(
         setting=first['setting'],
         arm=first['arm'],
@@ -86,6 +87,12 @@ def _row(group: Sequence[Mapping], baselines: Mapping[int, Mapping]) -> Row:
         time_to_baseline=_mean_or_none(base and time_to_baseline(own, base) for own, base in pairs),
         late_gain_pp=max(record['late_gain_pp'] for record in group),
     )
+
+
+def _comparable(record: Mapping, baseline: Mapping | None) -> Mapping | None:
+    """The baseline, if its times are of the same machine and series of runs."""
+    same = baseline and record['conditions']['series'] == baseline['conditions']['series']
+    return baseline if same else None
 
 
 def total_seconds(record: Mapping) -> float:

@@ -26,6 +26,8 @@ TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_
 VERSION = 'v1.0-trainval'
 TRAINING, HELD_OUT = ('train', 'unlabelled'), ('val', 'test')
 NUM_CAMERAS = 6
+# Targets of the label map; 'marking' is all that Mapillary v1.2 would tell of the paint.
+PAINT = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
 LABELS, LABELS_AND_TRUTH = 'bev_labels', 'bev_labels_and_truth'
 
 
@@ -124,7 +126,7 @@ class TownData:
         self._measure(
             f'accumulation_{setting}', out.glob, '*.npz', self.frames_seen(setting),
             'accumulate_pseudo_labels.py', '--infos', *infos, '--pseudo-labels', self.root / 'pseudo_labels',
-            '--label-map', 'mapillary_v2', '--out', out, *sweeps, '--workers', 2, '--quiet',
+            '--label-map', 'mapillary_v2', '--classes', *PAINT, '--out', out, *sweeps, '--workers', 2, '--quiet',
         )  # fmt: skip
 
     def frames_seen(self, setting: str) -> int:
