@@ -60,8 +60,8 @@ def main() -> int:
 def generate(args: argparse.Namespace, images: list[LabelImage], shard: Shard) -> int:
     joined = args.shard is None and join_ranks()
     teacher = teacher_of(args)
-    scale = scale_of(args)
-    settings = {} if scale is None else {'scale': scale}
+    settings = dict(scale=scale_of(args), autocast=args.autocast)
+    settings = {name: value for name, value in settings.items() if value is not None}
     version = ssl_bev.__version__
     with PseudoLabelWriter(
         args.out, teacher.name, teacher.sha256, teacher.class_names, version, settings=settings

@@ -24,7 +24,8 @@ def test_nothing_heavy_is_imported_before_a_teacher_is_built() -> None:
         (dict(kind='mmseg', config='c.py'), r"'mmseg' takes config and checkpoint, got \{'config': 'c.py'\}"),
         (dict(kind='huggingface', model='m', root='r'), "'huggingface' takes model, got"),
         (dict(kind='oracle'), "'oracle' takes root, got none of them"),
-        (dict(kind='oracle', root='r', scale=0.5), 'cannot scale images, got scale=0.5'),
+        (dict(kind='oracle', root='r', autocast='float16'), 'no network that autocast could change; got float16'),
+        (dict(kind='oracle', root='r', scale=0.5), 'no network that scale could change; got 0.5'),
     ],
 )
 def test_arguments_that_do_not_go_together(arguments: dict, match: str) -> None:

@@ -211,3 +211,19 @@ def test_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, 'mmseg.apis', None)
     with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'ssl_bev[teacher]'")):
         teacher_of(folder, 'fcn')
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_bfloat16_computes_nearly_the_same(folder: Path, head: str) -> None:
+    image = random_image(5, *SIZE)
+    teacher = teacher_of(folder, head, autocast='bfloat16')
+    dtypes = set()
+    teacher._model.backbone.register_forward_hook(lambda module, args, out: dtypes.update(x.dtype for x in out))
+    (_, quick), (_, exact) = (teacher.predict([image])[0], teacher_of(folder, head).predict([image])[0])
+    assert dtypes == {torch.bfloat16}
+    assert np.abs(quick.astype(int) - exact.astype(int)).mean() < 5  # of 255
+
+
+def test_an_autocast_that_is_none(folder: Path) -> None:
+    with pytest.raises(ValueError, match="autocast must be one of bfloat16, float16 or None, got 'half'"):
+        teacher_of(folder, 'fcn', autocast='half')

@@ -36,7 +36,7 @@ class HuggingFaceTeacher(NetworkTeacher):
     Args:
         model: a folder with config.json, preprocessor_config.json and weights, or a hub id.
         device: as torch names it.
-        scale: see `build_teacher`.
+        scale, autocast: see `build_teacher`.
 
     Raises:
         ModuleNotFoundError: `transformers` is not installed.
@@ -44,7 +44,9 @@ class HuggingFaceTeacher(NetworkTeacher):
         ValueError: another architecture, weights that do not fit the config, no class names.
     """
 
-    def __init__(self, model: str | Path, device: str = 'cpu', scale: Scale = None) -> None:
+    def __init__(
+        self, model: str | Path, device: str = 'cpu', scale: Scale = None, autocast: str | None = None
+    ) -> None:
         try:
             import transformers
         except ModuleNotFoundError as error:
@@ -54,8 +56,8 @@ class HuggingFaceTeacher(NetworkTeacher):
         config = _read_json(folder / CONFIG)
         if config.get('model_type') != 'mask2former':
             raise ValueError(f'model {model}: model_type must be "mask2former", got {config.get("model_type")!r}')
-        super().__init__(name, sha256(weight_files(folder)), _class_names(config, name), scale)
         self._device = check_device(device)
+        super().__init__(name, sha256(weight_files(folder)), _class_names(config, name), self._device, scale, autocast)
         self._network = _load(transformers.Mask2FormerForUniversalSegmentation, folder).to(self._device)
         self._factor, self._offset = self._normalisation(_read_json(folder / PREPROCESSOR))
 
@@ -65,9 +67,9 @@ class HuggingFaceTeacher(NetworkTeacher):
         pixels = torch.addcmul(self._offset, rgb.float(), self._factor)
         pixels = F.pad(pixels, (0, -width % STRIDE, 0, -height % STRIDE))
         outputs = self._network(pixel_values=pixels, output_auxiliary_logits=False)
-        masks = outputs.masks_queries_logits
+        masks = outputs.masks_queries_logits.float()
         content = content_size(masks.shape[2:], pixels.shape[2:], (height, width))
-        return ClassMaps(masks, content, by_queries(outputs.class_queries_logits))
+        return ClassMaps(masks, content, by_queries(outputs.class_queries_logits.float()))
 
     def _normalisation(self, processor: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:  # (1, 3, 1, 1) each
         factor = processor.get('rescale_factor', _FACTOR) if processor.get('do_rescale', True) else 1.0

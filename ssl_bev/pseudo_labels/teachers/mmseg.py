@@ -31,6 +31,7 @@ class MMSegTeacher(NetworkTeacher):
         checkpoint: its checkpoint, a local file, loaded without running code from it.
         device: as torch names it.
         scale: see `build_teacher`; None: the test pipeline's Resize, where there is one.
+        autocast: see `build_teacher`.
 
     Raises:
         ModuleNotFoundError: mmsegmentation is not installed.
@@ -39,12 +40,20 @@ class MMSegTeacher(NetworkTeacher):
             Resize that does not keep the aspect.
     """
 
-    def __init__(self, config: str | Path, checkpoint: str | Path, device: str = 'cpu', scale: Scale = None) -> None:
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        device: str = 'cpu',
+        scale: Scale = None,
+        autocast: str | None = None,
+    ) -> None:
         config, checkpoint = Path(config).expanduser(), Path(checkpoint).expanduser()
         if not config.is_file():
             raise FileNotFoundError(f'config {config} does not exist')
         content = load_checkpoint_file(checkpoint, map_location='cpu')
-        self._model = _build(config, check_device(device))
+        where = check_device(device)
+        self._model = _build(config, where)
         _load_weights(self._model, content, checkpoint)
         head = self._model.decode_head
         self._head = head[-1] if isinstance(head, torch.nn.ModuleList) else head
@@ -54,7 +63,7 @@ class MMSegTeacher(NetworkTeacher):
                 f'{checkpoint} names {len(class_names)} classes, the head of {config} has {self._head.num_classes}'
             )
         scale = _test_scale(self._model.cfg) if scale is None else scale
-        super().__init__(config.stem, sha256([checkpoint]), class_names, scale)
+        super().__init__(config.stem, sha256([checkpoint]), class_names, where, scale, autocast)
         self._has_queries, self._decide = _kind_of_head(self._head)
         whole = (self._model.test_cfg or {}).get('mode', 'whole') == 'whole'
         self._combines_queries = self._has_queries and whole
@@ -73,8 +82,9 @@ class MMSegTeacher(NetworkTeacher):
         if self._combines_queries:
             samples = [SegDataSample(metainfo=meta) for meta in metas]
             class_logits, masks = (layers[-1] for layers in self._head(self._model.extract_feat(inputs), samples))
-            return ClassMaps(masks, content_size(masks.shape[2:], size, images.shape[1:3]), by_queries(class_logits))
-        maps = self._model.inference(inputs, metas)
+            content = content_size(masks.shape[2:], size, images.shape[1:3])
+            return ClassMaps(masks.float(), content, by_queries(class_logits.float()))
+        maps = self._model.inference(inputs, metas).float()
         return ClassMaps(maps, content_size(maps.shape[2:], size, images.shape[1:3]), self._decide)
 
 

@@ -12,6 +12,7 @@ import torch
 from .class_maps import ClassMaps
 from .images import Scale, check_images, check_scale, group_by_size, resize, scaled_size
 
+AUTOCAST = ('bfloat16', 'float16')
 STRIDE = 32  # of the coarsest features; at multiples of it all maps align with the image
 
 
@@ -22,19 +23,33 @@ class NetworkTeacher(ABC):
         name: of the model.
         sha256: of its weights.
         class_names: its classes in the order of their ids.
-        scale: see `build_teacher`.
+        device: that it runs on.
+        scale, autocast: see `build_teacher`.
 
     Raises:
-        ValueError: more classes than a byte holds besides 255 (ignore), or a scale that is none.
+        ValueError: more classes than a byte holds besides 255 (ignore), a scale that is none, or another autocast.
     """
 
-    def __init__(self, name: str, sha256: str, class_names: Sequence[str], scale: Scale = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        class_names: Sequence[str],
+        device: torch.device,
+        scale: Scale = None,
+        autocast: str | None = None,
+    ) -> None:
         if not 0 < len(class_names) <= 255:
             raise ValueError(f'teacher {name} must have 1 to 255 classes (ids are uint8), got {len(class_names)}')
         self.name = name
         self.sha256 = sha256
         self.class_names = [str(class_name) for class_name in class_names]
+        if autocast not in (None, *AUTOCAST):
+            raise ValueError(f'autocast must be one of {", ".join(AUTOCAST)} or None, got {autocast!r}')
         self._scale = check_scale(scale)
+        self._autocast = dict(device_type=device.type, enabled=autocast is not None)
+        if autocast:
+            self._autocast['dtype'] = getattr(torch, autocast)
 
     @torch.inference_mode()
     def predict(
@@ -47,7 +62,8 @@ class NetworkTeacher(ABC):
         labels: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for size, members in group_by_size(images).items():
             seen = scaled_size(size, self._scale)
-            maps = self._forward(np.stack([resize(images[index], seen) for index in members]))
+            with torch.autocast(**self._autocast):
+                maps = self._forward(np.stack([resize(images[index], seen) for index in members]))
             labels.update(zip(members, zip(*maps.label(size), strict=True), strict=True))
         return [labels[index] for index in range(len(images))]
 

@@ -50,6 +50,7 @@ def build_teacher(
     device: str = 'cpu',
     scale: float | tuple[int, int] | None = None,
     root: str | Path | None = None,
+    autocast: str | None = None,
 ) -> Teacher:
     """Build a teacher.
 
@@ -63,6 +64,8 @@ def build_teacher(
             kept. None: as the config of an mmseg model says, otherwise the image as it is. Labels always have the
             image's size.
         root: oracle: a synthetic data set, or its folder of labels.
+        autocast: 'bfloat16' or 'float16': where the network may compute in it, as torch.autocast knows; scores are
+            combined in float32 all the same. None: float32.
 
     Raises:
         ValueError: an unknown kind, an argument that the kind needs or cannot use, a model without class names.
@@ -81,13 +84,14 @@ def build_teacher(
     if kind == 'mmseg':
         from .mmseg import MMSegTeacher
 
-        return MMSegTeacher(config, checkpoint, device=device, scale=scale)
+        return MMSegTeacher(config, checkpoint, device=device, scale=scale, autocast=autocast)
     if kind == 'huggingface':
         from .huggingface import HuggingFaceTeacher
 
-        return HuggingFaceTeacher(model, device=device, scale=scale)
-    if scale is not None:
-        raise ValueError(f'the oracle looks labels up and cannot scale images, got scale={scale}')
+        return HuggingFaceTeacher(model, device=device, scale=scale, autocast=autocast)
+    for name, value in dict(scale=scale, autocast=autocast).items():
+        if value is not None:
+            raise ValueError(f'the oracle looks labels up, it runs no network that {name} could change; got {value}')
     from .oracle import OracleTeacher
 
     return OracleTeacher(root)
