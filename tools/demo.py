@@ -84,6 +84,7 @@ def main() -> None:
         shutil.rmtree(DATA, ignore_errors=True)
     demo = Demo()
     make_data(demo)
+    label(demo)
     train(demo)
     evaluate(demo)
     draw(demo)
@@ -103,6 +104,17 @@ def make_data(demo: Demo) -> None:
     demo.step(
         'exact labels', *create, '--root', DATA / 'truth', '--out', DATA / 'truth', '--labels-only',
         result=DATA / 'truth' / 'bev_labels',
+    )  # fmt: skip
+
+
+def label(demo: Demo) -> None:
+    """Pseudo-labels of the training images, by the small Mask2Former that comes with the synthetic world."""
+    teacher = ROOT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
+    demo.step(
+        'pseudo-labels', sys.executable, ROOT / 'tools' / 'generate_pseudo_labels.py', '--teacher', 'mmseg',
+        '--config', teacher, '--checkpoint', teacher.with_suffix('.pth'), '--batch-size', '6',
+        '--infos', DATA / 'ssl_bev_infos_train.pkl', '--data-root', DATA, '--out', DATA / 'pseudo_labels',
+        result=DATA / 'pseudo_labels' / 'manifest.json',
     )  # fmt: skip
 
 

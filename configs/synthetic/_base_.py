@@ -10,8 +10,7 @@ images = [
 ]
 pseudo_labels = dict(
     type='LoadPseudoLabels',
-    root=f'{data_root}/oracle',
-    teacher='oracle',
+    root=f'{data_root}/pseudo_labels',
     label_map='mapillary_v2',
     stride=2,
     min_confidence=0.5,

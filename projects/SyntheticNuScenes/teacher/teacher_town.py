@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import mmcv
+import numpy as np
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
@@ -29,6 +31,13 @@ class TeacherTown(BaseSegDataset):
             reduce_zero_label=False,
             **kwargs,
         )
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The classes that a picture shows, for mmengine's `ClassBalancedDataset`."""
+        info = self.get_data_info(idx)
+        shown = np.unique(mmcv.imread(info['seg_map_path'], 'unchanged')).tolist()
+        classes = {info['label_map'][number] for number in shown} if info['label_map'] else set(shown)
+        return sorted(classes - {255})
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:

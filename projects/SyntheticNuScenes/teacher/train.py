@@ -2,8 +2,8 @@
 
 python projects/SyntheticNuScenes/teacher/train.py            about an hour on 2 cores; goes on where it was stopped
 
-Images come from the teacher town, which no other split shows. First the backbone as an FCN, from it the network with
-Mapillary v2.0 names, and from that the one with v1.2 names. Weights are published as half floats.
+Images come from the teacher town, which no other split shows. First the network with Mapillary v2.0 names, and from it
+the one with v1.2 names. Weights are published as half floats.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
-SCENES, FRAMES, SEED = 60, 8, 11
+SCENES, FRAMES, SEED = 120, 4, 11
 
 
 def main() -> None:
@@ -33,8 +33,7 @@ def main() -> None:
         options = f'--version v1.0-trainval --split teacher --scenes {SCENES} --frames {FRAMES} --seed {SEED}'
         subprocess.run([sys.executable, create, '--out', args.data, *options.split()], check=True)
     os.environ['SSL_BEV_TEACHER_TOWN'] = str(args.data.resolve())
-    backbone = train(HERE / 'fcn_v2.py', args.work_dir)
-    finer = train(HERE / 'mask2former_v2.py', args.work_dir, load_from=backbone)
+    finer = train(HERE / 'mask2former_v2.py', args.work_dir)
     coarser = train(HERE / 'mask2former_v1.py', args.work_dir, load_from=finer)
     for checkpoint in (finer, coarser):
         config = HERE / f'{checkpoint.parent.name}.py'
