@@ -121,7 +121,7 @@ def draw(result: dict, path: Path) -> None:
         left.bar(np.arange(len(regions)) + 0.13 * i - 0.3, values, 0.13, label=group)
     left.set(xticks=range(len(regions)), xticklabels=regions, ylabel='IoU (%)', ylim=(0, 100))
     left.set_title('synthetic images of unseen towns', fontsize=10)
-    left.legend(fontsize=7, ncols=3, loc='upper right')
+    left.legend(fontsize=7, ncols=6, loc='upper center', bbox_to_anchor=(0.5, -0.1))
     reliability = result['reliability']
     right.plot([0, 1], [0, 1], color='0.7')
     right.plot(reliability['confidence'], reliability['accuracy'], 'o-', label='accuracy')
