@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import ClassBalancedDataset
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES
@@ -105,7 +106,8 @@ def test_without_labels_the_loss_is_zero():
 
 def test_the_backbone_sees_no_brightness_nor_contrast():
     torch.manual_seed(0)
-    backbone = ContrastResNet(depth=18, base_channels=8, stem_channels=8).eval()
+    backbone = ContrastResNet(depth=18, base_channels=8, stem_channels=8)
+    backbone.eval()  # returns nothing, in mmsegmentation
     image = torch.randn(1, 3, 32, 64)
     with torch.no_grad():
         for day, night in zip(backbone(image), backbone(0.1 * image - 3), strict=True):
@@ -153,4 +155,5 @@ def build_head(**changes):
 
     register_all_modules(init_default_scope=False)
     config = Config.fromfile(TEACHERS / 'mask2former_v2.py').model.decode_head
-    return MODELS.build({**config, **changes})
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return MODELS.build({**config, **changes})
