@@ -124,7 +124,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    # Pictures with rare paint come up to four times as often.
+    # Pictures with rare classes come more often.
     dataset=dict(
         type='ClassBalancedDataset',
         oversample_thr=0.3,
