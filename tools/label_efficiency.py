@@ -13,6 +13,7 @@ The protocol is in docs/results.md. The same command goes on where it was interr
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--teacher', choices=('mask2former', 'oracle'), default='mask2former', help='oracle: to develop'
     )
     parser.add_argument('--toy', action='store_true', help='tiny towns and two steps a phase: does everything run?')
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count(), metavar='N', help='trainings side by side; default: one a core'
+    )
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing')
     parser.add_argument(
         '--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='work directories and logs'
@@ -62,6 +66,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--target', type=Path, help='report without suffix, and folder of runs/; default: docs/results/label_efficiency'
     )
     args = parser.parse_args(arguments)
+    if args.jobs < 1:
+        parser.error(f'--jobs must be at least 1, got {args.jobs}')
     if bool(args.variant) != bool(args.cfg_options) or (args.variant and not args.screen):
         parser.error('--variant and --cfg-options belong together, and to --screen')
     return args
@@ -78,7 +84,7 @@ def runs_of(args: argparse.Namespace) -> list:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     out = args.out.resolve()
-    data = TownData(args.data.resolve(), TOY_POOLS if args.toy else POOLS, args.teacher, out / 'logs')
+    data = TownData(args.data.resolve(), TOY_POOLS if args.toy else POOLS, args.teacher, out / 'logs', args.jobs)
     # What only shows that the tool runs never reaches the documentation.
     earnest = not args.toy and args.teacher != 'oracle'
     target = args.target or (ROOT / 'docs' / 'results' if earnest else out) / 'label_efficiency'
@@ -93,8 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not args.report:
             if missing := [run for run in runs if not experiment.is_done(run, not args.screen)]:
                 experiment.prepare(missing)
-            for run in runs:  # those that are done only have their config compared
-                experiment.run(run, with_test=not args.screen)
+            # Those that are done only have their config compared.
+            experiment.run_all(runs, not args.screen, args.jobs)
         if args.screen:
             for row in screening_table(read_records(records)):
                 print('  '.join(row))

@@ -27,6 +27,8 @@ def datasets_of(dataset) -> list:
 @pytest.mark.parametrize('name', ARMS)
 def test_an_arm_differs_in_losses_and_data_alone(name):
     config, baseline = resolved(name), resolved('supervised')
+    start = config.model.img_backbone.pop('init_cfg'), baseline.model.img_backbone.pop('init_cfg')
+    assert start[1] is None and (start[0] is None) == (not name.endswith('from_teacher'))
     for key in ('model', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'test_dataloader', 'val_evaluator'):
         assert config[key] == baseline[key], key
     assert sum(phase.epochs for phase in config.custom_hooks[-1].phases) == config.train_cfg.max_epochs

@@ -44,11 +44,12 @@ class FakeTools:
     """Trains the toy schedule of `JOINT` (2 + 4 steps of 0.5 s); may fail after the first epoch."""
 
     def __init__(self):
-        self.calls, self.fails = [], False
+        self.calls, self.fails, self.variables = [], False, {}
 
-    def __call__(self, tool, *arguments, log):
+    def __call__(self, tool, *arguments, log, env):
         arguments = [str(argument) for argument in arguments]
         self.calls.append((tool, arguments))
+        self.variables[log.stem] = env
         if tool == 'test.py':
             scores = metrics(0.3) | {'bev/mIoU_chosen': 0.35}
             Path(arguments[arguments.index('--out') + 1]).write_text(json.dumps(scores))
@@ -150,3 +151,20 @@ def test_only_the_data_that_runs_need_is_made(experiment):
     experiment.prepare([Run('joint', 'more_images', 0.1, 0), Run('paper', 'same_images', 0.1, 0)])
     wanted = [('labels', 'same_images'), ('labels', 'more_images'), ('targets', 'more_images')]
     assert experiment.data.made == wanted
+
+
+def test_runs_side_by_side_each_have_their_own_images(tools, experiment):
+    runs = [Run('joint', setting, 0.5, seed) for setting in ('same_images', 'more_images') for seed in (0, 1)]
+    experiment.run_all(runs, with_test=True, jobs=2)
+    assert all(experiment.is_done(run, with_test=True) for run in runs)
+    for run in runs:
+        assert tools.variables[run.name] == {'SSL_BEV_SYNTHETIC': 'towns', 'SSL_BEV_SSL_IMAGES': run.setting}
+
+
+def test_after_a_failure_nothing_new_begins(tools, experiment):
+    said, tools.fails = [], True
+    experiment.say = said.append
+    with pytest.raises(CommandError, match='killed'):
+        experiment.run_all([Run('joint', 'same_images', 0.5, seed) for seed in range(20)], with_test=True)
+    assert len(tools.calls) < 20
+    assert 'ends after the trainings under way: killed' in said

@@ -90,10 +90,11 @@ class FakeTeacher:
     """Labels all images at 0.5 s each, or stops after some."""
 
     def __init__(self):
-        self.stop_after, self.calls = None, 0
+        self.stop_after, self.calls, self.processes = None, 0, []
 
-    def __call__(self, tool, *arguments, log):
+    def __call__(self, tool, *arguments, log, processes):
         self.calls += 1
+        self.processes.append(processes)
         folder = Path(arguments[arguments.index('--out') + 1]) / 'confidence' / 'CAM'
         folder.mkdir(parents=True, exist_ok=True)
         there = len(list(folder.iterdir()))
@@ -122,6 +123,14 @@ def test_teacher_seconds_are_those_of_all_images_that_a_setting_sees(data):
     assert data.seconds('labels_only', False) == {}
     data.make_pseudo_labels('same_images')
     assert teacher.calls == 2  # all there
+
+
+def test_seconds_are_those_of_one_core(data):
+    data, teacher = data
+    data.jobs = 3
+    data.make_pseudo_labels('same_images')
+    assert teacher.processes == [3]
+    assert data.seconds('same_images', False) == {'teacher': 3 * 2 * 6 * 0.5}
 
 
 def test_a_teacher_that_was_stopped_goes_on_and_still_has_all_seconds(data):

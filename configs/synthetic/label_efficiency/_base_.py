@@ -2,6 +2,15 @@
 # of labels. SSL_BEV_SSL_IMAGES says which images are seen without labels: same_images, the keyframes of the labelled
 # towns; or more_images, with the frames between them and those of unlabelled towns.
 _base_ = '../_base_.py'
+teacher = 'projects.SyntheticNuScenes.teacher'
+custom_imports = dict(imports=[*_base_.custom_imports.imports, f'{teacher}.contrast_resnet'])
+# For arms whose image backbone starts from the teacher's.
+teacher_backbone = dict(
+    _delete_=True,
+    type='Pretrained',
+    checkpoint=f'{teacher.replace(".", "/")}/mask2former_v2.pth',
+    prefix='backbone.',
+)
 ssl_images = '{{$SSL_BEV_SSL_IMAGES:same_images}}'
 seen = dict(
     same_images=dict(ann_file=['ssl_bev_infos_train.pkl']),
@@ -59,7 +68,8 @@ val_evaluator = [
 test_evaluator = val_evaluator
 
 model = dict(
-    img_backbone=dict(base_channels=24),
+    # As wide as the teacher's, and as blind to how bright the day is.
+    img_backbone=dict(type='mmseg.ContrastResNet', stem_channels=24, base_channels=24),
     img_neck=dict(in_channels=[24, 48, 96]),
     seg_head=dict(coarse_classes=dict(_delete_=True, **paint_classes)),
     reprojection_head=dict(loss=paint_loss),

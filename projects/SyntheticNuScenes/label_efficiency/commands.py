@@ -6,30 +6,42 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
-# Threads that spin while they wait for each other make a step ten times as long where another program wants a core.
-PATIENT = {'OMP_WAIT_POLICY': 'PASSIVE'}
+# One thread each: two trainings side by side are done sooner than one after the other with two threads, and seconds are
+# those of one core. Threads that spin while they wait would take it from the neighbour.
+ONE_CORE = {'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
 
 
 class CommandError(RuntimeError):
     """A tool failed; the message ends with the last lines of its log."""
 
 
-def run_tool(tool: str, *arguments: object, log: Path) -> float:
+def run_tool(
+    tool: str, *arguments: object, log: Path, processes: int = 1, env: Mapping[str, str] | None = None
+) -> float:
     """Run tools/{tool} from the project's folder and return the seconds it took. A log of an earlier try is kept.
+
+    Args:
+        tool: file below tools/.
+        arguments: of its command line.
+        log: where its output goes.
+        processes: that share the work, under torchrun where there is more than one.
+        env: additions to the environment.
 
     Raises:
         CommandError: it ended with another exit code than 0.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, f'tools/{tool}', *map(str, arguments)]
+    launcher = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}'] * (processes > 1)
+    command = [sys.executable, *launcher, f'tools/{tool}', *map(str, arguments)]
     started = time.monotonic()
     with open(log, 'a') as file:
         print('$', *command, file=file, flush=True)
         code = subprocess.run(
-            command, cwd=PROJECT, stdout=file, stderr=subprocess.STDOUT, env={**PATIENT, **os.environ}
+            command, cwd=PROJECT, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **ONE_CORE, **(env or {})}
         ).returncode
     if code:
         lines = log.read_text(errors='replace').splitlines()[-15:]

@@ -1,4 +1,4 @@
-"""Run what was selected, one training after the other; each leaves a JSON file, and what is done is not done again."""
+"""Run what was selected, some trainings side by side; each leaves a JSON file, and what is done is not done again."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import os
 import platform
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from threading import Lock
 
 import torch
 from mmengine.config import Config
@@ -47,6 +49,7 @@ class Experiment:
     ) -> None:
         self.data, self.out, self.toy, self.say = data, out, toy, say
         self.records = records or out / 'runs'
+        self._lock = Lock()
 
     @property
     def series(self) -> str:
@@ -77,6 +80,22 @@ class Experiment:
                 self.say(f'accumulated targets for {setting} ...')
                 self.data.accumulate(setting)
 
+    def run_all(self, runs: Sequence[Run], with_test: bool, jobs: int = 1) -> None:
+        """`run` each, `jobs` at a time. After an error nothing new begins; what is under way is finished.
+
+        Raises:
+            ValueError, CommandError: as `run`.
+        """
+        with ThreadPoolExecutor(jobs) as pool:
+            done = [pool.submit(self.run, run, with_test) for run in runs]
+            try:
+                for future in as_completed(done):
+                    future.result()
+            except Exception as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.say(f'ends after the trainings under way: {error}')
+                raise
+
     def run(self, run: Run, with_test: bool) -> dict:
         """Train, or go on with it, then test, and return the record.
 
@@ -84,18 +103,18 @@ class Experiment:
             ValueError: the run began with another config.
             CommandError: training or testing failed.
         """
-        with self._environment(run):
+        with self._lock, _environment(self._variables(run)):  # the config reads it
             config, options = resolve(run, self.toy)
             record = self._start(run, config, with_test)
-            if self.is_done(run, with_test):
-                self.say(f'{run.name}: done before')
-                return record
-            if 'validation' not in record:
-                record |= self._train(run, config, options)
-                write_json(self.record_path(run), record)
-            if with_test:
-                record |= self._test(run, record, options)
-                write_json(self.record_path(run), record)
+        if self.is_done(run, with_test):
+            self.say(f'{run.name}: done before')
+            return record
+        if 'validation' not in record:
+            record |= self._train(run, config, options)
+            write_json(self.record_path(run), record)
+        if with_test:
+            record |= self._test(run, record, options)
+            write_json(self.record_path(run), record)
         self.say(f'{run.name}: validation mIoU {100 * record["validation"]["noisy"]["mIoU"]:.1f}')
         return record
 
@@ -126,7 +145,7 @@ class Experiment:
             self.say(f'{run.name}: {sum(phase.steps for phase in lengths)} steps ...')
             run_tool(
                 'train.py', ARMS[run.arm].config, '--work-dir', work_dir, '--resume', '--cfg-options', *options,
-                log=self._log(run),
+                log=self._log(run), env=self._variables(run),
             )  # fmt: skip
         records = read_scalars(work_dir)
         before = self.data.seconds(run.setting, ARMS[run.arm].accumulates)
@@ -165,7 +184,7 @@ class Experiment:
         out = work_dir / 'test_metrics.json'
         run_tool(
             'test.py', ARMS[run.arm].config, checkpoint, '--work-dir', work_dir / 'test', '--out', out,
-            '--cfg-options', *options, *chosen, log=self._log(run),
+            '--cfg-options', *options, *chosen, log=self._log(run), env=self._variables(run),
         )  # fmt: skip
         return dict(thresholds=thresholds, test=figures(read_json(out)))
 
@@ -175,20 +194,23 @@ class Experiment:
     def _log(self, run: Run) -> Path:
         return self.out / 'logs' / f'{run.name}.log'
 
-    @contextmanager
-    def _environment(self, run: Run):
+    def _variables(self, run: Run) -> dict[str, str]:
         """What the configs read: where the data are, and which images are seen without labels."""
         images = run.setting if run.setting in SETTINGS else SETTINGS[0]
-        new = {'SSL_BEV_SYNTHETIC': str(self.data.root), 'SSL_BEV_SSL_IMAGES': images}
-        old = {name: os.environ.get(name) for name in new}
-        os.environ.update(new)
-        try:
-            yield
-        finally:
-            for name, value in old.items():
-                os.environ.pop(name)
-                if value is not None:
-                    os.environ[name] = value
+        return {'SSL_BEV_SYNTHETIC': str(self.data.root), 'SSL_BEV_SSL_IMAGES': images}
+
+
+@contextmanager
+def _environment(new: dict[str, str]):
+    old = {name: os.environ.get(name) for name in new}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name, value in old.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _conditions() -> dict:

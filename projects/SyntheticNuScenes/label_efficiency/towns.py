@@ -73,10 +73,11 @@ class TownData:
         pools: `POOLS`, or others with the same names.
         teacher: 'mask2former', or 'oracle' for development only.
         logs: folder for the tools' logs.
+        jobs: processes that share the teacher's work and the accumulation.
     """
 
-    def __init__(self, root: Path, pools: dict[str, Pool], teacher: str, logs: Path) -> None:
-        self.root, self.pools, self.teacher, self.logs = root, pools, teacher, logs
+    def __init__(self, root: Path, pools: dict[str, Pool], teacher: str, logs: Path, jobs: int = 1) -> None:
+        self.root, self.pools, self.teacher, self.logs, self.jobs = root, pools, teacher, logs, jobs
 
     @property
     def record(self) -> dict:
@@ -116,7 +117,7 @@ class TownData:
         self._measure(
             'teacher', folder.glob, 'confidence/*/*.png', self.frames_seen(setting) * NUM_CAMERAS,
             'generate_pseudo_labels.py', '--infos', *infos, '--data-root', self.root, '--out', folder, *teacher,
-            *sweeps, '--batch-size', NUM_CAMERAS, '--quiet',
+            *sweeps, '--batch-size', NUM_CAMERAS, '--autocast', 'bfloat16', '--quiet', processes=self.jobs,
         )  # fmt: skip
 
     def accumulate(self, setting: str) -> None:
@@ -126,7 +127,8 @@ class TownData:
         self._measure(
             f'accumulation_{setting}', out.glob, '*.npz', self.frames_seen(setting),
             'accumulate_pseudo_labels.py', '--infos', *infos, '--pseudo-labels', self.root / 'pseudo_labels',
-            '--label-map', 'mapillary_v2', '--classes', *PAINT, '--out', out, *sweeps, '--workers', 2, '--quiet',
+            '--label-map', 'mapillary_v2', '--classes', *PAINT, '--out', out, *sweeps, '--workers', self.jobs,
+            '--quiet',
         )  # fmt: skip
 
     def frames_seen(self, setting: str) -> int:
@@ -137,7 +139,7 @@ class TownData:
         return sum(numbers[name]['frames'] for name in TRAINING)
 
     def seconds(self, setting: str, accumulates: bool) -> dict[str, float]:
-        """What the teacher and the accumulation take for all frames of a setting; nothing where none is needed."""
+        """A core's, for the teacher and the accumulation of a setting's frames; nothing where none is needed."""
         if setting not in SETTINGS:
             return {}
         rates = self.record['seconds_per_file']
@@ -168,13 +170,15 @@ class TownData:
         names = TRAINING if setting == MORE_IMAGES else ('train',)
         return [self.root / INFOS.format(name) for name in names], ['--sweeps'] * (setting == MORE_IMAGES)
 
-    def _measure(self, key: str, find: Callable, pattern: str, total: int, tool: str, *arguments: object) -> None:
-        """Run a tool until there are `total` files, and note its seconds for each, by the call that wrote the most."""
+    def _measure(
+        self, key: str, find: Callable, pattern: str, total: int, tool: str, *arguments: object, processes: int = 1
+    ) -> None:
+        """Run a tool until there are `total` files, and note a core's seconds for each, by the call that wrote most."""
         before = sum(1 for _ in find(pattern))
         rates = self.record.get('seconds_per_file', {})
         if before >= total and key in rates:
             return
-        seconds = run_tool(tool, *arguments, log=self.logs / f'{key}.log')
+        seconds = self.jobs * run_tool(tool, *arguments, log=self.logs / f'{key}.log', processes=processes)
         written = sum(1 for _ in find(pattern)) - before
         if not written and key not in rates:
             raise ValueError(f'{self.root}: the files of {tool} are there, their seconds are not; delete the files')
