@@ -4,6 +4,7 @@
     python tools/label_efficiency.py                                # every arm, share of labels and seed: many hours
     python tools/label_efficiency.py --list --arms joint paper      # which runs that would be, and which are done
     python tools/label_efficiency.py --report                       # only write docs/results/label_efficiency.*
+    python tools/label_efficiency.py --pictures                     # four test frames, the arms side by side
     python tools/label_efficiency.py --screen --arms supervised --fractions 1 --variant lr4e-3 \\
         --cfg-options optim_wrapper.optimizer.lr=4e-3               # a choice, made on validation towns
 
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
     ARMS,
     MORE_IMAGES,
+    PICTURED,
     SEEDS,
     SETTINGS,
     select_runs,
@@ -46,6 +48,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--headline', action='store_true', help='supervised 100 %%, SSL + 50 %%, SSL + 10 %%, one seed')
     parser.add_argument('--list', action='store_true', help='list the runs, and do nothing')
     parser.add_argument('--report', action='store_true', help='only write the report of the runs that are there')
+    parser.add_argument('--pictures', action='store_true', help='only draw what arms trained on this machine predict')
     parser.add_argument('--screen', action='store_true', help='validation towns only; the test towns stay untouched')
     parser.add_argument('--variant', default='', metavar='NAME', help='with --screen: a name for --cfg-options')
     parser.add_argument(
@@ -95,6 +98,11 @@ def main(arguments: list[str] | None = None) -> int:
         if args.list:
             for run in runs:
                 print(f'{"done" if experiment.is_done(run, not args.screen) else "    "}  {run.name}')
+            return 0
+        if args.pictures:
+            from projects.SyntheticNuScenes.label_efficiency.pictures import draw_frames
+
+            print('wrote', *draw_frames([(name, *experiment.trained(run)) for name, run in PICTURED], target))
             return 0
         if not args.report:
             if missing := [run for run in runs if not experiment.is_done(run, not args.screen)]:

@@ -4,11 +4,12 @@ from ssl_bev.visualization.bev_image import draw_bev, turn_forward_up
 from ssl_bev.visualization.curves import plot_curves, read_scalars
 from ssl_bev.visualization.overlay import draw_overlay, reproject_to_image
 from ssl_bev.visualization.palette import class_styles, painting_order
-from ssl_bev.visualization.panel import camera_places, draw_panel
+from ssl_bev.visualization.panel import camera_places, compose_panel, draw_panel
 
 __all__ = [
     'camera_places',
     'class_styles',
+    'compose_panel',
     'draw_bev',
     'draw_overlay',
     'draw_panel',

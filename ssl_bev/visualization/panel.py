@@ -92,15 +92,17 @@ def draw_panel(
     rows = -(-len(tiles) // camera_places(camera_names)[1])
     cameras_height = rows * (max(tile.shape[0] for tile in tiles) + CAPTION + GAP) - CAPTION
     height = float(np.clip(cameras_height + LEGEND_HEIGHT, *BEV_HEIGHTS))
-    bevs = [('BEV prediction', _bev(probabilities.float().numpy(), classes, grid, bev_frame, height))]
+    bevs = [('BEV prediction, forward is up', _bev(probabilities.float().numpy(), classes, grid, bev_frame, height))]
     shown = list(classes)
     if truth is not None:
         truth = _tensor(truth).numpy()
         observed = ~(truth == 255).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
         known = np.where(truth == 1, 1.0, 0.0)
-        bevs.append(('BEV truth', _bev(known, truth_classes, truth_grid or grid, bev_frame, height, observed)))
+        bevs.append(
+            ('BEV truth, forward is up', _bev(known, truth_classes, truth_grid or grid, bev_frame, height, observed))
+        )
         shown += [name for name in truth_classes if name not in shown]
-    return _compose(tiles, camera_names, bevs, shown, title)
+    return compose_panel(tiles, camera_names, bevs, shown, title)
 
 
 def _fill_height(images: Sequence[np.ndarray], columns: int) -> int:
@@ -146,14 +148,25 @@ def _bev(
     )
 
 
-def _compose(
-    tiles: list[np.ndarray],
+def compose_panel(
+    tiles: Sequence[np.ndarray],
     camera_names: Sequence[str],
-    bevs: list[tuple[str, np.ndarray]],
-    classes: list[str],
-    title: str,
+    bevs: Sequence[tuple[str, np.ndarray]],
+    classes: Sequence[str],
+    title: str = '',
 ) -> np.ndarray:
-    """Put the tiles to the left, the BEV pictures to the right and the legend below the tiles."""
+    """Put pictures of cameras to the left, BEV pictures to the right and the legend below the cameras.
+
+    Args:
+        tiles: one picture per camera, all of one width, uint8 BGR.
+        camera_names: their names.
+        bevs: captions and BEV pictures as of `draw_bev`.
+        classes: for the legend.
+        title: text above the panel.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+    """
     order, columns = camera_places(camera_names)
     tile_height, tile_width = max(tile.shape[0] for tile in tiles), tiles[0].shape[1]
     rows = -(-len(tiles) // columns)
@@ -174,7 +187,7 @@ def _compose(
     panel[cameras_bottom : cameras_bottom + legend.shape[0], GAP : GAP + cameras_width] = legend
     x = GAP + cameras_width + 2 * GAP
     for caption, bev in bevs:
-        labels.append(Label(f'{caption}, forward is up', x, top + 2, colour=FAINT))
+        labels.append(Label(fit_text(caption, 14, bev.shape[1]), x, top + 2, colour=FAINT))
         panel[top + CAPTION : top + CAPTION + bev.shape[0], x : x + bev.shape[1]] = bev
         x += bev.shape[1] + GAP
     write(panel, labels)

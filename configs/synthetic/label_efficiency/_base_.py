@@ -37,6 +37,7 @@ every_label = [*_base_.images, pseudo_labels, bev_labels, targets, *_base_.augme
 pair_dataset = dict(_base_.ssl_dataloader.dataset, **seen)
 pair_dataset['pipeline'] = [*_base_.images, pseudo_labels, *_base_.augment_and_pack]
 single = dict(pair_dataset, num_frames=1)
+without_bev_labels = [*_base_.images, pseudo_labels, targets, *_base_.augment_and_pack]
 labelled_dataset = _base_.labelled_dataloader.dataset
 joint_datasets = [dict(labelled_dataset, pipeline=every_label), dict(single, pipeline=every_label)]
 two = dict(_base_.loader, num_workers=1, batch_size=2)
@@ -50,6 +51,7 @@ assisted_dataset = dict(
     labelled_dataset, pipeline=[*_base_.images, pseudo_labels, bev_labels, *_base_.augment_and_pack]
 )
 assisted_dataloader = dict(two, sampler=epoch, dataset=assisted_dataset)
+unlabelled_dataloader = dict(two, sampler=epoch, dataset=dict(single, pipeline=without_bev_labels))
 joint_dataloader = dict(
     two,
     sampler=dict(epoch, per_batch=[1, 1]),

@@ -20,7 +20,7 @@ class Arm:
     Args:
         name: of its config in configs/synthetic/label_efficiency/, without the suffix.
         title: for tables.
-        labelled: config keys of its datasets with BEV labels, where the label fraction goes.
+        labelled: config keys of its datasets with BEV labels, where the label fraction goes; none: it sees no label.
         settings: in which it makes sense; `LABELS_ONLY` for an arm that sees no image without a label.
         fractions: of the labelled scenes, by default.
         accumulates: whether it needs accumulated targets.
@@ -47,6 +47,7 @@ ARMS = {
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',)),
         Arm('joint', 'SSL joint', _JOINT, accumulates=True),
         Arm('joint_from_teacher', "SSL joint, teacher's backbone", _JOINT, accumulates=True),
+        Arm('ssl_only', 'SSL, no labels', (), fractions=(0.0,), accumulates=True),
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), fractions=(1.0, 0.1)),
         Arm(
             'supervised_from_teacher',
@@ -120,8 +121,17 @@ def select_runs(
     for seed, name in product(seeds, arms):
         arm = ARMS[name]
         places = [setting for setting in arm.settings if setting in (*settings, LABELS_ONLY)]
-        shares = arm.fractions if fractions is None else fractions
+        shares = arm.fractions if fractions is None or not arm.labelled else fractions
         runs += [Run(name, place, share, seed, variant, tuple(options)) for place, share in product(places, shares)]
     if not runs:
         raise ValueError('the selection has no run; see --list')
     return runs
+
+
+# Whose maps are drawn side by side.
+PICTURED = (
+    ('supervised, 100 %', Run('supervised', LABELS_ONLY, 1.0, 0)),
+    ('SSL, no labels', Run('ssl_only', MORE_IMAGES, 0.0, 0)),
+    ('SSL + 10 %', Run('joint', MORE_IMAGES, 0.1, 0)),
+    ('SSL + 50 %', Run('joint', MORE_IMAGES, 0.5, 0)),
+)

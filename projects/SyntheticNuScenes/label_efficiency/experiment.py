@@ -118,6 +118,15 @@ class Experiment:
         self.say(f'{run.name}: validation mIoU {100 * record["validation"]["noisy"]["mIoU"]:.1f}')
         return record
 
+    def trained(self, run: Run) -> tuple[Config, Path]:
+        """Config and best checkpoint of a run that was trained on this machine.
+
+        Raises:
+            FileNotFoundError: it was not.
+        """
+        with self._lock, _environment(self._variables(run)):
+            return resolve(run, self.toy)[0], best_checkpoint(self._work_dir(run))[0]
+
     def _start(self, run: Run, config: Config, with_test: bool) -> dict:
         """What is known of a run; nothing, where another machine has the work directory that is still needed."""
         text = json.dumps(config.to_dict(), sort_keys=True, default=str).replace(str(self.data.root), '')

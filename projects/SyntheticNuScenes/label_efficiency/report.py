@@ -95,7 +95,7 @@ def _line(row: Row) -> str:
     ratios = ['-' if ratio is None else f'{ratio:.2f}' for ratio in (row.time_ratio, row.time_to_baseline)]
     cells = [
         row.title, f'{100 * row.fraction:g} %', str(len(row.seeds)), *scores, f'{row.seconds.mean:.0f}',
-        f'{row.frames:.0f}', *ratios, f'{row.late_gain_pp:.2f}',
+        f'{row.frames:.0f}', *ratios, f'{row.late_gain_pp:.2f}' if row.fraction else '-',
     ]  # fmt: skip
     return f'| {" | ".join(cells)} |'
 
