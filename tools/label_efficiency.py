@@ -31,11 +31,8 @@ from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
 )
 from projects.SyntheticNuScenes.label_efficiency.commands import CommandError  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment  # noqa: E402
-from projects.SyntheticNuScenes.label_efficiency.report import (  # noqa: E402
-    read_records,
-    screening_table,
-    write_report,
-)
+from projects.SyntheticNuScenes.label_efficiency.report import read_records, write_report  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.screening import HEAD, screening_table  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.towns import POOLS, TOY_POOLS, TownData  # noqa: E402
 
 
@@ -110,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
             # Those that are done only have their config compared.
             experiment.run_all(runs, not args.screen, args.jobs)
         if args.screen:
-            for row in screening_table(read_records(records)):
+            for row in (HEAD, *screening_table(read_records(records))):
                 print('  '.join(row))
             return 0
         print('wrote', *write_report(read_records(records), data.record or {'teacher': args.teacher}, target))

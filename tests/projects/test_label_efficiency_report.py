@@ -8,7 +8,8 @@ import pytest
 from projects.SyntheticNuScenes.label_efficiency.arms import ARMS
 from projects.SyntheticNuScenes.label_efficiency.measurements import figures
 from projects.SyntheticNuScenes.label_efficiency.plateau import Point, late_gain_pp, reached_plateau
-from projects.SyntheticNuScenes.label_efficiency.report import screening_table, write_report
+from projects.SyntheticNuScenes.label_efficiency.report import write_report
+from projects.SyntheticNuScenes.label_efficiency.screening import HEAD, screening_table
 from projects.SyntheticNuScenes.label_efficiency.summary import summarise
 
 
@@ -106,8 +107,21 @@ def test_nothing_tested_is_no_report(records, tmp_path):
 
 
 def test_screening_ranks_by_validation_with_noisy_labels(records):
-    table = screening_table([*records, dict(arm='joint')])
-    assert [row[5] for row in table] == ['40.0', '36.0', '34.0', '30.0', '20.0']
+    table = [dict(zip(HEAD, row, strict=True)) for row in screening_table([*records, dict(arm='joint')])]
+    assert [row['mIoU noisy'] for row in table] == ['38.0 ± 2.8', '32.0 ± 2.8', '20.0']
+    assert [(row['arm'], row['labels'], row['seeds']) for row in table[:2]] == [
+        ('SSL joint', '50 %', '2'),
+        ('supervised', '100 %', '2'),
+    ]
+
+
+def test_the_report_says_what_was_tried_beside_what_it_varies(records, tmp_path):
+    variant = {**records[2], 'variant': 'lr_4e-3'}
+    page = write_report([*records, variant], dict(teacher='mask2former'), tmp_path / 'a')[1].read_text()
+    section = page.split('## What was tried')[1]
+    assert '| SSL joint | more images | 50 % | lr 4e-3 | 1 | 36.0 |' in section
+    assert '| SSL joint | more images | 50 % | - | 2 | 38.0 ± 2.8 |' in section and '| supervised |' not in section
+    assert 'What was tried' not in write_report(records, dict(teacher='mask2former'), tmp_path / 'b')[1].read_text()
 
 
 def test_figures_by_truth_and_what_is_not_defined():

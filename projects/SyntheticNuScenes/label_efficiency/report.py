@@ -11,7 +11,9 @@ from .arms import LABELS_ONLY, SETTINGS
 from .figure import draw
 from .json_files import read_json, write_json
 from .plateau import PLATEAU_PP
-from .summary import Estimate, Row, summarise
+from .screening import HEAD as SCREENING_HEAD
+from .screening import percent, screening_table, tried
+from .summary import Row, summarise
 
 NAMES = {
     'same_images': 'Same images: SSL sees the keyframes of the 100 % and no others',
@@ -46,13 +48,13 @@ def write_report(records: Sequence[Mapping], data: Mapping, target: Path) -> lis
     paths = [target.with_suffix(suffix) for suffix in ('.json', '.md', '.png')]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     write_json(paths[0], dict(data=dict(data), rows=[row._asdict() for row in rows], runs=tested))
-    write_bytes(paths[1], markdown(rows, tested, data).encode())
+    write_bytes(paths[1], markdown(rows, tested, data, tried(records)).encode())
     draw(rows, tested, paths[2])
     return paths
 
 
-def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping) -> str:
-    """The report as a page: a table for each setting, with the supervised arms in each."""
+def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, screened: Sequence[Mapping] = ()) -> str:
+    """The report as a page: a table for each setting, with the supervised arms in each; then what was tried."""
     loads = [record['conditions']['load_average_before'] for record in records]
     machines = sorted({f'{r["conditions"]["cores"]} cores, torch {r["conditions"]["torch"]}' for r in records})
     dates = sorted(record['conditions']['date'] for record in records)
@@ -72,6 +74,10 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping) -> 
             lines += _table(NAMES[setting], [row for row in rows if row.setting in (LABELS_ONLY, setting)])
     if all(row.setting == LABELS_ONLY for row in rows):
         lines += _table('Labels only', rows)
+    if screened:
+        lines += ['', '## What was tried, on validation towns', '']
+        lines += [f'| {" | ".join(cells)} |' for cells in (SCREENING_HEAD, ['---'] * len(SCREENING_HEAD))]
+        lines += [f'| {" | ".join(cells)} |' for cells in screening_table(screened)]
     lines += [
         '',
         'seconds: teacher, accumulation and all phases. frames: of six images, through a network, teacher included. '
@@ -91,28 +97,10 @@ def _table(title: str, rows: Sequence[Row]) -> list[str]:
 
 
 def _line(row: Row) -> str:
-    scores = [_percent(value) for value in (row.noisy, row.noisy_chosen, row.exact, row.exact_chosen)]
+    scores = [percent(value) for value in (row.noisy, row.noisy_chosen, row.exact, row.exact_chosen)]
     ratios = ['-' if ratio is None else f'{ratio:.2f}' for ratio in (row.time_ratio, row.time_to_baseline)]
     cells = [
         row.title, f'{100 * row.fraction:g} %', str(len(row.seeds)), *scores, f'{row.seconds.mean:.0f}',
         f'{row.frames:.0f}', *ratios, f'{row.late_gain_pp:.2f}' if row.fraction else '-',
     ]  # fmt: skip
     return f'| {" | ".join(cells)} |'
-
-
-def _percent(value: Estimate) -> str:
-    spread = '' if value.spread is None else f' ± {100 * value.spread:.1f}'
-    return f'{100 * value.mean:.1f}{spread}'
-
-
-def screening_table(records: Sequence[Mapping]) -> list[tuple[str, ...]]:
-    """Rows (arm, setting, labels, seed, variant, validation mIoU noisy and exact, late gain), the best first."""
-    done = sorted((r for r in records if 'validation' in r), key=lambda r: -r['validation']['noisy']['mIoU'])
-    return [
-        (
-            r['arm'], r['setting'], f'{100 * r["fraction"]:g} %', str(r['seed']), r['variant'],
-            *(f'{100 * r["validation"][truth]["mIoU"]:.1f}' for truth in ('noisy', 'exact')),
-            f'{r["late_gain_pp"]:.2f}',
-        )
-        for r in done
-    ]  # fmt: skip
