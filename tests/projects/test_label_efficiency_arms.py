@@ -29,6 +29,11 @@ def test_an_arm_differs_in_losses_and_data_alone(name):
     config, baseline = resolved(name), resolved('supervised')
     start = config.model.img_backbone.pop('init_cfg'), baseline.model.img_backbone.pop('init_cfg')
     assert start[1] is None and (start[0] is None) == (not name.endswith('from_teacher'))
+    if name == 'joint_coarse_paint':
+        for model in (config.model, baseline.model):
+            for part in ('accumulated_loss', 'perspective_head', 'reprojection_head'):
+                model.pop(part)
+            model.seg_head.pop('coarse_classes')
     for key in ('model', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'test_dataloader', 'val_evaluator'):
         assert config[key] == baseline[key], key
     assert sum(phase.epochs for phase in config.custom_hooks[-1].phases) == config.train_cfg.max_epochs
@@ -39,6 +44,19 @@ def test_an_arm_differs_in_losses_and_data_alone(name):
             labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
             common = [step for step in dataset.pipeline if step.type not in labels]
             assert common == [step for step in reference if step.type not in labels]
+
+
+@pytest.mark.parametrize('name', ['joint', 'joint_coarse_paint'])
+def test_a_teachers_classes_are_the_same_in_model_losses_and_data(name):
+    config = resolved(name)
+    names = list(config.model.seg_head.coarse_classes)
+    assert ('marking' in names) == (name == 'joint_coarse_paint')
+    model = config.model
+    for loss in (model.accumulated_loss, model.perspective_head.loss, model.reprojection_head.loss):
+        assert len(loss.positive_weight) == len(names)
+    datasets = [dataset for loader in loaders_of(config) for dataset in datasets_of(loader.dataset)]
+    steps = [step for dataset in datasets for step in dataset.pipeline if 'classes' in step]
+    assert steps and all(step.classes == names for step in steps)
 
 
 @pytest.mark.parametrize('name', ARMS)

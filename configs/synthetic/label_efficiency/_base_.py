@@ -77,6 +77,7 @@ model = dict(
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(names), loss=paint_loss),
     accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
+    teacher_loss=dict(type='MeanTeacherLoss', loss=dict(type='SegmentationLoss')),
 )
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up

@@ -56,6 +56,8 @@ ARMS = {
             (LABELS_ONLY,),
             fractions=(1.0, 0.1),
         ),
+        Arm('joint_mean_teacher', 'joint + mean teacher', _JOINT, fractions=(0.5,), accumulates=True),
+        Arm('joint_coarse_paint', 'joint, paint not told apart', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_without_2d_stage', 'joint, no 2-D stage', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_without_perspective', 'joint, no perspective loss', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_without_accumulated', 'joint, no accumulated targets', _JOINT, fractions=(0.5,)),
