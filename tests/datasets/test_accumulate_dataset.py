@@ -166,8 +166,15 @@ def test_loaded_into_a_sample(accumulated, tiny_data, tiny_root):
     np.testing.assert_array_equal(sample.accumulated_probability, probability[::-1])
     np.testing.assert_array_equal(sample.accumulated_weight, weight[::-1])
     assert sample.accumulated_grid == GRID and sample.accumulated_classes == ['marking', 'drivable']
+    mapping = dict(lane_divider=None, road='drivable')
+    sample = dataset(LoadAccumulatedTargets(str(out), mapping, kind='self'), PackBEVInputs())[1]['data_samples']
+    np.testing.assert_array_equal(sample.self_probability[1], probability[0])
+    np.testing.assert_array_equal(sample.self_weight[1], weight[0])
+    assert (sample.self_weight[0] == 0).all() and sample.self_classes == ['lane_divider', 'road']
     with pytest.raises(ValueError, match=r"classes \['lane'\] are not in the targets of"):
-        LoadAccumulatedTargets(str(out), ['lane'])
+        LoadAccumulatedTargets(str(out), dict(lane_divider='lane', road=None))
+    with pytest.raises(ValueError, match=r'classes \[None\] are not in the targets of'):
+        LoadAccumulatedTargets(str(out), [None])
     other = 'lidar' if bev_frame == 'ego' else 'ego'
     with pytest.raises(ValueError, match=f'--bev-frame {other}'):
         dataset(LoadAccumulatedTargets(str(out)), bev_frame=other)[0]

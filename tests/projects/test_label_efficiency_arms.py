@@ -59,6 +59,15 @@ def test_a_teachers_classes_are_the_same_in_model_losses_and_data(name):
     assert steps and all(step.classes == names for step in steps)
 
 
+def test_targets_teach_only_bev_classes_that_mean_the_same():
+    config = resolved('joint_direct')
+    for dataset in datasets_of(config.joint_dataloader.dataset):
+        ordinary, direct = (step for step in dataset.pipeline if step.type == 'LoadAccumulatedTargets')
+        assert (direct.kind, direct.root) == ('self', ordinary.root)
+        assert list(direct.classes) == list(config.model.seg_head.classes)
+        assert [name for name, source in direct.classes.items() if source is None] == ['lane_divider', 'road_divider']
+
+
 @pytest.mark.parametrize('name', ARMS)
 def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
     labelled = [

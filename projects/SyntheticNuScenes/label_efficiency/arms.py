@@ -56,6 +56,7 @@ ARMS = {
             (LABELS_ONLY,),
             fractions=(1.0, 0.1),
         ),
+        Arm('joint_direct', 'joint, targets teach BEV classes', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_mean_teacher', 'joint + mean teacher', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_coarse_paint', 'joint, paint not told apart', _JOINT, fractions=(0.5,), accumulates=True),
         Arm('joint_without_2d_stage', 'joint, no 2-D stage', _JOINT, fractions=(0.5,), accumulates=True),

@@ -31,7 +31,9 @@ class LoadAccumulatedTargets(BaseTransform):
 
     Args:
         root: folder of tools/accumulate_pseudo_labels.py or tools/accumulate_predictions.py.
-        classes: the K classes by name; None: all of the folder, in its order.
+        classes: the K classes by name; None: all of the folder, in its order. A mapping gives each class the folder's
+            class that it is taught by, or None: it is not taught. So pseudo-labels may teach those of the BEV classes
+            that they know (kind 'self', `dict(ped_crossing='crosswalk', lane_divider=None, ...)`).
         kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'self' = a model's own predictions of the
             fine classes, for `loss_self`.
         min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
@@ -45,7 +47,7 @@ class LoadAccumulatedTargets(BaseTransform):
     def __init__(
         self,
         root: str,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | Mapping[str, str | None] | None = None,
         kind: str = 'accumulated',
         min_confidence: float | Mapping[str, float] = 0.0,
     ) -> None:
@@ -55,7 +57,9 @@ class LoadAccumulatedTargets(BaseTransform):
         self.kind = kind
         self.manifest = read_target_manifest(root)
         self.classes = tuple(self.manifest['classes'] if classes is None else classes)
-        unknown = [name for name in self.classes if name not in self.manifest['classes']]
+        mapped = isinstance(classes, Mapping)
+        self.sources = tuple(classes.values()) if mapped else self.classes
+        unknown = [n for n in self.sources if n not in self.manifest['classes'] and not (mapped and n is None)]
         if unknown:
             raise ValueError(f'classes {unknown} are not in the targets of {root}: {self.manifest["classes"]}')
         self.min_confidence = per_class('min_confidence', min_confidence, self.classes)
@@ -69,8 +73,9 @@ class LoadAccumulatedTargets(BaseTransform):
             )
         names, grid = self.manifest['classes'], self.manifest['grid']
         probability, weight = read_target(self.root, results['frames'][-1]['token'], (len(names), *grid.shape))
-        chosen = [names.index(name) for name in self.classes]
+        chosen = [0 if name is None else names.index(name) for name in self.sources]
         probability, weight = probability[chosen], weight[chosen]
+        weight[[name is None for name in self.sources]] = 0
         confidence = np.abs(2 * (probability / np.float32(255)) - 1)
         weight[confidence < np.float32(self.min_confidence)[:, None, None]] = 0
         content = dict(probability=probability, weight=weight, classes=list(self.classes), grid=grid)
@@ -78,5 +83,6 @@ class LoadAccumulatedTargets(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        own = f'classes={self.classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
+        classes = dict(zip(self.classes, self.sources, strict=True))
+        own = f'classes={classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
         return f'{type(self).__name__}(root={str(self.root)!r}, {own})'
