@@ -1,7 +1,7 @@
 # The same network with the coarser class names of Mapillary Vistas v1.2, from the weights of the finer one.
 _base_ = './mask2former_v2.py'
 max_iters = 900
-load_from = 'work_dirs/mask2former_v2/iter_6500.pth'  # all but the queries
+load_from = 'work_dirs/mask2former_v2/iter_9000.pth'  # all but the queries
 classes = [
     *('Road', 'Parking', 'Manhole', 'Curb', 'Sidewalk', 'Terrain'),
     *('Lane Marking - Crosswalk', 'Lane Marking - General'),
@@ -10,8 +10,6 @@ classes = [
 ]
 num_classes = len(classes)
 paint = [name.startswith('Lane Marking') for name in classes]
-pipeline = [step for step in _base_.train_pipeline if step['type'] != 'RandomFlip']
-pipeline.insert(4, dict(type='RandomFlip', prob=0.5))  # here arrows have no sides
 model = dict(
     decode_head=dict(
         pixel_weight=[{**_base_.paint_weight, 'Lane Marking - General': 2.0}.get(name, 1.0) for name in classes],
@@ -21,7 +19,7 @@ model = dict(
         loss_cls=dict(class_weight=[1.0] * (num_classes + 1)),
     ),
 )
-train_dataloader = dict(dataset=dict(dataset=dict(metainfo=dict(classes=classes), pipeline=pipeline)))
+train_dataloader = dict(dataset=dict(dataset=dict(metainfo=dict(classes=classes))))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),

@@ -8,10 +8,11 @@ parts = (
     'coarse_fpn',
     'semantic_mask2former_head',
     'bf16_optim_wrapper',
+    'channels_last_parallel',
 )
 custom_imports = dict(imports=[f'{teacher}.{part}' for part in parts])
 data_root = '{{$SSL_BEV_TEACHER_TOWN:data/synthetic_teacher_town}}'
-max_iters = 6500
+max_iters = 9000
 # The names that occur in the synthetic world.
 classes = [
     *('Road', 'Parking', 'Manhole', 'Curb', 'Sidewalk', 'Terrain', 'Lane Marking - Crosswalk'),
@@ -26,11 +27,7 @@ num_classes = len(classes)
 paint = [name.startswith('Lane Marking') for name in classes]
 # Large and seldom whole, or thin and rare: they would rather be called road.
 paint_weight = {name: 2.0 for name in classes if name.startswith('Lane Marking')}
-paint_weight.update({'Lane Marking - Crosswalk': 4.0, 'Lane Marking - Stop Line': 3.0})
-arrows = [
-    [classes.index(f'Lane Marking - Arrow ({way.format(side)})') for side in ('Left', 'Right')]
-    for way in ('{}', 'Split {} or Straight')
-]
+paint_weight.update({'Lane Marking - Crosswalk': 3.0, 'Lane Marking - Stop Line': 3.0})
 channels = 64
 crop_size = (192, 512)
 
@@ -110,7 +107,6 @@ train_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='RandomResize', scale=(704, 256), ratio_range=(0.8, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5, swap_seg_labels=arrows),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
@@ -120,7 +116,7 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,  # in each of two processes
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
@@ -153,4 +149,5 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=1),
 )
 log_processor = dict(by_epoch=False)
+model_wrapper_cfg = dict(type='ChannelsLastParallel')
 randomness = dict(seed=0)
