@@ -15,6 +15,7 @@ from projects.SyntheticNuScenes.synthetic_nuscenes.lane_graph import LaneGraph
 from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapGeometry, read_map, write_map
 from projects.SyntheticNuScenes.synthetic_nuscenes.movers import Mover, simulate
 from projects.SyntheticNuScenes.synthetic_nuscenes.road_profile import RoadProfile
+from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import derive_seed
 from projects.SyntheticNuScenes.synthetic_nuscenes.town import make_town
 
 
@@ -32,6 +33,12 @@ def test_the_same_seed_makes_the_same_town_and_another_a_different_one():
     assert make_town(2, cells=3) == make_town(2, cells=3)
     tokens = [{record['token'] for record in make_town(seed, cells=3)['node']} for seed in (2, 3)]
     assert not tokens[0] & tokens[1]
+
+
+def test_a_bend_so_tight_that_the_walkway_crosses_itself():
+    town = make_town(derive_seed(205, 'train'), cells=7)
+    geometry = MapGeometry(town)
+    assert all(shape.is_valid for shape in geometry.polygons('walkway'))
 
 
 def test_dividers_lie_on_drivable_area_and_outside_junctions(town: dict, geometry: MapGeometry):

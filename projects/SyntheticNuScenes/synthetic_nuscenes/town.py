@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from shapely import make_valid
 from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
@@ -159,7 +160,10 @@ class _Writer:
             for side, width in zip((1, -1), road.profile.walkways, strict=True):
                 if width:
                     kerb = side * (road.profile.half_width - 0.5)
-                    shape = road.strip(road.start, road.stop, kerb, side * (road.profile.half_width + width + 5.5))
+                    # Inside a tight bend the far edge crosses itself.
+                    shape = make_valid(
+                        road.strip(road.start, road.stop, kerb, side * (road.profile.half_width + width + 5.5))
+                    )
                     near = drivable.intersection(shape.buffer(12.0)).buffer(width)
                     self._add_walkway(near.intersection(shape).difference(drivable))
         for junction in self.junctions:
