@@ -1,11 +1,15 @@
 """The arms of the label-efficiency experiment: what their configs have in common, and what differs."""
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
+from torch import nn
 
 from projects.SyntheticNuScenes.label_efficiency.arms import ARMS, LABELS_ONLY, Run, select_runs
+from projects.SyntheticNuScenes.label_efficiency.channels_last_hook import ChannelsLastHook
 from projects.SyntheticNuScenes.label_efficiency.configs import resolve
 from projects.SyntheticNuScenes.label_efficiency.measurements import phase_lengths
 from ssl_bev.datasets import NuScenesBEVDataset
@@ -44,6 +48,14 @@ def test_an_arm_differs_in_losses_and_data_alone(name):
             labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
             common = [step for step in dataset.pipeline if step.type not in labels]
             assert common == [step for step in reference if step.type not in labels]
+
+
+def test_weights_are_channels_last_in_place():
+    model = nn.Conv2d(3, 4, 3)
+    weights, before = model.weight, model.weight.detach().clone()
+    ChannelsLastHook().before_run(SimpleNamespace(model=model))
+    assert model.weight is weights and weights.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weights, before)
 
 
 @pytest.mark.parametrize('name', ['joint', 'joint_coarse_paint'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from mmseg.models.backbones import ResNet
 from mmseg.registry import MODELS
@@ -14,4 +15,4 @@ class ContrastResNet(ResNet):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """As `ResNet`."""
-        return super().forward(F.instance_norm(x))
+        return super().forward(F.instance_norm(x).contiguous(memory_format=torch.channels_last))
