@@ -17,7 +17,6 @@ pseudo_labels = dict(
 )
 augment_and_pack = [
     dict(type='JitterColors'),
-    dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5),
     dict(type='PackBEVInputs'),
 ]
 ssl_dataloader = dict(
@@ -81,7 +80,7 @@ model = dict(
         dropout=0.0,
     ),
     seg_head=dict(
-        in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 15.0, 15.0, 6.0, 15.0])
+        in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0])
     ),
     reprojection_head=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
     perspective_head=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),

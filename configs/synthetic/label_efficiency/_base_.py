@@ -81,7 +81,7 @@ model = dict(
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(names), loss=paint_loss),
     accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
-    self_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 15.0, 15.0, 6.0, 15.0]),
+    self_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0]),
     teacher_loss=dict(type='MeanTeacherLoss', loss=dict(type='SegmentationLoss')),
 )
 train_cfg = dict(val_interval=4)

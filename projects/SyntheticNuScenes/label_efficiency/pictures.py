@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from ssl_bev.apis import build_test_dataloader, inference, init_model
+from ssl_bev.apis import build_test_dataloader, inference, init_model, load_config
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.pictures import write_png
 from ssl_bev.structures import BEVDataSample
@@ -54,7 +54,7 @@ def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: 
 
 
 def _predict(config: Config, checkpoint: Path, frames: int) -> list[tuple[object, BEVDataSample]]:
-    config = config.copy()
+    config = load_config(config.copy())
     total = len(build_test_dataloader(config).dataset)
     config.test_dataloader.dataset.sample_interval = max(1, total // frames)
     model = init_model(config, checkpoint)
