@@ -79,9 +79,7 @@ model = dict(
         sampling_spread=0.25,
         dropout=0.0,
     ),
-    seg_head=dict(
-        in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0])
-    ),
+    seg_head=dict(in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0])),
     reprojection_head=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
     perspective_head=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from mmengine.config import Config
 
@@ -17,6 +18,7 @@ from ssl_bev.visualization import compose_panel, draw_bev
 from .merge import TRUTH_PREFIX
 
 PIXELS_PER_CELL = 3
+TILE_WIDTH = 600  # two rows of cameras are then about as high as a map
 
 
 def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: int = 4) -> list[Path]:
@@ -46,11 +48,16 @@ def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: 
             (caption, draw_bev(map_.astype(np.float32), classes, grid, pixels_per_cell=PIXELS_PER_CELL))
             for caption, map_ in maps
         ]
-        tiles = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in images]
+        tiles = [_enlarge(image.permute(1, 2, 0).numpy()) for image in images]
         panel = compose_panel(tiles, sample.camera_names, bevs, classes, f'{sample.scene_name}, synthetic')
         paths.append(folder / f'frame_{number}.png')
         write_png(paths[-1], panel)
     return paths
+
+
+def _enlarge(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    return cv2.resize(image, (TILE_WIDTH, round(height * TILE_WIDTH / width)), interpolation=cv2.INTER_CUBIC)
 
 
 def _predict(config: Config, checkpoint: Path, frames: int) -> list[tuple[object, BEVDataSample]]:
