@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
     ARMS,
+    BEST,
     MORE_IMAGES,
     PICTURED,
     SEEDS,
@@ -77,7 +78,7 @@ def runs_of(args: argparse.Namespace) -> list:
     seeds = args.seeds or (SEEDS[:1] if args.screen or args.headline else SEEDS)
     if args.headline:
         baseline = select_runs(['supervised'], fractions=[1.0], seeds=seeds)
-        return baseline + select_runs(['joint'], [MORE_IMAGES], [0.5, 0.1], seeds)
+        return baseline + select_runs([BEST], [MORE_IMAGES], [0.5, 0.1], seeds)
     return select_runs(args.arms, args.settings, args.fractions, seeds, args.variant, args.cfg_options)
 
 

@@ -65,6 +65,8 @@ ARMS = {
     )
 }
 
+BEST = 'joint_from_teacher'
+
 
 @dataclass(frozen=True)
 class Run:
@@ -135,6 +137,6 @@ def select_runs(
 PICTURED = (
     ('supervised, 100 %', Run('supervised', LABELS_ONLY, 1.0, 0)),
     ('SSL, no labels', Run('ssl_only', MORE_IMAGES, 0.0, 0)),
-    ('SSL + 10 %', Run('joint', MORE_IMAGES, 0.1, 0)),
-    ('SSL + 50 %', Run('joint', MORE_IMAGES, 0.5, 0)),
+    ('SSL + 10 %', Run(BEST, MORE_IMAGES, 0.1, 0)),
+    ('SSL + 50 %', Run(BEST, MORE_IMAGES, 0.5, 0)),
 )
