@@ -18,7 +18,7 @@ demo: setup
 	@$(BIN)/python tools/demo.py
 
 benchmark: setup
-	@$(BIN)/python tools/label_efficiency.py --headline
+	@$(BIN)/python tools/label_efficiency.py --headline --out work_dirs/benchmark --target work_dirs/benchmark/label_efficiency
 
 benchmark-full: setup
 	@$(BIN)/python tools/label_efficiency.py

@@ -5,22 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from threading import Lock
 
-import torch
 from mmengine.config import Config
 
 from ssl_bev.visualization.curves import read_scalars
 
 from .arms import ARMS, SETTINGS, Run
 from .commands import run_tool
+from .conditions import conditions, environment
 from .configs import resolve
 from .json_files import read_json, write_json
 from .measurements import best_checkpoint, best_validation, curve_of, figures, phase_lengths, phase_seconds
@@ -103,7 +100,7 @@ class Experiment:
             ValueError: the run began with another config.
             CommandError: training or testing failed.
         """
-        with self._lock, _environment(self._variables(run)):  # the config reads it
+        with self._lock, environment(self._variables(run)):  # the config reads it
             config, options = resolve(run, self.toy)
             record = self._start(run, config, with_test)
         if self.is_done(run, with_test):
@@ -124,7 +121,7 @@ class Experiment:
         Raises:
             FileNotFoundError: it was not.
         """
-        with self._lock, _environment(self._variables(run)):
+        with self._lock, environment(self._variables(run)):
             return resolve(run, self.toy)[0], best_checkpoint(self._work_dir(run))[0]
 
     def _start(self, run: Run, config: Config, with_test: bool) -> dict:
@@ -143,7 +140,7 @@ class Experiment:
         record = dict(
             arm=run.arm, title=ARMS[run.arm].title, setting=run.setting, fraction=run.fraction, seed=run.seed,
             variant=run.variant, options=list(run.options), data='synthetic', teacher=self.data.teacher,
-            config_sha256=digest, conditions=dict(series=self.series, **_conditions()),
+            config_sha256=digest, conditions=dict(series=self.series, **conditions()),
         )  # fmt: skip
         write_json(self.record_path(run), record)
         return record
@@ -207,26 +204,3 @@ class Experiment:
         """What the configs read: where the data are, and which images are seen without labels."""
         images = run.setting if run.setting in SETTINGS else SETTINGS[0]
         return {'SSL_BEV_SYNTHETIC': str(self.data.root), 'SSL_BEV_SSL_IMAGES': images}
-
-
-@contextmanager
-def _environment(new: dict[str, str]):
-    old = {name: os.environ.get(name) for name in new}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name, value in old.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _conditions() -> dict:
-    return dict(
-        date=date.today().isoformat(),
-        cores=os.cpu_count(),
-        processor=platform.processor() or platform.machine(),
-        torch=torch.__version__,
-        load_average_before=round(os.getloadavg()[0], 1),
-    )
