@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ssl_bev.datasets.windows import MAX_TIME_GAP
 from ssl_bev.geometry import invert_rigid
+from ssl_bev.models.predictions import write_predictions
 from ssl_bev.structures import BEVDataSample, CameraRig
 
 
@@ -86,5 +87,5 @@ def predict_online(
             history_valid=torch.tensor(goes_on, device=state.bev.device),
         )
     _, bev = model.encode(data['inputs']['img'][:, -1], rig, **past)
-    samples = model.add_predictions(model.seg_head(bev), samples)
+    samples = write_predictions(model.seg_head, model.seg_head(bev), samples)
     return samples, OnlineState(bev, rig.bev2global, scenes, times)

@@ -9,6 +9,7 @@ from .transforms import (
     LoadBEVMasks,
     LoadPseudoLabels,
     PackBEVInputs,
+    PackEvidence,
     ResizeCropFlipImages,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     'LoadPseudoLabels',
     'NuScenesBEVDataset',
     'PackBEVInputs',
+    'PackEvidence',
     'ResizeCropFlipImages',
     'draw_label_subset',
     'read_scene_list',

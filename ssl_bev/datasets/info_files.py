@@ -43,7 +43,7 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
 
 
 def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Sequence[dict]) -> set[str]:
-    """The tokens of the scenes that a list names (by token or name) among the frames.
+    """The tokens of the scenes that a list names (by token or name) among the frames; a name may be that of several.
 
     Raises:
         FileNotFoundError: no such file.
@@ -58,7 +58,7 @@ def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Seque
             f'{argument} names {len(unknown)} of {len(scenes)} scenes that are not in the info files: {shown}; '
             'ann_file may list several files, such as those of train and val'
         )
-    return {tokens[scene] for scene in scenes}
+    return set().union(*(tokens[scene] for scene in scenes))
 
 
 def check_disjoint(source: str | Path | Sequence[str], frames: Sequence[dict]) -> None:
@@ -77,7 +77,10 @@ def check_disjoint(source: str | Path | Sequence[str], frames: Sequence[dict]) -
         )
 
 
-def _scene_tokens(frames: Sequence[dict]) -> dict[str, str]:
-    """Token by token and by name."""
-    tokens = {frame['scene_name']: frame['scene_token'] for frame in frames}
-    return tokens | {token: token for token in tokens.values()}
+def _scene_tokens(frames: Sequence[dict]) -> dict[str, set[str]]:
+    """Tokens by token and by name; scenes of several data sets may share a name."""
+    tokens: dict[str, set[str]] = {}
+    for frame in frames:
+        for key in (frame['scene_name'], frame['scene_token']):
+            tokens.setdefault(key, set()).add(frame['scene_token'])
+    return tokens

@@ -12,6 +12,7 @@ from torch import Tensor
 from ssl_bev.structures import BEVDataSample, CameraRig
 
 from .loss_terms import CURRENT_FRAME, IMAGE_PLANE, LOSSES, Frame, loss_terms
+from .predictions import write_predictions
 
 
 @MODELS.register_module()
@@ -120,7 +121,7 @@ class BEVSegmentor(BaseModel):
         if mode == 'tensor':
             return current.logits
         if mode == 'predict':
-            return self.add_predictions(current.logits, data_samples)
+            return write_predictions(self.seg_head, current.logits, data_samples)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_features(
@@ -208,13 +209,3 @@ class BEVSegmentor(BaseModel):
         for name, terms in loss_terms(self, frames, rig, data_samples, tuple(images.shape[-2:]), teacher_logits):
             losses[name] = losses[name] + weights[name] * sum(terms) / len(terms)
         return losses
-
-    def add_predictions(self, logits: dict[str, Tensor], data_samples: list[BEVDataSample]) -> list[BEVDataSample]:
-        """Write `pred_bev_seg` with its classes and grid into the data samples, and return them."""
-        probabilities, names = self.seg_head.predict(logits)
-        grid = self.seg_head.grid
-        geometry = dict(x_range=grid.x_range, y_range=grid.y_range, cell_size=grid.cell_size)
-        for sample, probability in zip(data_samples, probabilities, strict=True):
-            sample.set_metainfo(dict(pred_classes=names, **geometry))
-            sample.pred_bev_seg = probability
-        return data_samples

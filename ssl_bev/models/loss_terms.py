@@ -60,8 +60,8 @@ def loss_terms(
     """
     weights, head = model.loss_weights, model.seg_head
     if weights['loss_seg']:
-        labels = stack_bev_labels(data_samples, head.classes, head.grid)
-        yield 'loss_seg', [head.loss(frames[-1].logits['fine'], labels)]
+        logits = frames[-1].logits['fine']
+        yield 'loss_seg', [head.loss(logits, stack_bev_labels(data_samples, head.classes, head.grid, logits.device))]
     if weights['loss_accumulated']:
         targets = stack_accumulated_targets(data_samples, head.coarse_classes, head.grid)
         yield 'loss_accumulated', [model.accumulated_loss(frames[-1].logits['coarse'], *targets)]

@@ -17,6 +17,7 @@ def stack_bev_labels(
     data_samples: Sequence[BEVDataSample],
     classes: tuple[str, ...],
     grid: BEVGrid,
+    device: torch.device | str,
 ) -> Tensor:  # (B, K, H, W) uint8, 0, 1 or 255 = ignore
     """BEV labels of the current frames; samples without any (of a mixed batch) are ignored everywhere.
 
@@ -25,7 +26,6 @@ def stack_bev_labels(
     Raises:
         ValueError: labels that lack a class or are on another grid.
     """
-    device = data_samples[0].bev2img.device
     unlabelled = torch.full((len(classes), *grid.shape), IGNORE, dtype=torch.uint8, device=device)
     labels = []
     for sample in data_samples:

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmdet3d.registry import DATASETS, MODELS
@@ -14,13 +16,17 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
+from ssl_bev.datasets import LoadAccumulatedTargets
 from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.datasets.accumulated_target_files import start_folder, write_target
+from ssl_bev.datasets.bev_label_files import read_label_manifest
 from ssl_bev.datasets.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
 COARSE = ('drivable', 'marking', 'crosswalk')
-LEAVES = sorted([*CONFIGS.glob('*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
+COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
+LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
 RECIPES = {
     'bevformer_supervised',
     *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'joint')),
@@ -38,6 +44,13 @@ def data(synthetic_root, tmp_path_factory):
     create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
     votes = Accumulation(dict(root=str(synthetic_root / 'oracle'), label_map='mapillary_v2', classes=COARSE))
     accumulate_dataset([folder / 'ssl_bev_infos_train.pkl'], folder / 'accumulated', votes, show_progress=False)
+    (folder / 'bev_labels_registered').symlink_to('bev_labels')
+    labels = read_label_manifest(folder / 'bev_labels')
+    completed = dict(asdict(labels['grid']), classes=labels['classes'], bev_frame=labels['bev_frame'])
+    start_folder(folder / 'completed', completed)
+    for file in (folder / 'accumulated').glob('*.npz'):
+        maps = np.full((2, len(labels['classes']), *labels['grid'].shape), 0.25)
+        write_target(folder / 'completed', file.stem, *maps)
     return folder
 
 
@@ -59,8 +72,8 @@ def reduced(path, data):
 
 
 def test_the_same_configs_at_both_scales():
-    assert {path.stem for path in CONFIGS.glob('*.py')} == RECIPES
-    assert {path.stem for path in CONFIGS.glob('synthetic/bevformer_*.py')} == RECIPES
+    for folder in (CONFIGS, CONFIGS / 'synthetic'):
+        assert {path.stem for path in folder.glob('*.py')} - {'_base_'} == {*RECIPES, 'map_completion'}
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: f'{path.parent.name}/{path.stem}')
@@ -88,11 +101,31 @@ def test_the_joint_recipe_mixes_labelled_and_unlabelled_frames(data):
     loader = Runner.build_dataloader(config.joint_dataloader, seed=0)
     for batch in loader:
         assert ['gt_bev_seg' in sample for sample in batch['data_samples']] == [True, False]
-        assert all('accumulated_probability' in sample for sample in batch['data_samples'])
+        assert all('self_probability' in sample for sample in batch['data_samples'])
+
+
+@pytest.mark.parametrize('path', COMPLETION, ids=lambda path: path.parent.name)
+def test_maps_are_completed_from_a_step_of_training_on(path, data, tmp_path):
+    assert len(path.read_text().splitlines()) <= 30
+    trained = run(
+        sys.executable, PROJECT / 'tools' / 'train.py', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+        'train_cfg.max_epochs=1', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1',
+        cwd=tmp_path, data=data,
+    )  # fmt: skip
+    assert trained.returncode == 0, (trained.stdout + trained.stderr)[-3000:]
+    assert 'loss_seg' in trained.stdout + trained.stderr
+    completed = run(
+        sys.executable, PROJECT / 'tools' / 'complete_maps.py', path, tmp_path / 'run' / 'epoch_1.pth',
+        '--out', tmp_path / 'completed', cwd=tmp_path, data=data,
+    )  # fmt: skip
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    frames = {file.stem for file in (data / 'accumulated').glob('*.npz')}
+    assert {file.stem for file in (tmp_path / 'completed').glob('*.npz')} == frames
+    LoadAccumulatedTargets(tmp_path / 'completed', kind='self')
 
 
 def run(*command, cwd, data):
-    environment = {**os.environ, 'SSL_BEV_SYNTHETIC': str(data), 'OMP_NUM_THREADS': '1'}
+    environment = {**os.environ, 'SSL_BEV_SYNTHETIC': str(data), 'SSL_BEV_NUSCENES': str(data), 'OMP_NUM_THREADS': '1'}
     environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
     environment.pop('PYTHONPATH', None)
     return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True)

@@ -102,3 +102,16 @@ def test_accumulated_targets_move_as_bev_labels_do(arguments):
     for key in ('accumulated_probability', 'accumulated_weight'):
         np.testing.assert_array_equal(moved[key], np.where(outside, 0, labels))
         assert moved[key].dtype == np.uint8
+
+
+def test_labels_move_alike_without_cameras():
+    labels = np.zeros((1, *GRID.shape), np.uint8)
+    labels[0, 10:20, 30:50] = 1
+    geometry = dict(x_range=GRID.x_range, y_range=GRID.y_range, cell_size=GRID.cell_size)
+    moved = []
+    for cameras in (True, False):
+        np.random.seed(1)  # noqa: NPY002
+        results = bev_window(labels) if cameras else dict(gt_bev_seg=labels, **geometry)
+        moved.append(BEVFlipRotate(0.5, 0.5, 0.5).transform(results))
+    np.testing.assert_array_equal(*(each['gt_bev_seg'] for each in moved))
+    assert not np.array_equal(moved[0]['gt_bev_seg'], labels) and 'bev2cam' not in moved[1]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ssl_bev.datasets import NuScenesBEVDataset, read_scene_list
+from ssl_bev.datasets.info_files import check_disjoint, find_scenes
 
 
 def build(tiny_data, tiny_root, split='train', **arguments):
@@ -225,3 +226,15 @@ def test_broken_info_files(tiny_data, tiny_root, tmp_path):
 def test_arguments_out_of_range(tiny_data, tiny_root, argument, message):
     with pytest.raises(ValueError, match=message):
         build(tiny_data, tiny_root, **argument)
+
+
+def test_scenes_of_several_data_sets_may_share_a_name():
+    """Every town of a generator counts its scenes from 1."""
+    frames = [dict(scene_name='scene-0001', scene_token=token) for token in ('a', 'b')]
+    assert find_scenes('scene_list', ['a'], frames) == {'a'}
+    assert find_scenes('scene_list', ['scene-0001'], frames) == {'a', 'b'}
+    for scene in ('a', 'b', 'scene-0001'):
+        with pytest.raises(
+            ValueError, match=f'disjoint_from names 1 scenes that are used here as well, such as {scene}'
+        ):
+            check_disjoint([scene], frames)

@@ -12,7 +12,12 @@ from projects.SyntheticNuScenes.label_efficiency.arms import ARMS, LABELS_ONLY, 
 from projects.SyntheticNuScenes.label_efficiency.channels_last_hook import ChannelsLastHook
 from projects.SyntheticNuScenes.label_efficiency.configs import resolve
 from projects.SyntheticNuScenes.label_efficiency.measurements import phase_lengths
+from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
+
+# Those whose image backbone starts from the teacher's.
+FROM_TEACHER = {'joint_completed', 'joint_from_teacher', 'supervised_from_teacher'}
+FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
 
 
 def resolved(arm: str, setting: str = 'same_images', fraction: float = 0.5, **changes) -> Config:
@@ -32,7 +37,7 @@ def datasets_of(dataset) -> list:
 def test_an_arm_differs_in_losses_and_data_alone(name):
     config, baseline = resolved(name), resolved('supervised')
     start = config.model.img_backbone.pop('init_cfg'), baseline.model.img_backbone.pop('init_cfg')
-    assert start[1] is None and (start[0] is None) == (not name.endswith('from_teacher'))
+    assert start[1] is None and (start[0] is None) == (name not in FROM_TEACHER)
     if name == 'joint_coarse_paint':
         for model in (config.model, baseline.model):
             for part in ('accumulated_loss', 'perspective_head', 'reprojection_head'):
@@ -99,8 +104,8 @@ def test_settings_differ_in_the_images_without_labels(monkeypatch):
         return resolved('joint', setting).joint_dataloader.dataset.datasets[1]
 
     same, more = unlabelled('same_images'), unlabelled('more_images')
-    assert same.ann_file == ['ssl_bev_infos_train.pkl'] and same.get('frames', 'keyframes') == 'keyframes'
-    assert more.ann_file == ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_unlabelled.pkl'] and more.frames == 'all'
+    assert same.ann_file == ['ssl_bev_infos_train.pkl']
+    assert more.ann_file == ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_unlabelled.pkl']
     roots = [next(s.root for s in d.pipeline if s.type == 'LoadAccumulatedTargets') for d in (same, more)]
     assert [root.rsplit('/', 1)[1] for root in roots] == ['same_images', 'more_images']
 
@@ -148,7 +153,7 @@ def test_selection_has_each_run_once():
     assert len({run.name for run in runs}) == len(runs)
     supervised = [run for run in runs if run.arm == 'supervised']
     assert {run.setting for run in supervised} == {LABELS_ONLY} and len(supervised) == 4 * 3
-    assert {run.fraction for run in runs if run.arm == 'joint'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
+    assert {run.fraction for run in runs if run.arm == 'joint_completed'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
     assert {run.fraction for run in select_runs(['ssl_only'], fractions=[0.5])} == {0.0}
     chosen = select_runs(['joint', 'supervised'], ['more_images'], [0.1], [2])
     assert [run.name for run in chosen] == ['more_images_joint_10pct_seed2', 'labels_only_supervised_10pct_seed2']
@@ -165,3 +170,15 @@ def test_selection_has_each_run_once():
 def test_a_wrong_selection_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         select_runs(**arguments)
+
+
+def test_registered_labels_and_completed_maps_are_where_an_arm_says():
+    for name, arm in ARMS.items():
+        run = Run(name, arm.settings[-1], 0.5, seed=1)
+        datasets = [part for loader in loaders_of(resolve(run)[0]) for part in datasets_of(loader.dataset)]
+        labelled = [dataset for dataset in datasets if dataset.get('labelled_only')]
+        assert {d.get('label_dir', LABELS) for d in labelled} <= {REGISTERED if arm.registers else LABELS}
+        roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'self']
+        completed = [root for root in roots if 'completed' in root]
+        assert bool(completed) == arm.completes
+        assert all(root.endswith('_published') != arm.registers for root in completed)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from projects.SyntheticNuScenes.label_efficiency import completion as completion_module
 from projects.SyntheticNuScenes.label_efficiency import experiment as module
 from projects.SyntheticNuScenes.label_efficiency.arms import Run
 from projects.SyntheticNuScenes.label_efficiency.commands import CommandError
+from projects.SyntheticNuScenes.label_efficiency.completion import Completion
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment
 
 JOINT = Run('joint', 'same_images', 0.5, 0)
@@ -38,6 +40,9 @@ class FakeData:
 
     def accumulate(self, setting):
         self.made.append(('targets', setting))
+
+    def register_labels(self):
+        self.made.append('registered')
 
 
 class FakeTools:
@@ -158,7 +163,9 @@ def test_runs_side_by_side_each_have_their_own_images(tools, experiment):
     experiment.run_all(runs, with_test=True, jobs=2)
     assert all(experiment.is_done(run, with_test=True) for run in runs)
     for run in runs:
-        assert tools.variables[run.name] == {'SSL_BEV_SYNTHETIC': 'towns', 'SSL_BEV_SSL_IMAGES': run.setting}
+        assert tools.variables[run.name] == {
+            'SSL_BEV_SYNTHETIC': 'towns', 'SSL_BEV_SSL_IMAGES': run.setting, 'SSL_BEV_LABELS': run.labels,
+        }  # fmt: skip
 
 
 def test_after_a_failure_nothing_new_begins(tools, experiment):
@@ -168,3 +175,25 @@ def test_after_a_failure_nothing_new_begins(tools, experiment):
         experiment.run_all([Run('joint', 'same_images', 0.5, seed) for seed in range(20)], with_test=True)
     assert len(tools.calls) < 20
     assert 'ends after the trainings under way: killed' in said
+
+
+@pytest.fixture
+def completion(tools, monkeypatch, tmp_path):
+    monkeypatch.setattr(completion_module, 'run_tool', lambda *a, log, env: tools.calls.append((a, env)) or 10.0)
+    data = FakeData()
+    data.root = tmp_path
+    return lambda arm, **changes: Completion(data, Run(arm, 'more_images', 0.5, 0, **changes), tmp_path / 'out')
+
+
+def test_maps_are_completed_once_for_all_arms_with_the_same_labels(tools, completion):
+    completion('joint_completed').make()
+    completion('completed_without_perspective').make()  # the same scenes, labels and images
+    assert completion('completed_without_perspective').seconds == 20.0
+    (train, env), (write, _) = tools.calls
+    assert train[0] == 'train.py' and 'train_dataloader.dataset.label_dir=bev_labels_registered' in train
+    assert write[0] == 'complete_maps.py' and write[-1] == completion('joint_completed').folder
+    assert write[2].name == 'epoch_12.pth' and env['SSL_BEV_SSL_IMAGES'] == 'more_images'
+    completion('completed_without_registration').make()
+    assert 'train_dataloader.dataset.label_dir=bev_labels' in tools.calls[2][0]
+    folders = {completion(arm).folder for arm in ('joint_completed', 'completed_without_registration')}
+    assert len(folders) == 2

@@ -1,6 +1,6 @@
 # What all arms of tools/label_efficiency.py share: towns as data, batches of two, epochs of 50 steps whatever the number
 # of labels. SSL_BEV_SSL_IMAGES says which images are seen without labels: same_images, the keyframes of the labelled
-# towns; or more_images, with the frames between them and those of unlabelled towns.
+# towns; or more_images, with those of unlabelled towns.
 _base_ = '../_base_.py'
 teacher = 'projects.SyntheticNuScenes.teacher'
 fast = [f'{teacher}.bf16_optim_wrapper', 'projects.SyntheticNuScenes.label_efficiency.channels_last_hook']
@@ -18,7 +18,7 @@ teacher_backbone = dict(
 ssl_images = '{{$SSL_BEV_SSL_IMAGES:same_images}}'
 seen = dict(
     same_images=dict(ann_file=['ssl_bev_infos_train.pkl']),
-    more_images=dict(ann_file=['ssl_bev_infos_train.pkl', 'ssl_bev_infos_unlabelled.pkl'], frames='all'),
+    more_images=dict(ann_file=['ssl_bev_infos_train.pkl', 'ssl_bev_infos_unlabelled.pkl']),
 )[ssl_images]
 epoch = dict(type='MixedSourceSampler', per_batch=[2], batches=50)
 

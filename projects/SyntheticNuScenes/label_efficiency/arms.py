@@ -24,6 +24,8 @@ class Arm:
         settings: in which it makes sense; `LABELS_ONLY` for an arm that sees no image without a label.
         fractions: of the labelled scenes, by default.
         accumulates: whether it needs accumulated targets.
+        registers: whether it needs registered labels.
+        completes: whether it needs completed maps, made of accumulated targets and of the labels that it trains on.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Arm:
     settings: tuple[str, ...] = SETTINGS
     fractions: tuple[float, ...] = FRACTIONS
     accumulates: bool = False
+    registers: bool = False
+    completes: bool = False
 
     @property
     def config(self) -> str:
@@ -39,33 +43,37 @@ class Arm:
         return f'configs/synthetic/label_efficiency/{self.name}.py'
 
 
-_JOINT = ('joint_dataloader.dataset.datasets.0',)
+_TRAIN, _JOINT = ('train_dataloader.dataset',), ('joint_dataloader.dataset.datasets.0',)
+_COMPLETED = dict(accumulates=True, registers=True, completes=True)
+_ABLATION = dict(settings=(MORE_IMAGES,), fractions=(0.5,))
+_TARGETS = dict(_ABLATION, accumulates=True)
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm('supervised', 'supervised', ('train_dataloader.dataset',), (LABELS_ONLY,)),
-        Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',)),
-        Arm('joint', 'SSL joint', _JOINT, accumulates=True),
-        Arm('joint_from_teacher', "SSL joint, teacher's backbone", _JOINT, accumulates=True),
-        Arm('ssl_only', 'SSL, no labels', (), fractions=(0.0,), accumulates=True),
-        Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), fractions=(1.0, 0.1)),
-        Arm(
-            'supervised_from_teacher',
-            "supervised, teacher's backbone",
-            ('train_dataloader.dataset',),
-            (LABELS_ONLY,),
-            fractions=(1.0, 0.1),
-        ),
-        Arm('joint_direct', 'joint, targets teach BEV classes', _JOINT, fractions=(0.5,), accumulates=True),
-        Arm('joint_mean_teacher', 'joint + mean teacher', _JOINT, fractions=(0.5,), accumulates=True),
-        Arm('joint_coarse_paint', 'joint, paint not told apart', _JOINT, fractions=(0.5,), accumulates=True),
-        Arm('joint_without_2d_stage', 'joint, no 2-D stage', _JOINT, fractions=(0.5,), accumulates=True),
-        Arm('joint_without_perspective', 'joint, no perspective loss', _JOINT, fractions=(0.5,), accumulates=True),
-        Arm('joint_without_accumulated', 'joint, no accumulated targets', _JOINT, fractions=(0.5,)),
+        Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
+        Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
+        Arm('joint_completed', 'SSL joint, completed maps', _JOINT, **_COMPLETED),
+        Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
+        # Controls.
+        Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),
+        Arm('supervised_from_teacher', "supervised, teacher's backbone", _TRAIN, (LABELS_ONLY,), (1.0, 0.5)),
+        Arm('supervised_registered', 'supervised, registered labels', _TRAIN, (SAME_IMAGES,), (1.0,), registers=True),
+        # Without one of the parts.
+        Arm('completed_without_registration', 'no registration', _JOINT, **_TARGETS, completes=True),
+        Arm('completed_without_maps', 'accumulated, not completed', _JOINT, **_TARGETS, registers=True),
+        Arm('completed_without_perspective', 'no perspective loss', _JOINT, **_ABLATION, **_COMPLETED),
+        Arm('completed_from_scratch', "without the teacher's backbone", _JOINT, **_ABLATION, **_COMPLETED),
+        # Other ideas.
+        Arm('joint_from_teacher', "joint, teacher's backbone", _JOINT, **_TARGETS),
+        Arm('joint', 'joint, 2-D stage', _JOINT, **_TARGETS),
+        Arm('joint_without_2d_stage', 'joint', _JOINT, **_TARGETS),
+        Arm('joint_direct', 'joint, targets teach BEV classes', _JOINT, **_TARGETS),
+        Arm('joint_mean_teacher', 'joint + mean teacher', _JOINT, **_TARGETS),
+        Arm('joint_coarse_paint', 'joint, paint not told apart', _JOINT, **_TARGETS),
     )
 }
 
-BEST = 'joint_from_teacher'
+BEST = 'joint_completed'
 
 
 @dataclass(frozen=True)
@@ -92,15 +100,20 @@ class Run:
     def name(self) -> str:
         """Unique, and fit for a file."""
         variant = f'_{self.variant}' if self.variant else ''
-        return f'{self.setting}_{self.arm}_{100 * self.fraction:g}pct_seed{self.seed}{variant}'
+        return f'{self.setting}_{self.arm}_{self.labels}{variant}'
+
+    @property
+    def labels(self) -> str:
+        """Names the labelled scenes."""
+        return f'{100 * self.fraction:g}pct_seed{self.seed}'
+
+    def label_options(self, dataset: str) -> list[str]:
+        """KEY=VALUE that give the config's dataset these labelled scenes."""
+        return [f'{dataset}.label_fraction={self.fraction}', f'{dataset}.label_seed={self.seed}']
 
     def config_options(self) -> list[str]:
         """KEY=VALUE for `--cfg-options`."""
-        drawn = [
-            option
-            for dataset in ARMS[self.arm].labelled
-            for option in (f'{dataset}.label_fraction={self.fraction}', f'{dataset}.label_seed={self.seed}')
-        ]
+        drawn = [option for dataset in ARMS[self.arm].labelled for option in self.label_options(dataset)]
         return [*drawn, f'randomness.seed={self.seed}', *self.options]
 
 

@@ -17,6 +17,7 @@ from ssl_bev.visualization.curves import read_scalars
 
 from .arms import ARMS, SETTINGS, Run
 from .commands import run_tool
+from .completion import Completion
 from .conditions import conditions, environment
 from .configs import resolve
 from .json_files import read_json, write_json
@@ -76,6 +77,15 @@ class Experiment:
             if any(ARMS[run.arm].accumulates for run in mine):
                 self.say(f'accumulated targets for {setting} ...')
                 self.data.accumulate(setting)
+        if any(ARMS[run.arm].registers for run in runs):
+            self.say('registered labels ...')
+            self.data.register_labels()
+        every = [self._completion(run) for run in runs if ARMS[run.arm].completes]
+        completions = {completion.key: completion for completion in every}.values()
+        if completions:
+            self.say(f'completed maps of {len(completions)} ...')
+            with ThreadPoolExecutor(self.data.jobs) as pool:
+                list(pool.map(Completion.make, completions))
 
     def run_all(self, runs: Sequence[Run], with_test: bool, jobs: int = 1) -> None:
         """`run` each, `jobs` at a time. After an error nothing new begins; what is under way is finished.
@@ -155,6 +165,10 @@ class Experiment:
             )  # fmt: skip
         records = read_scalars(work_dir)
         before = self.data.seconds(run.setting, ARMS[run.arm].accumulates)
+        if ARMS[run.arm].registers:
+            before['registration'] = self.data.registration_seconds(run.fraction)
+        if ARMS[run.arm].completes:
+            before['completion'] = self._completion(run).seconds
         seconds = before | phase_seconds(records, lengths)
         curve = curve_of(records, sum(before.values()))
         steps = {phase.name: phase.steps for phase in lengths}
@@ -194,6 +208,9 @@ class Experiment:
         )  # fmt: skip
         return dict(thresholds=thresholds, test=figures(read_json(out)))
 
+    def _completion(self, run: Run) -> Completion:
+        return Completion(self.data, run, self.out, self.toy)
+
     def _work_dir(self, run: Run) -> Path:
         return self.out / 'train' / run.name
 
@@ -201,6 +218,7 @@ class Experiment:
         return self.out / 'logs' / f'{run.name}.log'
 
     def _variables(self, run: Run) -> dict[str, str]:
-        """What the configs read: where the data are, and which images are seen without labels."""
+        """What the configs read: where the data are, which images are seen without labels, and which scenes with."""
         images = run.setting if run.setting in SETTINGS else SETTINGS[0]
-        return {'SSL_BEV_SYNTHETIC': str(self.data.root), 'SSL_BEV_SSL_IMAGES': images}
+        data = str(self.data.root)
+        return {'SSL_BEV_SYNTHETIC': data, 'SSL_BEV_SSL_IMAGES': images, 'SSL_BEV_LABELS': run.labels}

@@ -49,18 +49,21 @@ def merge_infos(root: Path, parts: Sequence[str], split: str, target: str) -> in
     return len(frames)
 
 
-def merge_labels(root: Path, parts: Sequence[str], target: str, truth: str | None = None) -> int:
+def merge_labels(
+    root: Path, parts: Sequence[str], target: str, truth: str | None = None, source: str = 'bev_labels'
+) -> int:
     """Collect the BEV labels of data sets in the folder `target` of `root`, and return their number.
 
     Args:
         parts: folders of the data sets, relative to `root`.
         truth: a second label folder of each part, for the same frames: its classes follow those of the first, with
             `TRUTH_PREFIX` before their names.
+        source: label folder of each part.
 
     Raises:
         ValueError: labels that differ in classes, grid or frame, or more classes than a label file holds.
     """
-    manifests = [read_label_manifest(root / part / 'bev_labels') for part in parts]
+    manifests = [read_label_manifest(root / part / source) for part in parts]
     different = [part for part, manifest in zip(parts, manifests, strict=True) if manifest != manifests[0]]
     if different:
         raise ValueError(f'the BEV labels of {different} and of {parts[0]} have different classes, grids or frames')
@@ -76,7 +79,7 @@ def merge_labels(root: Path, parts: Sequence[str], target: str, truth: str | Non
     )  # fmt: skip
     count = 0
     for part in parts:
-        for file in sorted((root / part / 'bev_labels').glob('*.png')):
+        for file in sorted((root / part / source).glob('*.png')):
             count += 1
             path = label_path(root / target, file.stem)
             if path.is_file():

@@ -5,15 +5,18 @@ Layout of the folder, which is one data set for `NuScenesBEVDataset`:
     towns/{pool}_{i}/                       data sets of the generator, each a town of its own
     ssl_bev_infos_{train,unlabelled,val,test}.pkl     the pools; train is the one with labels
     bev_labels/                             published (noisy) labels of train
+    bev_labels_registered/                  the same, of maps fitted to what the teacher saw of the keyframes
     bev_labels_and_truth/                   those of val and test, with the exact ones beside them
     pseudo_labels/                          the teacher's, of train and unlabelled
     accumulated/{same_images,more_images}/  BEV targets made of them
+    completed/{setting}/{labels}/           the same in the labels' terms, learnt from the labelled scenes of a run
     data.json                               what was made, and the seconds it took
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,11 +27,12 @@ from .merge import INFOS, merge_infos, merge_labels, scene_numbers
 
 TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
 VERSION = 'v1.0-trainval'
-TRAINING, HELD_OUT = ('train', 'unlabelled'), ('val', 'test')
+HELD_OUT = ('val', 'test')
+POOLS_SEEN = {SAME_IMAGES: ('train',), MORE_IMAGES: ('train', 'unlabelled')}
 NUM_CAMERAS = 6
 # Targets of the label map; 'marking' is all that Mapillary v1.2 would tell of the paint.
 PAINT = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
-LABELS, LABELS_AND_TRUTH = 'bev_labels', 'bev_labels_and_truth'
+LABELS, LABELS_AND_TRUTH, REGISTERED = 'bev_labels', 'bev_labels_and_truth', 'bev_labels_registered'
 
 
 @dataclass(frozen=True)
@@ -109,34 +113,51 @@ class TownData:
 
     def make_pseudo_labels(self, setting: str) -> None:
         """The teacher's labels of the images that a setting sees."""
-        infos, sweeps = self._seen(setting)
         teacher = ['--teacher', 'mmseg', '--config', TEACHER, '--checkpoint', TEACHER.with_suffix('.pth')]
         if self.teacher == 'oracle':
             teacher = ['--teacher', 'oracle', '--oracle-root', collect_oracles(self.root)]
         folder = self.root / 'pseudo_labels'
         self._measure(
             'teacher', folder.glob, 'confidence/*/*.png', self.frames_seen(setting) * NUM_CAMERAS,
-            'generate_pseudo_labels.py', '--infos', *infos, '--data-root', self.root, '--out', folder, *teacher,
-            *sweeps, '--batch-size', NUM_CAMERAS, '--autocast', 'bfloat16', '--quiet', processes=self.jobs,
+            'generate_pseudo_labels.py', '--infos', *self._seen(setting), '--data-root', self.root, '--out', folder,
+            *teacher, '--batch-size', NUM_CAMERAS, '--autocast', 'bfloat16', '--quiet', processes=self.jobs,
         )  # fmt: skip
 
     def accumulate(self, setting: str) -> None:
         """BEV targets of the frames that a setting sees, made of these frames' pseudo-labels alone."""
-        infos, sweeps = self._seen(setting)
         out = self.root / 'accumulated' / setting
         self._measure(
             f'accumulation_{setting}', out.glob, '*.npz', self.frames_seen(setting),
-            'accumulate_pseudo_labels.py', '--infos', *infos, '--pseudo-labels', self.root / 'pseudo_labels',
-            '--label-map', 'mapillary_v2', '--classes', *PAINT, '--out', out, *sweeps, '--workers', self.jobs,
-            '--quiet',
+            'accumulate_pseudo_labels.py', '--infos', *self._seen(setting), '--pseudo-labels',
+            self.root / 'pseudo_labels', '--label-map', 'mapillary_v2', '--classes', *PAINT, '--out', out, '--workers',
+            self.jobs, '--quiet',
+        )  # fmt: skip
+
+    def register_labels(self) -> None:
+        """Labels of the maps of train, each fitted to the pseudo-labels of its scene."""
+        parts = [f'towns/train_{index}' for index in range(self.pools['train'].towns)]
+        todo = [part for part in parts if not (self.root / part / REGISTERED).is_dir()]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            seconds = sum(pool.map(self._register, todo))
+        if todo:
+            scenes = len(todo) * self.pools['train'].scenes
+            rates = self.record.get('seconds_per_file', {})
+            rates['registration'] = {'seconds': seconds / scenes, 'files': scenes}
+            self._note('seconds_per_file', rates)
+        merge_labels(self.root, parts, REGISTERED, source=REGISTERED)
+
+    def _register(self, part: str) -> float:
+        town = self.root / part
+        return run_tool(
+            'register_labels.py', '--infos', town / INFOS.format('train'), '--root', town, '--pseudo-labels',
+            self.root / 'pseudo_labels', '--label-map', 'mapillary_v2', '--out', town / REGISTERED, '--quiet',
+            log=self.logs / f'registration_{town.name}.log',
         )  # fmt: skip
 
     def frames_seen(self, setting: str) -> int:
-        """Camera frames (of six images) that a setting sees."""
+        """Keyframes (of six images) that a setting sees."""
         numbers = self.record['numbers']
-        if setting == SAME_IMAGES:
-            return numbers['train']['keyframes']
-        return sum(numbers[name]['frames'] for name in TRAINING)
+        return sum(numbers[name]['keyframes'] for name in POOLS_SEEN[setting])
 
     def seconds(self, setting: str, accumulates: bool) -> dict[str, float]:
         """A core's, for the teacher and the accumulation of a setting's frames; nothing where none is needed."""
@@ -148,6 +169,11 @@ class TownData:
         if accumulates:
             seconds['accumulation'] = frames * rates[f'accumulation_{setting}']['seconds']
         return seconds
+
+    def registration_seconds(self, fraction: float) -> float:
+        """A core's, for a share of the labelled scenes."""
+        scenes = round(fraction * self.record['numbers']['train']['scenes'])
+        return scenes * self.record['seconds_per_file']['registration']['seconds']
 
     def _town(self, name: str, pool: Pool, index: int) -> str:
         part = f'towns/{name}_{index}'
@@ -166,9 +192,8 @@ class TownData:
             run_tool(*create, town / 'truth', '--out', town / 'truth', '--labels-only', log=log)
         return part
 
-    def _seen(self, setting: str) -> tuple[list[Path], list[str]]:
-        names = TRAINING if setting == MORE_IMAGES else ('train',)
-        return [self.root / INFOS.format(name) for name in names], ['--sweeps'] * (setting == MORE_IMAGES)
+    def _seen(self, setting: str) -> list[Path]:
+        return [self.root / INFOS.format(name) for name in POOLS_SEEN[setting]]
 
     def _measure(
         self, key: str, find: Callable, pattern: str, total: int, tool: str, *arguments: object, processes: int = 1

@@ -5,6 +5,7 @@ from .load_bev_masks import LoadBEVMasks
 from .load_images import LoadBEVImages
 from .load_pseudo_labels import LoadPseudoLabels
 from .pack import PackBEVInputs
+from .pack_evidence import PackEvidence
 from .photometric import JitterColors
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     'LoadBEVMasks',
     'LoadPseudoLabels',
     'PackBEVInputs',
+    'PackEvidence',
     'ResizeCropFlipImages',
 ]

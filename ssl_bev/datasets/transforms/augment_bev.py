@@ -25,7 +25,7 @@ class BEVFlipRotate(BaseTransform):
     For lifting by geometry alone, as in LSS. BEVFormer learns sampling offsets in the image, which a mirrored map
     contradicts.
 
-    Required Keys: bev2cam, bev2global, road2bev; optional gt_bev_seg with x_range, y_range, cell_size, and
+    Optional Keys: bev2cam, bev2global, road2bev; gt_bev_seg with x_range, y_range, cell_size, and
     accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'self'
 
     Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight,
@@ -60,9 +60,11 @@ class BEVFlipRotate(BaseTransform):
         turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         old2new = turn @ mirror
         new2old = old2new.T  # orthogonal, about the origin
-        results['bev2cam'] = results['bev2cam'] @ new2old
-        results['bev2global'] = results['bev2global'] @ new2old
-        results['road2bev'] = old2new @ results['road2bev']
+        for key in ('bev2cam', 'bev2global'):
+            if key in results:
+                results[key] = results[key] @ new2old
+        if 'road2bev' in results:
+            results['road2bev'] = old2new @ results['road2bev']
         results['bev_aug'] = old2new
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])

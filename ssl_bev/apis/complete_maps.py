@@ -1,0 +1,59 @@
+"""Targets for every frame of a scene from a trained `MapCompletion`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ssl_bev.datasets.accumulated_target_files import start_folder, target_path, write_target
+from ssl_bev.models import MapCompletion
+
+
+@torch.no_grad()
+def complete_maps(
+    model: MapCompletion,
+    loader: DataLoader,
+    out: str | Path,
+    teacher: Mapping,
+    unseen_weight: float = 0.1,
+    show_progress: bool = True,
+) -> dict[str, int]:
+    """Write one file of targets for each sample; those that are there already are left out.
+
+    Args:
+        model: in evaluation mode.
+        loader: of a `NuScenesBEVDataset` whose pipeline ends with `PackEvidence`.
+        out: folder, made where missing; `LoadAccumulatedTargets(root=out, kind='self')` reads it.
+        teacher: what names the model, for the manifest, such as its checkpoint and that file's hash.
+        unseen_weight: weight of what is only inferred, where no pseudo-label showed the ground, 0 ... 1. What was seen
+            weighs as much as its evidence, at least this.
+        show_progress: whether to draw a progress bar.
+
+    Returns:
+        How many frames were written and how many were there already.
+
+    Raises:
+        ValueError: `unseen_weight` out of range, or a folder with targets that were made in another way.
+    """
+    if not 0 <= unseen_weight <= 1:
+        raise ValueError(f'unseen_weight must be in [0, 1], got {unseen_weight}')
+    head, frame = model.seg_head, loader.dataset.bev_frame
+    settings = dict(asdict(head.grid), bev_frame=frame, classes=head.classes, unseen_weight=unseen_weight)
+    start_folder(out, {**settings, 'teacher': dict(teacher)})
+    counts = {'written': 0, 'there': 0}
+    for batch in tqdm(loader, desc='completing maps', unit='batch', disable=not show_progress):
+        tokens = [sample.sample_token for sample in batch['data_samples']]
+        if all(target_path(out, token).is_file() for token in tokens):
+            counts['there'] += len(tokens)
+            continue
+        for token, evidence, sample in zip(tokens, batch['inputs']['evidence'], model.test_step(batch), strict=True):
+            probability = sample.pred_bev_seg.float().cpu().numpy()
+            seen = evidence[len(model.classes) :].amax(0).clamp(min=unseen_weight).numpy()
+            write_target(out, token, probability, seen[None].repeat(len(probability), 0))
+            counts['written'] += 1
+    return counts

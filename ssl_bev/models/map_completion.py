@@ -1,0 +1,71 @@
+"""From what the teacher saw over a scene to the BEV map that an annotator would have drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ssl_bev.structures import BEVDataSample
+
+from .predictions import write_predictions
+from .supervision import stack_bev_labels
+
+
+@MODELS.register_module()
+class MapCompletion(BaseModel):
+    """Translate accumulated pseudo-labels into BEV labels; it looks at no image.
+
+    Pseudo-labels know paint: thin, interrupted by gaps and by vehicles, dashed or solid. Maps know dividers:
+    continuous, of one width, and a solid line may be an edge instead. A few labelled scenes are enough to learn the
+    difference, for the paint itself has been found already. What it makes of the other scenes' pseudo-labels are
+    targets in the labels' own terms (tools/complete_maps.py), for `loss_self`.
+
+    Args:
+        classes: of the accumulated targets, in the order of the evidence (`PackEvidence`).
+        backbone: any module whose last output has the label grid's size, such as mmseg's UNet; it takes two channels
+            for each class.
+        seg_head: config of `BEVSegHead`.
+
+    Raises:
+        ValueError: evidence of other classes.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        backbone: dict,
+        seg_head: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.classes = tuple(classes)
+        self.backbone = MODELS.build(backbone)
+        self.seg_head = MODELS.build(seg_head)
+
+    def forward(
+        self,
+        inputs: dict[str, Tensor],  # evidence: (B, 2 K, H, W)
+        data_samples: list[BEVDataSample],
+        mode: str = 'tensor',
+    ) -> dict[str, Tensor] | list[BEVDataSample]:
+        """As mmengine's models: 'loss' gives losses, 'predict' data samples, 'tensor' logits."""
+        for sample in data_samples:
+            if tuple(sample.evidence_classes) != self.classes:
+                raise ValueError(
+                    f'the evidence of sample {sample.sample_token} has the classes {tuple(sample.evidence_classes)}, '
+                    f'the model has {self.classes}; set classes of LoadAccumulatedTargets'
+                )
+        logits = self.seg_head(self.backbone(inputs['evidence'])[-1])
+        if mode == 'tensor':
+            return logits
+        if mode == 'predict':
+            return write_predictions(self.seg_head, logits, data_samples)
+        if mode == 'loss':
+            labels = stack_bev_labels(data_samples, self.seg_head.classes, self.seg_head.grid, logits['fine'].device)
+            unused = logits['coarse'].sum() * 0.0  # so that no rank of a distributed run waits for it
+            return dict(loss_seg=self.seg_head.loss(logits['fine'], labels) + unused)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")

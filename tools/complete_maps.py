@@ -1,0 +1,52 @@
+#!/usr/bin/env python
+"""BEV targets in the labels' own terms, from accumulated pseudo-labels and a network that learnt how labels are drawn.
+
+python tools/train.py configs/map_completion.py
+python tools/complete_maps.py configs/map_completion.py work_dirs/map_completion/epoch_12.pth \\
+    --out data/nuscenes/completed
+
+All frames of the config's test dataloader. The same command goes on where it stopped.
+`LoadAccumulatedTargets(root=OUT, kind='self')` loads the result for `loss_self`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from ssl_bev.apis import init_model, load_config
+from ssl_bev.apis.complete_maps import complete_maps
+from ssl_bev.pseudo_labels.teachers.weight_files import sha256
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of a MapCompletion')
+    parser.add_argument('checkpoint', type=Path, help='file of its trained weights')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the targets, made where missing')
+    parser.add_argument('--unseen-weight', type=float, default=0.1, help='weight of ground that no pseudo-label shows')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 …')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    config = load_config(args.config, args.cfg_options)
+    model = init_model(config, args.checkpoint, args.device)
+    loader = Runner.build_dataloader(config.test_dataloader)
+    teacher = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
+    counts = complete_maps(model, loader, args.out, teacher, args.unseen_weight, not args.quiet)
+    print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
