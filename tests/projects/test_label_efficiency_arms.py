@@ -16,7 +16,7 @@ from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
-FROM_TEACHER = {'joint_completed', 'joint_from_teacher', 'supervised_from_teacher'}
+FROM_TEACHER = {'completed_only', 'joint_completed', 'joint_from_teacher', 'supervised_from_teacher'}
 FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
 
 
@@ -93,7 +93,7 @@ def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
         for dataset in datasets_of(loader.dataset)
         if dataset.get('with_labels', True)
     ]
-    assert bool(labelled) == (name != 'ssl_only')
+    assert bool(labelled) == (name not in ('ssl_only', 'completed_only'))
     assert all((d.label_fraction, d.label_seed, d.labelled_only) == (0.25, 1, True) for d in labelled)
     assert all(d.ann_file == 'ssl_bev_infos_train.pkl' for d in labelled)
 

@@ -53,6 +53,7 @@ ARMS = {
         Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
         Arm('joint_completed', 'SSL joint, completed maps', _JOINT, **_COMPLETED),
+        Arm('completed_only', 'SSL, completed maps alone', (), (MORE_IMAGES,), (0.5, 0.1), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
         # Controls.
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),
@@ -139,7 +140,7 @@ def select_runs(
     for seed, name in product(seeds, arms):
         arm = ARMS[name]
         places = [setting for setting in arm.settings if setting in (*settings, LABELS_ONLY)]
-        shares = arm.fractions if fractions is None or not arm.labelled else fractions
+        shares = arm.fractions if fractions is None or arm.fractions == (0.0,) else fractions
         runs += [Run(name, place, share, seed, variant, tuple(options)) for place, share in product(places, shares)]
     if not runs:
         raise ValueError('the selection has no run; see --list')
