@@ -32,9 +32,10 @@ from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
 )
 from projects.SyntheticNuScenes.label_efficiency.commands import CommandError  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.pools import POOLS, TOY_POOLS  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.report import read_records, write_report  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.screening import HEAD, screening_table  # noqa: E402
-from projects.SyntheticNuScenes.label_efficiency.towns import POOLS, TOY_POOLS, TownData  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.towns import TownData  # noqa: E402
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -11,7 +11,8 @@ import pytest
 
 from projects.SyntheticNuScenes.label_efficiency import towns as module
 from projects.SyntheticNuScenes.label_efficiency.merge import merge_infos, merge_labels, scene_numbers
-from projects.SyntheticNuScenes.label_efficiency.towns import POOLS, TOY_POOLS, TownData
+from projects.SyntheticNuScenes.label_efficiency.pools import POOLS, TOY_POOLS
+from projects.SyntheticNuScenes.label_efficiency.towns import TownData
 from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest, write_label
 from ssl_bev.datasets.info_files import read_info_file
 

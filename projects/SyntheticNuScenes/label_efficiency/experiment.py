@@ -23,6 +23,7 @@ from .configs import resolve
 from .json_files import read_json, write_json
 from .measurements import best_checkpoint, best_validation, curve_of, figures, phase_lengths, phase_seconds
 from .plateau import late_gain_pp
+from .preparation import prepare
 from .towns import TownData
 
 
@@ -68,24 +69,7 @@ class Experiment:
 
     def prepare(self, runs: Sequence[Run]) -> None:
         """Make the data that runs need."""
-        self.data.make_towns()
-        for setting in SETTINGS:  # the smaller one first
-            mine = [run for run in runs if run.setting == setting]
-            if mine:
-                self.say(f'pseudo-labels for {setting} ...')
-                self.data.make_pseudo_labels(setting)
-            if any(ARMS[run.arm].accumulates for run in mine):
-                self.say(f'accumulated targets for {setting} ...')
-                self.data.accumulate(setting)
-        if any(ARMS[run.arm].registers for run in runs):
-            self.say('registered labels ...')
-            self.data.register_labels()
-        every = [self._completion(run) for run in runs if ARMS[run.arm].completes]
-        completions = {completion.key: completion for completion in every}.values()
-        if completions:
-            self.say(f'completed maps of {len(completions)} ...')
-            with ThreadPoolExecutor(self.data.jobs) as pool:
-                list(pool.map(Completion.make, completions))
+        prepare(self.data, runs, self.out, self.toy, self.say)
 
     def run_all(self, runs: Sequence[Run], with_test: bool, jobs: int = 1) -> None:
         """`run` each, `jobs` at a time. After an error nothing new begins; what is under way is finished.

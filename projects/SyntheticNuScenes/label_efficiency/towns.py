@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from .arms import MORE_IMAGES, SAME_IMAGES, SETTINGS
 from .commands import PROJECT, run_tool
 from .json_files import read_json, write_json
 from .merge import INFOS, merge_infos, merge_labels, scene_numbers
+from .pools import Pool
 
 TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
 VERSION = 'v1.0-trainval'
@@ -33,40 +34,6 @@ NUM_CAMERAS = 6
 # Targets of the label map; 'marking' is all that Mapillary v1.2 would tell of the paint.
 PAINT = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
 LABELS, LABELS_AND_TRUTH, REGISTERED = 'bev_labels', 'bev_labels_and_truth', 'bev_labels_registered'
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Towns of one purpose.
-
-    Args:
-        split: of the generator; towns of another split have another size and look like no training town.
-        seed: of the first town; the others count on.
-        towns, scenes, frames: how many towns, scenes in each, keyframes in each scene.
-        sweeps: camera frames between keyframes.
-    """
-
-    split: str
-    seed: int
-    towns: int
-    scenes: int
-    frames: int
-    sweeps: int
-
-
-POOLS = {
-    'train': Pool('train', 100, 4, 10, 8, 1),
-    'unlabelled': Pool('train', 200, 8, 10, 8, 1),
-    'val': Pool('val', 300, 2, 10, 3, 0),
-    'test': Pool('val', 400, 3, 10, 4, 0),
-}
-# Enough to see that everything runs.
-TOY_POOLS = {
-    'train': Pool('train', 100, 1, 2, 2, 1),
-    'unlabelled': Pool('train', 200, 1, 1, 2, 1),
-    'val': Pool('val', 300, 1, 1, 2, 0),
-    'test': Pool('val', 400, 1, 1, 2, 0),
-}
 
 
 class TownData:
