@@ -34,6 +34,7 @@ from projects.SyntheticNuScenes.label_efficiency.commands import CommandError  #
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.pools import POOLS, TOY_POOLS  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.report import read_records, write_report  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.robustness import CONDITIONS, derive  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.screening import HEAD, screening_table  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.towns import TownData  # noqa: E402
 
@@ -55,6 +56,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--teacher', choices=('mask2former', 'oracle'), default='mask2former', help='oracle: to develop'
+    )
+    parser.add_argument(
+        '--condition', choices=CONDITIONS, help='a worse teacher, or labels without annotation noise; its own report'
     )
     parser.add_argument('--toy', action='store_true', help='tiny towns and two steps a phase: does everything run?')
     parser.add_argument(
@@ -86,14 +90,18 @@ def runs_of(args: argparse.Namespace) -> list:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     out = args.out.resolve()
+    suffix = f'_{args.condition}' if args.condition else ''
+    out = out.with_name(out.name + suffix)
     data = TownData(args.data.resolve(), TOY_POOLS if args.toy else POOLS, args.teacher, out / 'logs', args.jobs)
     # What only shows that the tool runs never reaches the documentation.
     earnest = not args.toy and args.teacher != 'oracle'
-    target = args.target or (ROOT / 'docs' / 'results' if earnest else out) / 'label_efficiency'
+    target = args.target or (ROOT / 'docs' / 'results' if earnest else out) / f'label_efficiency{suffix}'
     records = target / 'runs'
-    experiment = Experiment(data, out, args.toy, lambda line: print(line, flush=True), records)
     try:
         runs = runs_of(args)
+        if args.condition:
+            data = derive(data, args.condition, [] if args.list or args.report else runs)
+        experiment = Experiment(data, out, args.toy, lambda line: print(line, flush=True), records)
         if args.list:
             for run in runs:
                 print(f'{"done" if experiment.is_done(run, not args.screen) else "    "}  {run.name}')

@@ -5,7 +5,7 @@ Layout of the folder, which is one data set for `NuScenesBEVDataset`:
     towns/{pool}_{i}/                       data sets of the generator, each a town of its own
     ssl_bev_infos_{train,unlabelled,val,test}.pkl     the pools; train is the one with labels
     bev_labels/                             published (noisy) labels of train
-    bev_labels_registered/                  the same, of maps fitted to what the teacher saw of the keyframes
+    registered/{town}, bev_labels_registered/     the same, of maps fitted to what the teacher saw of the keyframes
     bev_labels_and_truth/                   those of val and test, with the exact ones beside them
     pseudo_labels/                          the teacher's, of train and unlabelled
     accumulated/{same_images,more_images}/  BEV targets made of them
@@ -45,10 +45,20 @@ class TownData:
         teacher: 'mask2former', or 'oracle' for development only.
         logs: folder for the tools' logs.
         jobs: processes that share the teacher's work and the accumulation.
+        exact_labels: the training towns' labels are of the exact maps, not of the published ones.
     """
 
-    def __init__(self, root: Path, pools: dict[str, Pool], teacher: str, logs: Path, jobs: int = 1) -> None:
+    def __init__(
+        self,
+        root: Path,
+        pools: dict[str, Pool],
+        teacher: str,
+        logs: Path,
+        jobs: int = 1,
+        exact_labels: bool = False,
+    ) -> None:
         self.root, self.pools, self.teacher, self.logs, self.jobs = root, pools, teacher, logs, jobs
+        self.exact_labels = exact_labels
 
     @property
     def record(self) -> dict:
@@ -74,7 +84,7 @@ class TownData:
                 if name in HELD_OUT:
                     merge_labels(self.root, parts, LABELS_AND_TRUTH, 'truth/bev_labels')
                 elif name == 'train':
-                    merge_labels(self.root, parts, LABELS)
+                    merge_labels(self.root, parts, LABELS, source=f'{self._maps}bev_labels')
                 merge_infos(self.root, parts, pool.split, name)
         self._note('numbers', scene_numbers(self.root, list(self.pools)))
 
@@ -102,8 +112,8 @@ class TownData:
 
     def register_labels(self) -> None:
         """Labels of the maps of train, each fitted to the pseudo-labels of its scene."""
-        parts = [f'towns/train_{index}' for index in range(self.pools['train'].towns)]
-        todo = [part for part in parts if not (self.root / part / REGISTERED).is_dir()]
+        towns = [f'train_{index}' for index in range(self.pools['train'].towns)]
+        todo = [town for town in towns if not (self.root / 'registered' / town).is_dir()]
         with ThreadPoolExecutor(self.jobs) as pool:
             seconds = sum(pool.map(self._register, todo))
         if todo:
@@ -111,14 +121,20 @@ class TownData:
             rates = self.record.get('seconds_per_file', {})
             rates['registration'] = {'seconds': seconds / scenes, 'files': scenes}
             self._note('seconds_per_file', rates)
-        merge_labels(self.root, parts, REGISTERED, source=REGISTERED)
+        merge_labels(self.root, [f'registered/{town}' for town in towns], REGISTERED, source='')
 
-    def _register(self, part: str) -> float:
-        town = self.root / part
+    @property
+    def _maps(self) -> str:
+        """Where a town keeps the maps that training labels are drawn of."""
+        return 'truth/' if self.exact_labels else ''
+
+    def _register(self, name: str) -> float:
+        town, out = self.root / 'towns' / name, self.root / 'registered' / name
+        out.parent.mkdir(exist_ok=True)
         return run_tool(
-            'register_labels.py', '--infos', town / INFOS.format('train'), '--root', town, '--pseudo-labels',
-            self.root / 'pseudo_labels', '--label-map', 'mapillary_v2', '--out', town / REGISTERED, '--quiet',
-            log=self.logs / f'registration_{town.name}.log',
+            'register_labels.py', '--infos', town / INFOS.format('train'), '--root', town / self._maps,
+            '--pseudo-labels', self.root / 'pseudo_labels', '--label-map', 'mapillary_v2', '--out', out, '--quiet',
+            log=self.logs / f'registration_{name}.log',
         )  # fmt: skip
 
     def frames_seen(self, setting: str) -> int:
@@ -155,7 +171,8 @@ class TownData:
         create = ['create_data.py', '--version', VERSION, '--quiet', '--root']
         if not (town / INFOS.format(pool.split)).is_file():
             run_tool(*create, town, '--out', town, log=log)
-        if name in HELD_OUT and not (town / 'truth' / 'bev_labels').is_dir():
+        exact = name in HELD_OUT or (name == 'train' and self.exact_labels)
+        if exact and not (town / 'truth' / 'bev_labels').is_dir():
             run_tool(*create, town / 'truth', '--out', town / 'truth', '--labels-only', log=log)
         return part
 

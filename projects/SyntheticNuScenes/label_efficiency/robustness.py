@@ -1,0 +1,58 @@
+"""The same comparison with a worse teacher, or with labels that have no annotation noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .arms import SETTINGS, Run
+from .commands import run_tool
+from .json_files import write_json
+from .towns import TownData
+
+EXACT_LABELS = 'exact_labels'
+# Levels of tools/degrade_pseudo_labels.py.
+WORSE_TEACHERS = {'teacher_L1': 'L1', 'teacher_L2': 'L2'}
+CONDITIONS = (EXACT_LABELS, *WORSE_TEACHERS)
+
+
+def derive(base: TownData, condition: str, runs: Sequence[Run]) -> TownData:
+    """The towns of `base` under another condition, in a folder beside them.
+
+    Args:
+        base: the towns; made with their pseudo-labels where missing.
+        condition: one of `CONDITIONS`.
+        runs: that will need the data; none: nothing is made.
+    """
+    root = base.root.with_name(f'{base.root.name}_{condition}')
+    level = WORSE_TEACHERS.get(condition)
+    teacher = f'{base.teacher}+noise-{level}' if level else base.teacher
+    derived = TownData(root, base.pools, teacher, base.logs, base.jobs, condition == EXACT_LABELS)
+    if not runs:
+        return derived
+    base.make_towns()
+    for setting in SETTINGS:
+        if any(run.setting == setting for run in runs):
+            base.make_pseudo_labels(setting)
+    root.mkdir(exist_ok=True)
+    _link(root / 'towns', base.root / 'towns')
+    labels = base.root / 'pseudo_labels'
+    if level:
+        options = ['--label-map', 'mapillary_v2', '--levels', level, '--workers', base.jobs, '--quiet']
+        run_tool(
+            'degrade_pseudo_labels.py', '--pseudo-labels', labels, '--out', root / 'degraded', *options,
+            log=base.logs / f'{condition}.log',
+        )  # fmt: skip
+        labels = root / f'degraded_{level}'
+    if labels.is_dir():
+        _link(root / 'pseudo_labels', labels)
+    if not (root / 'data.json').is_file():
+        rates = {key: rate for key, rate in base.record.get('seconds_per_file', {}).items() if key == 'teacher'}
+        known = dict(base.record, teacher=teacher, seconds_per_file=rates)
+        write_json(root / 'data.json', known)
+    return derived
+
+
+def _link(path: Path, target: Path) -> None:
+    if not path.is_symlink():
+        path.symlink_to(target.resolve(), target_is_directory=True)
