@@ -29,7 +29,7 @@ COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_comple
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
 RECIPES = {
     'bevformer_supervised',
-    *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'joint')),
+    *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'joint', 'completed')),
 }
 
 

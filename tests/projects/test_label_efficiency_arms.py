@@ -93,7 +93,7 @@ def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
         for dataset in datasets_of(loader.dataset)
         if dataset.get('with_labels', True)
     ]
-    assert bool(labelled) == (name not in ('ssl_only', 'completed_only'))
+    assert bool(labelled) == bool(ARMS[name].labelled)
     assert all((d.label_fraction, d.label_seed, d.labelled_only) == (0.25, 1, True) for d in labelled)
     assert all(d.ann_file == 'ssl_bev_infos_train.pkl' for d in labelled)
 
@@ -153,7 +153,7 @@ def test_selection_has_each_run_once():
     assert len({run.name for run in runs}) == len(runs)
     supervised = [run for run in runs if run.arm == 'supervised']
     assert {run.setting for run in supervised} == {LABELS_ONLY} and len(supervised) == 4 * 3
-    assert {run.fraction for run in runs if run.arm == 'joint_completed'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
+    assert {run.fraction for run in runs if run.arm == 'completed_only'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
     assert {run.fraction for run in select_runs(['ssl_only'], fractions=[0.5])} == {0.0}
     chosen = select_runs(['joint', 'supervised'], ['more_images'], [0.1], [2])
     assert [run.name for run in chosen] == ['more_images_joint_10pct_seed2', 'labels_only_supervised_10pct_seed2']

@@ -165,8 +165,8 @@ def test_the_tool_lists_and_says_what_is_wrong(main, tmp_path, capsys):
     places = ('--out', tmp_path, '--data', tmp_path / 'data', '--target', tmp_path / 'report')
     assert main('--list', '--headline', *places) == 0
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == [
-        'labels_only_supervised_100pct_seed0', 'more_images_joint_completed_50pct_seed0',
-        'more_images_joint_completed_10pct_seed0',
+        'labels_only_supervised_100pct_seed0', 'more_images_completed_only_50pct_seed0',
+        'more_images_completed_only_10pct_seed0',
     ]  # fmt: skip
     assert not list(tmp_path.iterdir())
     assert main('--report', *places) == 1

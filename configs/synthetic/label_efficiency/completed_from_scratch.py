@@ -1,3 +1,3 @@
 # Completed maps without the teacher's image backbone to start from.
-_base_ = './joint_completed.py'
+_base_ = './completed_only.py'
 model = dict(img_backbone=dict(init_cfg=None))

@@ -1,9 +1,7 @@
-# Completed maps and training on published labels as they are.
-_base_ = './joint_completed.py'
-joint_dataloader = _base_.joint_dataloader
-joint_dataloader.dataset.datasets[0].label_dir = 'bev_labels'
-for dataset in joint_dataloader.dataset.datasets:
-    for step in dataset.pipeline:
-        if step.get('kind') == 'self':
-            step.root += '_published'
-del dataset, step
+# Maps that were completed by a network that learnt from published labels as they are.
+_base_ = './completed_only.py'
+unlabelled_dataloader = _base_.unlabelled_dataloader
+for step in unlabelled_dataloader.dataset.pipeline:
+    if step.get('kind') == 'self':
+        step.root += '_published'
+del step

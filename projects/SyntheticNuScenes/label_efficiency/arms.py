@@ -52,18 +52,18 @@ ARMS = {
     for arm in (
         Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
-        Arm('joint_completed', 'SSL joint, completed maps', _JOINT, **_COMPLETED),
-        Arm('completed_only', 'SSL, completed maps alone', (), (MORE_IMAGES,), (0.5, 0.1), **_COMPLETED),
+        Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
         # Controls.
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),
         Arm('supervised_from_teacher', "supervised, teacher's backbone", _TRAIN, (LABELS_ONLY,), (1.0, 0.5)),
         Arm('supervised_registered', 'supervised, registered labels', _TRAIN, (SAME_IMAGES,), (1.0,), registers=True),
-        # Without one of the parts.
-        Arm('completed_without_registration', 'no registration', _JOINT, **_TARGETS, completes=True),
+        # Without one of the parts, or with labels beside the maps.
+        Arm('joint_completed', 'completed maps and labels', _JOINT, (MORE_IMAGES,), (0.5, 0.1), **_COMPLETED),
+        Arm('completed_without_registration', 'no registration', (), **_TARGETS, completes=True),
         Arm('completed_without_maps', 'accumulated, not completed', _JOINT, **_TARGETS, registers=True),
-        Arm('completed_without_perspective', 'no perspective loss', _JOINT, **_ABLATION, **_COMPLETED),
-        Arm('completed_from_scratch', "without the teacher's backbone", _JOINT, **_ABLATION, **_COMPLETED),
+        Arm('completed_without_perspective', 'no perspective loss', (), **_ABLATION, **_COMPLETED),
+        Arm('completed_from_scratch', "without the teacher's backbone", (), **_ABLATION, **_COMPLETED),
         # Other ideas.
         Arm('joint_from_teacher', "joint, teacher's backbone", _JOINT, **_TARGETS),
         Arm('joint', 'joint, 2-D stage', _JOINT, **_TARGETS),
@@ -74,7 +74,7 @@ ARMS = {
     )
 }
 
-BEST = 'joint_completed'
+BEST = 'completed_only'
 
 
 @dataclass(frozen=True)
