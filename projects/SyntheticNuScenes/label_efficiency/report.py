@@ -80,7 +80,8 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, scr
         lines += [f'| {" | ".join(cells)} |' for cells in screening_table(screened)]
     lines += [
         '',
-        'seconds: teacher, accumulation, registration, completion and all phases. frames: of six images, through a network, teacher included. '
+        'seconds: teacher, accumulation, registration, completion and all phases. frames: of six images, through a '
+        'network, teacher included. '
         'time: seconds over those of the supervised arm with all labels, same seed. time to baseline: the same until '
         f"validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third of the "
         f'schedule added, pp, the worst seed; a plateau is below {PLATEAU_PP}.',
