@@ -92,8 +92,9 @@ def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):
     paths = write_report(records, data, tmp_path / 'results' / 'label_efficiency')
     assert [path.name for path in paths] == [f'label_efficiency.{s}' for s in ('json', 'md', 'png')]
     page = paths[1].read_text()
-    assert '| SSL joint | 50 % | 2 | 38.0 ± 2.8 | 39.0 ± 2.8 | 40.0 ± 2.8 | 41.0 ± 2.8 | 225 | 400 | 0.50 |' in page
-    assert '| SSL joint | 10 % | 1 | 20.0 |' in page and 'More images' in page and 'Same images' not in page
+    scores = '38.0 ± 2.8 | 39.0 ± 2.8 | 40.0 ± 2.8 | 41.0 ± 2.8'
+    assert f'| joint, 2-D stage | 50 % | 2 | {scores} | 225 | 400 | 0.50 |' in page
+    assert '| joint, 2-D stage | 10 % | 1 | 20.0 |' in page and 'More images' in page and 'Same images' not in page
     assert 'synthetic' in page.lower() and 'oracle was the teacher' in page and '2 cores' in page
     assert len(json.loads(paths[0].read_text())['rows']) == 3
     assert paths[2].stat().st_size > 10_000
@@ -110,7 +111,7 @@ def test_screening_ranks_by_validation_with_noisy_labels(records):
     table = [dict(zip(HEAD, row, strict=True)) for row in screening_table([*records, dict(arm='joint')])]
     assert [row['mIoU noisy'] for row in table] == ['38.0 ± 2.8', '32.0 ± 2.8', '20.0']
     assert [(row['arm'], row['labels'], row['seeds']) for row in table[:2]] == [
-        ('SSL joint', '50 %', '2'),
+        ('joint, 2-D stage', '50 %', '2'),
         ('supervised', '100 %', '2'),
     ]
 
@@ -119,8 +120,9 @@ def test_the_report_says_what_was_tried_beside_what_it_varies(records, tmp_path)
     variant = {**records[2], 'variant': 'lr_4e-3'}
     page = write_report([*records, variant], dict(teacher='mask2former'), tmp_path / 'a')[1].read_text()
     section = page.split('## What was tried')[1]
-    assert '| SSL joint | more images | 50 % | lr 4e-3 | 1 | 36.0 |' in section
-    assert '| SSL joint | more images | 50 % | - | 2 | 38.0 ± 2.8 |' in section and '| supervised |' not in section
+    assert '| joint, 2-D stage | more images | 50 % | lr 4e-3 | 1 | 36.0 |' in section
+    assert '| joint, 2-D stage | more images | 50 % | - | 2 | 38.0 ± 2.8 |' in section
+    assert '| supervised |' not in section
     assert 'What was tried' not in write_report(records, dict(teacher='mask2former'), tmp_path / 'b')[1].read_text()
 
 
