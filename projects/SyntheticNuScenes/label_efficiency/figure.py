@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
-
-from ssl_bev.visualization.curves import COLOURS
 
 from .arms import ARMS, LABELS_ONLY, SETTINGS
 from .summary import Row
@@ -57,8 +56,8 @@ def _draw_curves(axes, records: Sequence[Mapping], field: str) -> None:
             axes.plot(x, y, line, color=_colour(record['arm']), label=label, lw=1.4)
 
 
-def _colour(arm: str) -> str:
-    return COLOURS[list(ARMS).index(arm) % len(COLOURS)] if arm in ARMS else '0.5'
+def _colour(arm: str) -> tuple[float, ...] | str:
+    return colormaps['tab20'](list(ARMS).index(arm)) if arm in ARMS else '0.5'
 
 
 def _finish(axes, title: str, x_label: str) -> None:
