@@ -71,6 +71,16 @@ def reduced(path, data):
     return config
 
 
+def test_a_dumped_config_keeps_the_order_of_the_classes(tmp_path):
+    """mmengine sorts mappings by name as it dumps them; the weights know no names."""
+    for path in [*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('protocols/*.py')]:
+        config = Config.fromfile(path)
+        config.dump(tmp_path / 'dumped.py')
+        before, after = (cfg.model.seg_head.coarse_classes for cfg in (config, Config.fromfile(tmp_path / 'dumped.py')))
+        assert list(dict(before)) == list(dict(after))
+        assert dict(before)['crosswalk'] == dict(after)['crosswalk']
+
+
 def test_the_same_configs_at_both_scales():
     for folder in (CONFIGS, CONFIGS / 'synthetic'):
         assert {path.stem for path in folder.glob('*.py')} - {'_base_'} == {*RECIPES, 'map_completion'}

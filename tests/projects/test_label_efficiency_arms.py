@@ -66,7 +66,7 @@ def test_weights_are_channels_last_in_place():
 @pytest.mark.parametrize('name', ['joint', 'joint_coarse_paint'])
 def test_a_teachers_classes_are_the_same_in_model_losses_and_data(name):
     config = resolved(name)
-    names = list(config.model.seg_head.coarse_classes)
+    names = list(dict(config.model.seg_head.coarse_classes))
     assert ('marking' in names) == (name == 'joint_coarse_paint')
     model = config.model
     for loss in (model.accumulated_loss, model.perspective_head.loss, model.reprojection_head.loss):

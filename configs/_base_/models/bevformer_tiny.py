@@ -48,7 +48,7 @@ model = dict(
         num_upsamples=1,
         grid=grid,
         classes=classes,
-        coarse_classes=coarse_classes,
+        coarse_classes=list(coarse_classes.items()),  # a dumped config sorts a dict
         loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 3.0, 2.0, 3.0], dice_weight=0.5),
     ),
     reprojection_head=dict(

@@ -23,7 +23,7 @@ protocol.update(
             grid=protocol['grid'],
             num_upsamples=2,
             classes=protocol['classes'],
-            coarse_classes=protocol['coarse_classes'],
+            coarse_classes=list(protocol['coarse_classes'].items()),
             new_classes=('walkway', 'carpark_area'),
             loss=dict(positive_weight=[1.0, 3.0, 2.0, 3.0, 3.0, 3.0]),
         ),

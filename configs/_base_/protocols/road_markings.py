@@ -20,7 +20,7 @@ protocol = dict(
     ),
 )
 protocol.update(
-    model=dict(seg_head=dict(classes=protocol['classes'], coarse_classes=protocol['coarse_classes'])),
+    model=dict(seg_head=dict(classes=protocol['classes'], coarse_classes=list(protocol['coarse_classes'].items()))),
     dataloader=dict(dataset=dict(label_dir=protocol['label_dir'])),
     evaluator=[
         dict(type='BEVIoUMetric', classes=protocol['classes']),

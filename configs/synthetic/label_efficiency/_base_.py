@@ -77,7 +77,7 @@ model = dict(
     # As wide as the teacher's, and as blind to how bright the day is.
     img_backbone=dict(type='mmseg.ContrastResNet', stem_channels=24, base_channels=24),
     img_neck=dict(in_channels=[24, 48, 96]),
-    seg_head=dict(coarse_classes=dict(_delete_=True, **paint_classes)),
+    seg_head=dict(coarse_classes=list(paint_classes.items())),
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(names), loss=paint_loss),
     accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),

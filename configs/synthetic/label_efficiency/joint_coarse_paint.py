@@ -5,7 +5,7 @@ paint_classes = dict(
 )
 paint_loss = dict(positive_weight=[1.0, 10.0, 6.0])
 model = dict(
-    seg_head=dict(coarse_classes=dict(_delete_=True, **paint_classes)),
+    seg_head=dict(coarse_classes=list(paint_classes.items())),
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(paint_classes), loss=paint_loss),
     accumulated_loss=paint_loss,

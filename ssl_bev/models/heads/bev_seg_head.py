@@ -27,7 +27,8 @@ class BEVSegHead(BaseModule):
         in_channels: channels of the BEV features.
         grid: `BEVGrid` arguments of the label grid: x_range, y_range in metres, cell_size in metres.
         classes: fine classes, those of the BEV labels.
-        coarse_classes: coarse class -> the fine classes that belong to it, in the pseudo-labels' order.
+        coarse_classes: (coarse class, the fine classes that belong to it) in the pseudo-labels' order. A mapping will
+            do, but mmengine sorts mappings by name when it dumps a config, and the order is that of the weights.
         new_classes: fine classes that belong to no coarse class; fine-tuning starts them anew.
         channels: channels of the decoder.
         num_upsamples: steps between the features and the label grid; each doubles the size, but for the last, which
@@ -46,7 +47,7 @@ class BEVSegHead(BaseModule):
         in_channels: int,
         grid: Mapping,
         classes: Sequence[str],
-        coarse_classes: Mapping[str, Sequence[str]],
+        coarse_classes: Sequence[tuple[str, Sequence[str]]] | Mapping[str, Sequence[str]],
         loss: dict,
         channels: int = 64,
         num_upsamples: int = 2,
@@ -59,6 +60,7 @@ class BEVSegHead(BaseModule):
         super().__init__(init_cfg)
         self.grid = BEVGrid(**grid)
         self.classes = tuple(classes)
+        coarse_classes = dict(coarse_classes)
         self.coarse_classes = tuple(coarse_classes)
         self.parent = _parents(self.classes, coarse_classes, new_classes)
         if predict_classes not in ('fine', 'coarse'):
