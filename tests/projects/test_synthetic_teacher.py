@@ -1,6 +1,8 @@
 """How the small Mask2Formers of the synthetic world are trained, and the weights that are shipped."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -141,6 +143,23 @@ def test_the_shipped_teachers_know_the_road_of_other_towns(space, synthetic_root
         true_ids, _ = truth.read(path.parent.name, path.stem)
         both, either = both + (road[true_ids] & found[ids]).sum(), either + (road[true_ids] | found[ids]).sum()
     assert both / either > 0.8
+
+
+def test_one_command_makes_both_teachers_from_nothing(tmp_path):
+    """Images, the finer network, from it the coarser one, and weights as they are shipped."""
+    folders = ['--data', tmp_path / 'town', '--work-dir', tmp_path / 'work_dirs', '--out', tmp_path / 'weights']
+    command = [sys.executable, TEACHERS / 'train.py', '--toy', *folders]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    states = {}
+    for path in sorted((tmp_path / 'weights').iterdir()):
+        shipped, made = (torch.load(file, weights_only=True) for file in (TEACHERS / path.name, path))
+        assert made['meta'] == shipped['meta']
+        states[path.stem] = made['state_dict']
+        layout = [{key: (v.shape, v.dtype) for key, v in each['state_dict'].items()} for each in (shipped, made)]
+        assert layout[0] == layout[1]
+    steps = [state['backbone.bn1.num_batches_tracked'].item() for state in states.values()]
+    assert dict(zip(states, steps, strict=True)) == dict(mask2former_v1=4, mask2former_v2=2)
 
 
 def test_a_query_for_each_class():
