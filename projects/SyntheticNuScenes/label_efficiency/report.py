@@ -82,9 +82,9 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, scr
         '',
         'seconds: teacher, accumulation, registration, completion and all phases. frames: of six images, through a '
         'network, teacher included. '
-        'time: seconds over those of the supervised arm with all labels, same seed. time to baseline: the same until '
-        f"validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third of the "
-        f'schedule added, pp, the worst seed; a plateau is below {PLATEAU_PP}.',
+        'time: seconds over those of the supervised arm with all labels, same seed and machine. time to baseline: the '
+        f"same until validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third of the "
+        f'schedule added, pp; a plateau is below {PLATEAU_PP}.',
         '',
         f'![mIoU against labels and against time]({Path("label_efficiency.png")})',
         '',
@@ -102,6 +102,11 @@ def _line(row: Row) -> str:
     ratios = ['-' if ratio is None else f'{ratio:.2f}' for ratio in (row.time_ratio, row.time_to_baseline)]
     cells = [
         row.title, f'{100 * row.fraction:g} %', str(len(row.seeds)), *scores, f'{row.seconds.mean:.0f}',
-        f'{row.frames:.0f}', *ratios, f'{row.late_gain_pp:.2f}' if row.fraction else '-',
+        f'{row.frames:.0f}', *ratios, _late_gain(row) if row.fraction else '-',
     ]  # fmt: skip
     return f'| {" | ".join(cells)} |'
+
+
+def _late_gain(row: Row) -> str:
+    mean, spread = row.late_gain_pp
+    return f'{mean:.2f}' if spread is None else f'{mean:.2f} ± {spread:.2f}'

@@ -27,11 +27,11 @@ class Row(NamedTuple):
         exact, exact_chosen: the same against the truth.
         seconds: of everything: teacher, accumulation and all phases.
         frames: of six images, forward through a network: the teacher's and those of training (with backward).
-        time_ratio: seconds over those of the supervised baseline with all labels and the same seed; None where that
-            ran in another series of runs.
-        time_to_baseline: seconds until its validation mIoU came within `PLATEAU_PP` of the baseline's best, over the
-            baseline's own until then; None where a seed never came there.
-        late_gain_pp: the largest of the seeds, see `plateau`.
+        time_ratio: seconds over those of the supervised baseline with all labels and the same seed; of the seeds whose
+            baseline ran in the same series, None where there is none.
+        time_to_baseline: of these seeds, seconds until validation mIoU came within `PLATEAU_PP` of the baseline's best,
+            over the baseline's own until then; None where one never came there.
+        late_gain_pp: see `plateau`.
     """
 
     setting: str
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     frames: float
     time_ratio: float | None
     time_to_baseline: float | None
-    late_gain_pp: float
+    late_gain_pp: Estimate
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -70,7 +70,7 @@ def summarise(records: Iterable[Mapping]) -> list[Row]:
 def _row(group: Sequence[Mapping], baselines: Mapping[int, Mapping]) -> Row:
     first = group[0]
     totals = [total_seconds(record) for record in group]
-    pairs = [(record, _comparable(record, baselines.get(record['seed']))) for record in group]
+    pairs = [(own, base) for own in group if (base := _comparable(own, baselines.get(own['seed'])))]
     return Row(
         setting=first['setting'],
         arm=first['arm'],
@@ -83,9 +83,9 @@ def _row(group: Sequence[Mapping], baselines: Mapping[int, Mapping]) -> Row:
         exact_chosen=estimate([record['test']['exact']['mIoU_chosen'] for record in group]),
         seconds=estimate(totals),
         frames=mean(sum(record['passes'].values()) for record in group),
-        time_ratio=_mean_or_none(base and total_seconds(own) / total_seconds(base) for own, base in pairs),
-        time_to_baseline=_mean_or_none(base and time_to_baseline(own, base) for own, base in pairs),
-        late_gain_pp=max(record['late_gain_pp'] for record in group),
+        time_ratio=_mean_or_none([total_seconds(own) / total_seconds(base) for own, base in pairs]),
+        time_to_baseline=_mean_or_none([time_to_baseline(own, base) for own, base in pairs]),
+        late_gain_pp=estimate([record['late_gain_pp'] for record in group]),
     )
 
 
@@ -108,6 +108,5 @@ def time_to_baseline(record: Mapping, baseline: Mapping) -> float | None:
     return reached and reached.seconds / first_reaching(base, target).seconds
 
 
-def _mean_or_none(values: Iterable[float | None]) -> float | None:
-    values = list(values)
-    return None if None in values else mean(values)
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    return mean(values) if values and None not in values else None
