@@ -83,8 +83,8 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, scr
         'seconds: teacher, accumulation, registration, completion and all phases. frames: of six images, through a '
         'network, teacher included. '
         'time: seconds over those of the supervised arm with all labels, same seed and machine. time to baseline: the '
-        f"same until validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third of the "
-        f'schedule added, pp; a plateau is below {PLATEAU_PP}.',
+        f"same until validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third "
+        f'of the schedule added, pp; a plateau is below {PLATEAU_PP}.',
         '',
         f'![mIoU against labels and against time]({Path("label_efficiency.png")})',
         '',
