@@ -7,6 +7,7 @@
     python tools/label_efficiency.py --pictures                     # four test frames, the arms side by side
     python tools/label_efficiency.py --screen --arms supervised --fractions 1 --variant lr4e-3 \\
         --cfg-options optim_wrapper.optimizer.lr=4e-3               # a choice, made on validation towns
+    python tools/label_efficiency.py --screen --short --settings more_images --fractions 0.5 --seeds 0 1 2  # parts
 
 The protocol is in docs/results.md. The same command goes on where it was interrupted, also within a run.
 """
@@ -31,6 +32,7 @@ from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
     select_runs,
 )
 from projects.SyntheticNuScenes.label_efficiency.commands import CommandError  # noqa: E402
+from projects.SyntheticNuScenes.label_efficiency.configs import SHORT  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.pools import POOLS, TOY_POOLS  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.report import read_records, write_report  # noqa: E402
@@ -50,6 +52,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--report', action='store_true', help='only write the report of the runs that are there')
     parser.add_argument('--pictures', action='store_true', help='only draw what arms trained on this machine predict')
     parser.add_argument('--screen', action='store_true', help='validation towns only; the test towns stay untouched')
+    parser.add_argument('--short', action='store_true', help='with --screen: two fifths of the steps, for ablations')
     parser.add_argument('--variant', default='', metavar='NAME', help='with --screen: a name for --cfg-options')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='with --screen: what is tried'
@@ -76,6 +79,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--jobs must be at least 1, got {args.jobs}')
     if bool(args.variant) != bool(args.cfg_options) or (args.variant and not args.screen):
         parser.error('--variant and --cfg-options belong together, and to --screen')
+    if args.short:
+        if not args.screen:
+            parser.error('--short belongs to --screen')
+        args.variant = f'{args.variant}_short' if args.variant else 'short'
+        args.cfg_options = [*args.cfg_options, *SHORT]
     return args
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from projects.SyntheticNuScenes.label_efficiency.arms import ARMS, LABELS_ONLY, Run, select_runs
 from projects.SyntheticNuScenes.label_efficiency.channels_last_hook import ChannelsLastHook
-from projects.SyntheticNuScenes.label_efficiency.configs import resolve
+from projects.SyntheticNuScenes.label_efficiency.configs import SHORT, resolve
 from projects.SyntheticNuScenes.label_efficiency.measurements import phase_lengths
 from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
@@ -117,6 +117,14 @@ def test_phases_in_steps_and_frames_also_of_a_toy():
     toy = resolved('joint', toy=True)
     assert phase_lengths(toy) == [('perspective', 2, 4), ('joint', 4, 8)]
     assert toy.train_cfg.max_epochs == 3
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_short_runs_have_two_fifths_of_the_steps_of_every_phase(name):
+    whole, short = (resolve(Run(name, 'same_images', 0.5, 0, options=options))[0] for options in ((), SHORT))
+    steps = [[phase.steps for phase in phase_lengths(config)] for config in (whole, short)]
+    assert [0.4 * count for count in steps[0]] == steps[1]
+    assert set(short) == set(whole)
 
 
 def write_infos(folder, scenes):
