@@ -17,8 +17,8 @@ from ssl_bev.visualization import compose_panel, draw_bev
 
 from .merge import TRUTH_PREFIX
 
-PIXELS_PER_CELL = 3
-TILE_WIDTH = 600  # two rows of cameras are then about as high as a map
+PIXELS_PER_CELL = 2
+TILE_WIDTH = 400
 
 
 def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: int = 4) -> list[Path]:
