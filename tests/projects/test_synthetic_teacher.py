@@ -147,8 +147,7 @@ def test_the_shipped_teachers_know_the_road_of_other_towns(space, synthetic_root
 
 def test_one_command_makes_both_teachers_from_nothing(tmp_path):
     """Images, the finer network, from it the coarser one, and weights as they are shipped."""
-    folders = ['--data', tmp_path / 'town', '--work-dir', tmp_path / 'work_dirs', '--out', tmp_path / 'weights']
-    command = [sys.executable, TEACHERS / 'train.py', '--toy', *folders]
+    command = [sys.executable, TEACHERS / 'train.py', '--toy', tmp_path]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     states = {}

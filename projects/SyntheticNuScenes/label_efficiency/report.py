@@ -12,7 +12,7 @@ from .figure import draw
 from .json_files import read_json, write_json
 from .plateau import PLATEAU_PP
 from .screening import HEAD as SCREENING_HEAD
-from .screening import percent, screening_table, tried
+from .screening import percent, points, screening_table, tried
 from .summary import Row, summarise
 
 NAMES = {
@@ -82,7 +82,8 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, scr
         '',
         'seconds: teacher, accumulation, registration, completion and all phases. frames: of six images, through a '
         'network, teacher included. '
-        'time: seconds over those of the supervised arm with all labels, same seed and machine. time to baseline: the '
+        'time: seconds over those of the supervised arm with all labels, of the seeds that ran on the same machine as '
+        'that arm with that seed. time to baseline: the '
         f"same until validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third "
         f'of the schedule added, pp; a plateau is below {PLATEAU_PP}.',
         '',
@@ -102,11 +103,6 @@ def _line(row: Row) -> str:
     ratios = ['-' if ratio is None else f'{ratio:.2f}' for ratio in (row.time_ratio, row.time_to_baseline)]
     cells = [
         row.title, f'{100 * row.fraction:g} %', str(len(row.seeds)), *scores, f'{row.seconds.mean:.0f}',
-        f'{row.frames:.0f}', *ratios, _late_gain(row) if row.fraction else '-',
+        f'{row.frames:.0f}', *ratios, points(row.late_gain_pp) if row.fraction else '-',
     ]  # fmt: skip
     return f'| {" | ".join(cells)} |'
-
-
-def _late_gain(row: Row) -> str:
-    mean, spread = row.late_gain_pp
-    return f'{mean:.2f}' if spread is None else f'{mean:.2f} ± {spread:.2f}'

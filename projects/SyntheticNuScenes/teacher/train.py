@@ -29,8 +29,12 @@ def main() -> None:
     )
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs', help='for checkpoints and logs')
     parser.add_argument('--out', type=Path, default=HERE, help='folder for the weights')
-    parser.add_argument('--toy', action='store_true', help='one frame and two steps each: does everything run?')
+    parser.add_argument(
+        '--toy', type=Path, metavar='DIR', help='does everything run? One frame, two steps, all into DIR'
+    )
     args = parser.parse_args()
+    if args.toy:
+        args.data, args.work_dir, args.out = (args.toy / part for part in ('town', 'work_dirs', 'weights'))
     if not args.data.exists():
         create = ROOT / 'tools' / 'create_synthetic_nuscenes.py'
         options = TOWN.format(*((1, 1) if args.toy else (SCENES, FRAMES)))
@@ -44,7 +48,7 @@ def main() -> None:
         publish(checkpoint, args.out / f'{config.stem}.pth', config)
 
 
-def train(config: Path, work_dir: Path, toy: bool, *options: str) -> Path:
+def train(config: Path, work_dir: Path, toy: Path | None, *options: str) -> Path:
     """Train one network, or go on with it; returns its last checkpoint."""
     from mmengine.config import Config
 
