@@ -133,3 +133,23 @@ def test_a_thin_line_keeps_its_width_under_sub_cell_motion_only_behind_the_edge_
 def test_bad_thresholds():
     with pytest.raises(ValueError, match=r'min_confidence must lie in 0 \.\.\. 1, got 2'):
         TemporalConsistencyLoss(min_confidence=2)
+
+
+@pytest.mark.parametrize(('gates', 'kept'), [((0.0, 1.0), False), ((0.5, 0.5), True)], ids=['ungated', 'gated'])
+def test_a_cell_of_misalignment_flattens_a_thin_line_unless_gated(gates, kept):
+    """Both frames see the same line, one cell wide; the poses say that they lie one cell apart."""
+    line = torch.zeros(1, 1, *GRID.shape)
+    line[..., 4, :] = 1
+    wrong = translation(torch.tensor([[0.0, 0.5, 0.0]]))
+    loss = TemporalConsistencyLoss(*gates)
+    now, before = (torch.zeros_like(line, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.Adam([now, before], lr=0.1)
+    for _ in range(150):
+        fit = sum(torch.nn.functional.binary_cross_entropy_with_logits(frame, line) for frame in (now, before))
+        optimizer.zero_grad()
+        (fit + 3 * loss(now, before, GRID, wrong, SEEN, SEEN)).backward()
+        optimizer.step()
+    for frame in (now, before):
+        on_the_line = frame.detach().sigmoid()[0, 0, 4]
+        assert (on_the_line > 0.95).all() if kept else (on_the_line < 0.5).all()
+        assert (frame.detach().sigmoid()[0, 0, [3, 5]] < 0.05).all()
