@@ -128,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
             for row in (HEAD, *screening_table(read_records(records))):
                 print('  '.join(row))
             return 0
-        print('wrote', *write_report(read_records(records), data.record or {'teacher': args.teacher}, target))
+        about = {**(data.record or {'teacher': args.teacher}), 'condition': CONDITIONS.get(args.condition)}
+        print('wrote', *write_report(read_records(records), about, target))
     except (CommandError, FileNotFoundError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

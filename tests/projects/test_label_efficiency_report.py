@@ -104,6 +104,13 @@ def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):
     assert 'oracle was' not in write_report(records, dict(teacher='mask2former'), tmp_path / 'b')[1].read_text()
 
 
+def test_a_condition_is_in_the_title_and_the_picture_is_the_reports_own(records, tmp_path):
+    data = dict(teacher='mask2former', condition='labels of somebody else')
+    page = write_report(records, data, tmp_path / 'label_efficiency_other')[1].read_text()
+    assert page.startswith('# Label efficiency, on synthetic towns: labels of somebody else\n')
+    assert '(label_efficiency_other.png)' in page
+
+
 def test_nothing_tested_is_no_report(records, tmp_path):
     with pytest.raises(ValueError, match='no tested run'):
         write_report([{**records[0], 'variant': 'a'}], dict(teacher='oracle'), tmp_path / 'report')

@@ -35,7 +35,7 @@ def write_report(records: Sequence[Mapping], data: Mapping, target: Path) -> lis
 
     Args:
         records: of runs.
-        data: what data.json says of the towns.
+        data: what data.json says of the towns; `condition`, for the title.
         target: the files' path without suffix.
 
     Raises:
@@ -48,18 +48,21 @@ def write_report(records: Sequence[Mapping], data: Mapping, target: Path) -> lis
     paths = [target.with_suffix(suffix) for suffix in ('.json', '.md', '.png')]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     write_json(paths[0], dict(data=dict(data), rows=[row._asdict() for row in rows], runs=tested))
-    write_bytes(paths[1], markdown(rows, tested, data, tried(records)).encode())
+    write_bytes(paths[1], markdown(rows, tested, data, paths[2].name, tried(records)).encode())
     draw(rows, tested, paths[2])
     return paths
 
 
-def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, screened: Sequence[Mapping] = ()) -> str:
+def markdown(
+    rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, figure: str, screened: Sequence[Mapping] = ()
+) -> str:
     """The report as a page: a table for each setting, with the supervised arms in each; then what was tried."""
     loads = [record['conditions']['load_average_before'] for record in records]
     machines = sorted({f'{r["conditions"]["cores"]} cores, torch {r["conditions"]["torch"]}' for r in records})
     dates = sorted(record['conditions']['date'] for record in records)
+    condition = f': {data["condition"]}' if data.get('condition') else ''
     lines = [
-        '# Label efficiency, on synthetic towns',
+        f'# Label efficiency, on synthetic towns{condition}',
         '',
         'Written by `tools/label_efficiency.py`; the protocol is in [results.md](../results.md). mIoU of five classes '
         'on test towns, %, mean ± standard deviation over seeds. Synthetic data: says nothing about real roads.',
@@ -87,7 +90,7 @@ def markdown(rows: Sequence[Row], records: Sequence[Mapping], data: Mapping, scr
         f"same until validation mIoU comes within {PLATEAU_PP} pp of that arm's best. late gain: what the last third "
         f'of the schedule added, pp; a plateau is below {PLATEAU_PP}.',
         '',
-        f'![mIoU against labels and against time]({Path("label_efficiency.png")})',
+        f'![mIoU against labels and against time]({figure})',
         '',
     ]
     return '\n'.join(lines)

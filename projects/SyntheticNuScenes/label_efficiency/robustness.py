@@ -13,7 +13,11 @@ from .towns import TownData
 EXACT_LABELS = 'exact_labels'
 # Levels of tools/degrade_pseudo_labels.py.
 WORSE_TEACHERS = {'teacher_L1': 'L1', 'teacher_L2': 'L2'}
-CONDITIONS = (EXACT_LABELS, *WORSE_TEACHERS)
+# For the report's title.
+CONDITIONS = {
+    EXACT_LABELS: 'training labels without annotation noise',
+    **{name: f'the teacher made worse, level {level}' for name, level in WORSE_TEACHERS.items()},
+}
 
 
 def derive(base: TownData, condition: str, runs: Sequence[Run]) -> TownData:
