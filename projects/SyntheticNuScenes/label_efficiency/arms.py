@@ -53,6 +53,7 @@ ARMS = {
         Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
+        Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
         # Controls.
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),

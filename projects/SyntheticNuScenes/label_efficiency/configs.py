@@ -11,10 +11,13 @@ from .arms import ARMS, Run
 from .commands import PROJECT
 
 TOY_BATCHES = 2
-# Ablations: two fifths of the steps of every phase.
+# Ablations: two fifths of the steps of every phase, validated three times.
 SHORT_BATCHES = 20
 _LOADERS = ('train', 'labelled', 'assisted', 'unlabelled', 'joint', 'pretrain', 'perspective')
-SHORT = tuple(f'{name}_dataloader.sampler.batches={SHORT_BATCHES}' for name in _LOADERS)
+SHORT = (
+    *(f'{name}_dataloader.sampler.batches={SHORT_BATCHES}' for name in _LOADERS),
+    'train_cfg.val_interval=12',
+)
 
 
 def resolve(run: Run, toy: bool = False) -> tuple[Config, list[str]]:

@@ -13,7 +13,6 @@ class Pool:
         split: of the generator; towns of another split have another size and look like no training town.
         seed: of the first town; the others count on.
         towns, scenes, frames: how many towns, scenes in each, keyframes in each scene.
-        sweeps: camera frames between keyframes.
     """
 
     split: str
@@ -21,19 +20,18 @@ class Pool:
     towns: int
     scenes: int
     frames: int
-    sweeps: int
 
 
 POOLS = {
-    'train': Pool('train', 100, 4, 10, 8, 1),
-    'unlabelled': Pool('train', 200, 8, 10, 8, 1),
-    'val': Pool('val', 300, 2, 10, 3, 0),
-    'test': Pool('val', 400, 3, 10, 4, 0),
+    'train': Pool('train', 100, 4, 10, 8),
+    'unlabelled': Pool('train', 200, 8, 10, 8),
+    'val': Pool('val', 300, 2, 10, 3),
+    'test': Pool('val', 400, 3, 10, 4),
 }
 # Enough to see that everything runs.
 TOY_POOLS = {
-    'train': Pool('train', 100, 1, 2, 2, 1),
-    'unlabelled': Pool('train', 200, 1, 1, 2, 1),
-    'val': Pool('val', 300, 1, 1, 2, 0),
-    'test': Pool('val', 400, 1, 1, 2, 0),
+    'train': Pool('train', 100, 1, 2, 2),
+    'unlabelled': Pool('train', 200, 1, 1, 2),
+    'val': Pool('val', 300, 1, 1, 2),
+    'test': Pool('val', 400, 1, 1, 2),
 }

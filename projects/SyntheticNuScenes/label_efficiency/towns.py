@@ -162,7 +162,7 @@ class TownData:
         part = f'towns/{name}_{index}'
         town, log = self.root / part, self.logs / f'{name}_{index}.log'
         if not town.exists():
-            options = dict(scenes=pool.scenes, frames=pool.frames, sweeps=pool.sweeps, seed=pool.seed + index)
+            options = dict(scenes=pool.scenes, frames=pool.frames, seed=pool.seed + index)
             seconds = run_tool(
                 'create_synthetic_nuscenes.py', '--out', town, '--version', VERSION, '--split', pool.split,
                 '--annotation-noise', 'nuscenes', *(f'--{key}={value}' for key, value in options.items()), log=log,
