@@ -60,16 +60,18 @@ def test_descent_recovers_the_map_where_it_is_seen(cameras, truth):
     assert ((logits.detach() > 0) == (truth > 0.5))[seen].float().mean() > 0.93
 
 
-def test_weight_is_confidence_times_ground_area(cameras, truth):
+@pytest.mark.parametrize(('area_power', 'confidence_power'), [(1, 1), (0, 1), (1, 0), (0.5, 2)])
+def test_weight_is_confidence_times_ground_area_each_to_its_power(cameras, truth, area_power, confidence_power):
     """Two labelled pixels, one near and one far: the loss is their mean weighted by area and confidence."""
     target = torch.full((1, 2, 2, 10, 20), 255, dtype=torch.uint8)
     target[0, 0, 0, 8, 10], target[0, 0, 0, 5, 10] = 1, 0
     confidence = torch.zeros(1, 2, 10, 20, dtype=torch.uint8)
     confidence[0, 0, 8, 10], confidence[0, 0, 5, 10] = 255, 51
-    head = ReprojectionHead(LOSS, max_area=100.0)
+    head = ReprojectionHead(LOSS, 100.0, area_power, confidence_power)
     logits = torch.full((1, 2, *GRID.shape), 1.0)
     _, area, _ = reproject(logits, GRID, cameras, ROAD, SIZE, STRIDE)
-    near, far = float(area[0, 0, 8, 10]), 0.2 * float(area[0, 0, 5, 10])
+    near = float(area[0, 0, 8, 10]) ** area_power
+    far = float(area[0, 0, 5, 10]) ** area_power * 0.2**confidence_power
     positive, negative = torch.nn.functional.softplus(torch.tensor([-1.0, 1.0])).tolist()
     expected = (near * positive + far * negative) / (near + far)
     loss = head.loss(logits, GRID, cameras, ROAD, SIZE, target, confidence)
@@ -128,3 +130,5 @@ def test_errors(cameras, truth):
         head.loss(truth[:, :1], GRID, cameras, ROAD, SIZE, target, certain(target))
     with pytest.raises(ValueError, match='max_area must be positive'):
         ReprojectionHead(LOSS, max_area=0)
+    with pytest.raises(ValueError, match='confidence_power must not be negative, got -1'):
+        ReprojectionHead(LOSS, confidence_power=-1)

@@ -22,6 +22,7 @@ class ReprojectionHead(nn.Module):
         max_area: ground area of a pixel block, in square metres, beyond which its weight grows no more. A block of
             the far field is larger than the paint it shows.
         area_power: exponent of the area in the weight; 1 counts ground, 0 counts pixels.
+        confidence_power: exponent of the confidence in the weight; 0 counts all pixels alike.
         min_confidence: pixels below this confidence are ignored, 0 ... 1.
     """
 
@@ -30,16 +31,21 @@ class ReprojectionHead(nn.Module):
         loss: dict,
         max_area: float = 0.5,
         area_power: float = 1.0,
+        confidence_power: float = 1.0,
         min_confidence: float = 0.0,
     ) -> None:
         super().__init__()
         if max_area <= 0:
             raise ValueError(f'max_area must be positive (square metres), got {max_area}')
+        for name, power in (('area_power', area_power), ('confidence_power', confidence_power)):
+            if power < 0:
+                raise ValueError(f'{name} must not be negative, got {power}')
         if not 0 <= min_confidence <= 1:
             raise ValueError(f'min_confidence must lie in 0 ... 1, got {min_confidence}')
         self.loss_module = MODELS.build(loss)
         self.max_area = max_area
         self.area_power = area_power
+        self.confidence_power = confidence_power
         self.min_confidence = min_confidence
 
     def loss(
@@ -64,8 +70,8 @@ class ReprojectionHead(nn.Module):
             pixels = ground_pixels(grid, bev2img, road2bev, image_size, stride)
             projected = pixels.read(logits.float())
         certainty = pixels.select(confidence[None])[0].float() / 255
-        weight = (pixels.area * stride**2).clamp(max=self.max_area).pow(self.area_power) * certainty
-        weight = weight * (certainty >= self.min_confidence)
+        area = (pixels.area * stride**2).clamp(max=self.max_area)
+        weight = area.pow(self.area_power) * certainty.pow(self.confidence_power) * (certainty >= self.min_confidence)
         if sample_weight is not None:
             weight = weight * sample_weight[pixels.sample]
         # The loss is over all pixels of the batch alike, so they may stand in one row.
