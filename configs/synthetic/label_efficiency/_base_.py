@@ -2,17 +2,11 @@
 # of labels. SSL_BEV_SSL_IMAGES says which images are seen without labels: same_images, the keyframes of the labelled
 # towns; or more_images, with those of unlabelled towns.
 _base_ = '../_base_.py'
-teacher = 'projects.SyntheticNuScenes.teacher'
-fast = [f'{teacher}.bf16_optim_wrapper', 'projects.SyntheticNuScenes.label_efficiency.channels_last_hook']
-custom_imports = dict(imports=[*_base_.custom_imports.imports, f'{teacher}.contrast_resnet', *fast])
-# 1.7 times as fast as float32 on a CPU that knows bfloat16.
-optim_wrapper = dict(type='BF16OptimWrapper')
-custom_hooks = [dict(type='ChannelsLastHook'), *_base_.custom_hooks]
 # For arms whose image backbone starts from the teacher's.
 teacher_backbone = dict(
     _delete_=True,
     type='Pretrained',
-    checkpoint=f'{teacher.replace(".", "/")}/mask2former_v2.pth',
+    checkpoint=f'{_base_.teacher.replace(".", "/")}/mask2former_v2.pth',
     prefix='backbone.',
 )
 ssl_images = '{{$SSL_BEV_SSL_IMAGES:same_images}}'
@@ -50,7 +44,7 @@ two = dict(_base_.loader, num_workers=1, batch_size=2)
 pretrain_dataloader = dict(two, batch_size=1, sampler=dict(epoch, per_batch=[1]), dataset=pair_dataset)
 perspective_dataloader = dict(two, sampler=epoch, dataset=single)
 # BEV labels only; with pseudo-labels of the same frames; and with those of any frame in the other half of the batch.
-labelled_dataloader = dict(num_workers=1, batch_size=2, sampler=dict(_delete_=True, **epoch))
+labelled_dataloader = dict(sampler=dict(_delete_=True, **epoch))
 assisted_dataset = dict(
     labelled_dataset, pipeline=[*_base_.images, pseudo_labels, bev_labels, *_base_.augment_and_pack]
 )
@@ -74,9 +68,6 @@ val_evaluator = [
 test_evaluator = val_evaluator
 
 model = dict(
-    # As wide as the teacher's, and as blind to how bright the day is.
-    img_backbone=dict(type='mmseg.ContrastResNet', stem_channels=24, base_channels=24),
-    img_neck=dict(in_channels=[24, 48, 96]),
     seg_head=dict(coarse_classes=list(paint_classes.items())),
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(names), loss=paint_loss),

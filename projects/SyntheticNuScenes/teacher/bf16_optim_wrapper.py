@@ -17,10 +17,12 @@ class BF16OptimWrapper(OptimWrapper):
     """Runs the forward pass under autocast to bfloat16; weights, gradients and optimizer stay float32.
 
     bfloat16 has the range of float32, so that no loss scaling is needed. CPUs with AVX-512 BF16 or AMX gain most where
-    convolutions are also `channels_last`.
+    convolutions are also `channels_last`; on one that would have to emulate bfloat16 all stays float32.
     """
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        with super().optim_context(model), torch.autocast(get_device(), torch.bfloat16):
+        device = get_device()
+        known = device != 'cpu' or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=known):
             yield

@@ -1,0 +1,5 @@
+# The image backbone starts from the teacher's, which pseudo-labels need anyway.
+_base_ = './_base_.py'
+weights = '{{ fileDirname }}/../../projects/SyntheticNuScenes/teacher/mask2former_v2.pth'
+start = dict(_delete_=True, type='Pretrained', checkpoint=weights, prefix='backbone.')
+model = dict(img_backbone=dict(init_cfg=start))
