@@ -1,9 +1,9 @@
 # Phase 2: fine-tune the pretrained model on half of the BEV labels.
 _base_ = './_base_.py'
-load_from = 'work_dirs/bevformer_ssl_pretrain/epoch_3.pth'
+load_from = 'work_dirs/bevformer_ssl_pretrain/epoch_2.pth'
 train_dataloader = _base_.labelled_dataloader
 train_dataloader.dataset.label_fraction = 0.5
-train_cfg = dict(max_epochs=10, val_interval=10)
+train_cfg = dict(max_epochs=10, val_interval=5)
 custom_hooks = [
     *_base_.custom_hooks,
     dict(

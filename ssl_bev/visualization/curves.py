@@ -94,7 +94,7 @@ def plot_curves(
                 axes[0, 1].plot(
                     part.steps, visible, LINE_STYLES[style % 4], color=colour, lw=1.2, label=f'{name}: {key}'
                 )
-        score = _curve(records, metric or _metric_name(records))
+        score = score_curve(records, metric or _metric_name(records))
         if metric and not score.values:
             raise ValueError(f'metric {metric!r} was never logged by the run {name!r}: {runs[name]}')
         axes[1, 0].plot(score.steps, score.values, 'o-', color=colour, ms=4, label=name)
@@ -107,6 +107,18 @@ def plot_curves(
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     return out
+
+
+def score_curve(records: Sequence[Mapping], metric: str) -> Curve:
+    """The validations' values of a metric. Those of other classes than the last ones (pretraining) are left out.
+
+    Args:
+        records: of `read_scalars`.
+        metric: name of the scalar.
+    """
+    scored = [record for record in records if metric in record]
+    classes = [{key for key in record if '/IoU_' in key} for record in scored]
+    return _curve([record for record, names in zip(scored, classes, strict=True) if names == classes[-1]], metric)
 
 
 def _parse(file: Path) -> list[dict]:

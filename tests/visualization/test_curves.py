@@ -3,7 +3,7 @@ import json
 import cv2
 import pytest
 
-from ssl_bev.visualization.curves import plot_curves, read_scalars
+from ssl_bev.visualization.curves import plot_curves, read_scalars, score_curve
 
 
 def write_run(path, losses, first=1, seconds=0.5, scores=()):
@@ -54,6 +54,13 @@ def test_curves_of_two_runs_one_in_stages(tmp_path):
     other = write_run(tmp_path / 'supervised.json', [2.0, 1.5, 1.0, 0.9], scores={4: 0.2})
     out = plot_curves({'two phases': stages, 'supervised': other}, tmp_path / 'new' / 'curves.png')
     assert cv2.imread(str(out)).shape[0] > 500
+
+
+def test_a_mean_over_other_classes_is_no_point_of_the_curve():
+    coarse = {'bev/mIoU': 0.6, 'bev/IoU_marking': 0.6, 'steps': 5, 'seconds': 1.0}
+    fine = [{'bev/mIoU': 0.1 * i, 'bev/IoU_stop_line': 0.1 * i, 'steps': 5 + i, 'seconds': 1.0 + i} for i in (1, 2)]
+    assert score_curve([coarse, *fine, {'loss': 1.0}], 'bev/mIoU') == ([6, 7], [2.0, 3.0], [0.1, 0.2])
+    assert score_curve([{'loss': 1.0}], 'bev/mIoU') == ([], [], [])
 
 
 def test_a_run_without_validation_or_losses_is_drawn(tmp_path):
