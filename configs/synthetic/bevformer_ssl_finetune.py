@@ -1,6 +1,6 @@
 # Phase 2: fine-tune the pretrained model on half of the BEV labels.
 _base_ = './_base_.py'
-load_from = 'work_dirs/bevformer_ssl_pretrain/epoch_2.pth'
+load_from = 'work_dirs/bevformer_ssl_pretrain/epoch_3.pth'
 train_dataloader = _base_.labelled_dataloader
 train_dataloader.dataset.label_fraction = 0.5
 train_cfg = dict(max_epochs=10, val_interval=5)
