@@ -128,6 +128,15 @@ def test_short_runs_have_two_fifths_of_the_steps_of_every_phase(name):
     assert set(short) == set(whole)
 
 
+@pytest.mark.parametrize('name', [name for name, arm in ARMS.items() if arm.fractions != (0.0,)])
+def test_the_late_gain_of_a_short_run_compares_validations_of_its_last_phase(name):
+    """Before it, and before the last third of all steps, the classes that are measured may not be learnt yet."""
+    train_cfg = (short := resolve(Run(name, 'same_images', 0.5, 0, options=SHORT))[0]).train_cfg
+    last_phase = train_cfg.max_epochs - short.custom_hooks[-1].phases[-1].epochs
+    validated = range(train_cfg.val_interval, train_cfg.max_epochs, train_cfg.val_interval)
+    assert any(last_phase < epoch <= 2 / 3 * train_cfg.max_epochs for epoch in validated)
+
+
 def write_infos(folder, scenes):
     frames = [
         dict(

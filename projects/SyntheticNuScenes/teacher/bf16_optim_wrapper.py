@@ -23,6 +23,8 @@ class BF16OptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         device = get_device()
-        known = device != 'cpu' or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        known = device != 'cpu' or (
+            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
         with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=known):
             yield
