@@ -27,14 +27,14 @@ CONFIGS = ROOT / 'configs' / 'synthetic'
 TEACHER = ROOT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
 VERSION = 'v1.0-mini'
 SCENES, FRAMES = 10, 10
-# Name: config, epochs, further options. The paper's two phases and the baseline take 440 steps, ours 400.
+# Name: config, epochs, further options. The paper's two phases, ours and the baseline take 320 steps each.
 ARMS = {
-    'pretrain': ('bevformer_ssl_pretrain.py', 3, []),
-    'finetune': ('bevformer_ssl_finetune.py', 10, [f'load_from={OUT / "pretrain" / "epoch_3.pth"}']),
-    'completed': ('bevformer_ssl_completed.py', 10, []),
+    'pretrain': ('bevformer_ssl_pretrain.py', 2, []),
+    'finetune': ('bevformer_ssl_finetune.py', 8, [f'load_from={OUT / "pretrain" / "epoch_2.pth"}']),
+    'completed': ('bevformer_ssl_completed.py', 8, []),
     'supervised': (
-        'bevformer_supervised.py', 22,
-        ['train_dataloader.dataset.label_fraction=0.5', 'train_cfg.max_epochs=22', 'train_cfg.val_interval=11'],
+        'bevformer_supervised.py', 16,
+        ['train_dataloader.dataset.label_fraction=0.5', 'train_cfg.max_epochs=16', 'train_cfg.val_interval=8'],
     ),
 }  # fmt: skip
 CLASSES = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')

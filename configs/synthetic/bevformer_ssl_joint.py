@@ -10,7 +10,7 @@ unlabelled = dict(_base_.ssl_dataloader.dataset, **single)
 train_dataloader = dict(_base_.loader, num_workers=1, batch_size=2)
 train_dataloader['sampler'] = dict(type='MixedSourceSampler', per_batch=[1, 1])
 train_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[labelled, unlabelled])
-train_cfg = dict(max_epochs=5, val_interval=5)
+train_cfg = dict(max_epochs=4, val_interval=4)
 model = dict(self_loss=_base_.model.seg_head.loss)
-phases = [dict(name='joint', epochs=5, losses=dict(loss_seg=1.0, loss_self=1.0, loss_perspective=0.5))]
+phases = [dict(name='joint', epochs=4, losses=dict(loss_seg=1.0, loss_self=1.0, loss_perspective=0.5))]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

@@ -1,13 +1,13 @@
 # Phase 1: no BEV label. Reprojection against pseudo-labels, and consistency over time.
 _base_ = './_from_teacher_.py'
 train_dataloader = _base_.ssl_dataloader
-train_cfg = dict(max_epochs=3, val_interval=3)
+train_cfg = dict(max_epochs=2, val_interval=2)
 custom_hooks = [
     *_base_.custom_hooks,
     dict(
         type='TwoPhaseHook',
         phases=[
-            dict(name='pretrain', epochs=3, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5))
+            dict(name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5))
         ],
     ),
 ]

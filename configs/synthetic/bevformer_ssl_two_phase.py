@@ -3,18 +3,18 @@ _base_ = './_from_teacher_.py'
 train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = _base_.labelled_dataloader
 labelled_dataloader.dataset.label_fraction = 0.5
-train_cfg = dict(max_epochs=13, val_interval=13)
+train_cfg = dict(max_epochs=10, val_interval=10)
 custom_hooks = [
     *_base_.custom_hooks,
     dict(
         type='TwoPhaseHook',
         phases=[
             dict(
-                name='pretrain', epochs=3, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5)
+                name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5)
             ),
             dict(
                 name='finetune',
-                epochs=10,
+                epochs=8,
                 losses=dict(loss_seg=1.0),
                 lr=1e-3,
                 init_classes='coarse',

@@ -1,5 +1,5 @@
 # The baseline: all BEV labels, and nothing else.
 _base_ = './_base_.py'
 train_dataloader = _base_.labelled_dataloader
-train_cfg = dict(max_epochs=10, val_interval=10)
+train_cfg = dict(max_epochs=8, val_interval=8)
 model = dict(loss_weights=dict(loss_seg=1.0))
