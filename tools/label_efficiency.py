@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from projects.SyntheticNuScenes.label_efficiency.ablation import SHORT_NAME  # noqa: E402
 from projects.SyntheticNuScenes.label_efficiency.arms import (  # noqa: E402
     ARMS,
     BEST,
@@ -82,7 +83,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     if args.short:
         if not args.screen:
             parser.error('--short belongs to --screen')
-        args.variant = f'{args.variant}_short' if args.variant else 'short'
+        args.variant = f'{args.variant}_{SHORT_NAME}' if args.variant else SHORT_NAME
         args.cfg_options = [*args.cfg_options, *SHORT]
     return args
 

@@ -136,6 +136,15 @@ def test_the_report_says_what_was_tried_beside_what_it_varies(records, tmp_path)
     assert 'What was tried' not in write_report(records, dict(teacher='mask2former'), tmp_path / 'b')[1].read_text()
 
 
+def test_short_runs_have_tables_of_their_own(records, tmp_path):
+    runs = [record(arm, 0.5, 0, score, curve(0.1, 0.2)) for arm, score in (('completed_only', 0.3), ('joint', 0.2))]
+    short = [{**run, 'variant': 'short'} for run in runs]
+    page = write_report([*records, *short], dict(teacher='mask2former'), tmp_path / 'a')[1].read_text()
+    assert '| **SSL, completed maps** | 1 | 30.0 | 30.0 |' in page.split('## Parts')[1]
+    assert '| joint, 2-D stage | 1 | 20.0 | 20.0 | -10.0 | -10.0 |' in page.split('## Parts')[1]
+    assert 'What was tried' not in page
+
+
 def test_figures_by_truth_and_what_is_not_defined():
     metrics = {'bev/mIoU': 0.5, 'bev/IoU_stop_line': math.nan, 'exact/IoU_exact_stop_line': 0.25, 'time': 1.0}
     assert figures(metrics) == dict(noisy=dict(mIoU=0.5, IoU_stop_line=None), exact=dict(IoU_stop_line=0.25))

@@ -26,7 +26,7 @@ def screening_table(records: Sequence[Mapping]) -> list[tuple[str, ...]]:
         if 'validation' in record:
             key = record['setting'], record['arm'], record['fraction'], record['variant']
             groups.setdefault(key, []).append(record)
-    ranked = sorted(groups.values(), key=lambda group: -_score(group, 'noisy', 'mIoU').mean)
+    ranked = sorted(groups.values(), key=lambda group: -score(group, 'noisy', 'mIoU').mean)
     return [_row(group) for group in ranked]
 
 
@@ -48,12 +48,13 @@ def points(value: Estimate) -> str:
     return f'{value.mean:.2f}{spread}'
 
 
+def score(group: Sequence[Mapping], truth: str, name: str) -> Estimate:
+    """Of validation towns, over seeds; a class that is never there counts as nothing."""
+    return estimate([record['validation'][truth].get(name) or 0.0 for record in group])
+
+
 def _family(record: Mapping) -> tuple:
     return record['setting'], record['arm'], record['fraction']
-
-
-def _score(group: Sequence[Mapping], truth: str, name: str) -> Estimate:
-    return estimate([record['validation'][truth].get(name) or 0.0 for record in group])
 
 
 def _row(group: Sequence[Mapping]) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def _row(group: Sequence[Mapping]) -> tuple[str, ...]:
         f'{100 * first["fraction"]:g} %',
         first['variant'].replace('_', ' ') or '-',
         str(len(group)),
-        *(percent(_score(group, truth, 'mIoU')) for truth in ('noisy', 'exact')),
-        *(percent(_score(group, 'noisy', f'IoU_{name}')._replace(spread=None)) for name in CLASSES.values()),
+        *(percent(score(group, truth, 'mIoU')) for truth in ('noisy', 'exact')),
+        *(percent(score(group, 'noisy', f'IoU_{name}')._replace(spread=None)) for name in CLASSES.values()),
         points(estimate([record['late_gain_pp'] for record in group])),
     )
