@@ -44,7 +44,7 @@ def main() -> None:
     fusion = Fusion(args.half_distance, args.confidence_power, args.full_weight)
     config = load_config(args.config, args.cfg_options)
     model = init_model(config, args.checkpoint, args.device)
-    dataset = build_test_dataloader(config, args.infos, args.data_root).dataset
+    dataset = build_test_dataloader(config, args.infos, args.data_root, with_labels=False).dataset
     teacher = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
     counts = fuse_predictions(model, dataset, args.out, fusion, teacher, args.online, not args.quiet)
     print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')
