@@ -1,5 +1,13 @@
 from .bev_grid import BEVGrid
-from .projection import ground_homography, ground_lift, pixel_centers, pixel_grid, pixels_to_ground, project_points
+from .projection import (
+    ground_homography,
+    ground_lift,
+    lift_to_road,
+    pixel_centers,
+    pixel_grid,
+    pixels_to_ground,
+    project_points,
+)
 from .reprojection import GroundPixels, ground_pixels, reproject
 from .transforms import invert_rigid, planar_pose, rotation_z, scale_pixels, transform_points, translation
 from .warp import sample_bev, warp_bev
@@ -11,6 +19,7 @@ __all__ = [
     'ground_lift',
     'ground_pixels',
     'invert_rigid',
+    'lift_to_road',
     'pixel_centers',
     'pixel_grid',
     'pixels_to_ground',

@@ -10,12 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .precision import full_precision
 from .transforms import invert_rigid
 
 MIN_DEPTH = 0.1
 MIN_INVERSE_DEPTH = 1e-4  # of a pixel's ray: nearer than 10 km, and not behind
 
 
+@full_precision
 def project_points(
     points: Tensor,  # (..., P, 3), metres in the BEV frame
     bev2img: Tensor,  # (..., 4, 4)
@@ -59,6 +61,16 @@ def ground_lift(
     return lift
 
 
+@full_precision
+def lift_to_road(
+    xy: Tensor,  # (P, 2), metres in the BEV plane
+    road2bev: Tensor,  # (..., 4, 4)
+) -> Tensor:  # (..., P, 3)
+    """The road points above or below positions of the BEV plane."""
+    return (torch.cat([xy, torch.ones_like(xy[:, :1])], -1) @ ground_lift(road2bev).mT)[..., :3]
+
+
+@full_precision
 def ground_homography(
     bev2img: Tensor,  # (..., 4, 4)
     road2bev: Tensor,  # (..., 4, 4)
@@ -95,6 +107,7 @@ def pixel_grid(
     return torch.stack(torch.meshgrid(*pixel_centers(image_size, stride, device, dtype), indexing='xy'), -1)
 
 
+@full_precision
 def pixels_to_ground(
     pixels: Tensor,  # (..., P, 2)
     homography: Tensor,  # (..., 3, 3), BEV plane to pixels

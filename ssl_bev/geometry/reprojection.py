@@ -41,8 +41,9 @@ class GroundPixels:
         self,
         bev: Tensor,  # (B, K, H, W)
     ) -> Tensor:  # (K, V)
-        """Bilinear values of a BEV map on the road behind these pixels, differentiable in the map."""
+        """Bilinear values of a BEV map on the road behind these pixels, differentiable in the map, at least float32."""
         batch, _, rows, _ = bev.shape
+        bev = bev.to(torch.promote_types(bev.dtype, torch.float32))
         # All maps are one tall image to grid_sample. Positions stay half a cell inside, so that none reads another's.
         tall = bev.transpose(0, 1).flatten(1, 2)[None]
         x, y = self.positions.to(bev.dtype).unbind(-1)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .precision import full_precision
 
+
+@full_precision
 def transform_points(
     transform: Tensor,  # (..., 4, 4)
     points: Tensor,  # (..., P, 3)
@@ -15,6 +18,7 @@ def transform_points(
     return points @ transform[..., :3, :3].mT + transform[..., None, :3, 3]
 
 
+@full_precision
 def invert_rigid(
     transform: Tensor,  # (..., 4, 4)
 ) -> Tensor:  # (..., 4, 4)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .bev_grid import BEVGrid
+from .precision import full_precision
 from .transforms import planar_pose
 
 
@@ -22,12 +23,14 @@ def sample_bev(
         ValueError: the map's shape is not the grid's.
     """
     grid.check(bev)
-    positions = grid.normalize(xy)
-    sampled = F.grid_sample(bev, positions, mode=mode, padding_mode='border', align_corners=False)
+    dtype = torch.promote_types(bev.dtype, torch.float32)
+    positions = grid.normalize(xy.to(dtype))
+    sampled = F.grid_sample(bev.to(dtype), positions, mode=mode, padding_mode='border', align_corners=False)
     inside = (positions.abs() <= 1).all(-1, keepdim=True).movedim(-1, 1)
-    return torch.where(inside, sampled, 0.0)
+    return torch.where(inside, sampled, 0.0).to(bev.dtype)
 
 
+@full_precision
 def warp_bev(
     bev: Tensor,  # (B, C, H, W)
     grid: BEVGrid,
@@ -50,4 +53,4 @@ def warp_bev(
     xy = (centers @ pose[:, :2, :2].mT + pose[:, None, :2, 2]).unflatten(1, grid.shape)
     # Rounding must not throw out border cells of an identity or whole-cell warp.
     valid = (grid.normalize(xy).abs() <= 1 - 1e-6).all(-1)
-    return sample_bev(bev, grid, xy.to(bev.dtype), mode), valid
+    return sample_bev(bev, grid, xy, mode), valid

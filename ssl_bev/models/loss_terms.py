@@ -100,9 +100,7 @@ def _reprojection(model: BEVSegmentor, frame: Frame, rig: CameraRig, target: Ten
         if not weight:
             continue
         other = rig.frame(t)
-        bev2img = other.bev2img
-        if t != frame.t:
-            bev2img = bev2img @ rig.target2source(frame.t, t)[:, None]
+        bev2img = other.bev2img if t == frame.t else rig.bev2img_of(t, frame.t)
         geometry = (model.seg_head.grid, bev2img, frame.rig.road2bev, rig.image_size)
         valid = frame.rig.frame_valid & other.frame_valid
         labels = (target[:, t], confidence[:, t], valid)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, ground_lift, invert_rigid, project_points
+from ssl_bev.geometry import BEVGrid, invert_rigid, lift_to_road, project_points
 
 from .bev_data_sample import BEVDataSample
 
@@ -63,10 +63,15 @@ class CameraRig:
         # The general inverse: an augmented (flipped) BEV frame is still rigid.
         return (invert_rigid(self.bev2global[:, source]) @ self.bev2global[:, target]).float()
 
+    def bev2img_of(self, frame: int, bev_frame: int) -> Tensor:  # (B, N, 4, 4)
+        """The projections into the cameras of one frame from the BEV frame of another."""
+        # At double precision, as autocast would round a float32 product.
+        motion = self.target2source(bev_frame, frame)[:, None]
+        return (self.bev2img[:, frame].double() @ motion.double()).to(self.bev2img.dtype)
+
     def observed(self, grid: BEVGrid) -> Tensor:  # (B, H, W) bool
         """True where some camera of this single frame looks at the road cell's centre. Occlusion is not known."""
         centers = grid.cell_centers(self.bev2img.device).flatten(0, 1)
-        plane = torch.cat([centers, torch.ones_like(centers[:, :1])], -1)
-        points = (plane @ ground_lift(self.road2bev).mT)[:, None, :, :3]
+        points = lift_to_road(centers, self.road2bev)[:, None]
         visible = project_points(points, self.bev2img, self.image_size)[2]
         return (visible & self.camera_valid[..., None]).any(1).unflatten(1, grid.shape)

@@ -34,6 +34,19 @@ def test_whole_cells_equal_a_roll(bev, x, y, rolls):
     torch.testing.assert_close(bev, before)
 
 
+def test_half_precision_moves_no_cell():
+    """bfloat16 has eight bits: 30 m would be off by half a cell."""
+    grid = BEVGrid((-32, 32), (-16, 16), 0.25)
+    bev = torch.rand(1, 2, *grid.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    pose = translation(torch.tensor([[1.3, -0.4, 0.0]])) @ rotation_z(torch.tensor(0.1))
+    expected, inside = warp_bev(bev.float(), grid, pose)
+    with torch.autocast('cpu', torch.bfloat16):
+        for given in (bev.float(), bev):
+            warped, valid = warp_bev(given, grid, pose)
+            assert warped.dtype == given.dtype and torch.equal(valid, inside)
+            torch.testing.assert_close(warped, expected.to(given.dtype))
+
+
 def test_quarter_turn_by_hand():
     """After a left turn by 90 degrees, what was on the left is ahead."""
     grid = BEVGrid((-2, 2), (-2, 2), 1.0)

@@ -141,6 +141,20 @@ def test_losses_of_the_truth_are_as_small_in_both_frames(samples):
     assert lidar[0] < 0.15 and lidar[1] < 0.02  # 0.69 and 0.25 for a map that knows nothing
 
 
+@pytest.mark.parametrize('bev_frame', ['ego', 'lidar'])
+def test_autocast_changes_no_geometry(samples, bev_frame):
+    now, grid = rig(samples, bev_frame).frame(-1), GRIDS[bev_frame]
+
+    def geometry():
+        return now.observed(grid), pillar_points(grid, (-1.0, 3.0), 4, now.road2bev)
+
+    plain, expected = geometry(), losses(samples, bev_frame)
+    with torch.autocast('cpu', torch.bfloat16):
+        rounded = geometry()
+        assert losses(samples, bev_frame) == pytest.approx(expected)
+    assert all(map(torch.equal, rounded, plain))
+
+
 def test_history_is_warped_as_far_in_both_frames(samples):
     """The truth of the frame before, warped, is the truth of now, but for what the edges lose."""
     for frame, grid in GRIDS.items():

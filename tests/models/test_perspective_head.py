@@ -53,6 +53,17 @@ def test_confidence_and_sample_weight_count(head, features):
     torch.testing.assert_close(head.loss(features, size, size, target, unsure), alone)
 
 
+def test_half_precision_reads_the_same_places(head, monkeypatch):
+    ramp = (torch.arange(512) // 4).expand(1, 1, 2, 4, 512) / 16  # exact in bfloat16
+    target, size = torch.ones(1, 1, 2, 4, 352, dtype=torch.uint8), (4, 512)
+    target[..., 176:] = 0
+    loss = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(head, 'forward', lambda features, dtype=dtype: ramp.to(dtype))
+        loss[dtype] = head.loss([], (4, 352), size, target, certain(target))
+    torch.testing.assert_close(loss[torch.bfloat16], loss[torch.float32])
+
+
 def test_all_ignored_gives_zero_with_a_graph(head, features):
     target = torch.full((2, 3, 2, 4, 6), 255, dtype=torch.uint8)
     loss = head.loss(features, (32, 48), (32, 48), target, certain(target))

@@ -194,8 +194,7 @@ class BEVFormer(BaseModule):
         aligned = history.to(query.dtype)
         if current2history is None:
             return aligned.flatten(2).transpose(1, 2)
-        with torch.autocast(history.device.type, enabled=False):
-            aligned, valid = warp_bev(aligned, self.grid, current2history)
+        aligned, valid = warp_bev(aligned, self.grid, current2history)
         return torch.where(valid.flatten(1)[..., None], aligned.flatten(2).transpose(1, 2), query)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, ground_lift, project_points
+from ssl_bev.geometry import BEVGrid, lift_to_road, project_points
 from ssl_bev.geometry.projection import MIN_DEPTH
 
 from .deformable_sampling import RowGroups
@@ -55,13 +55,8 @@ def pillar_points(
     """
     device = device if road2bev is None else road2bev.device
     xy = grid.cell_centers(device).flatten(0, 1)
-    ones = torch.ones_like(xy[:, :1])
     heights = torch.linspace(z_range[0] + 0.5, z_range[1] - 0.5, num_heights, device=device)
-    if road2bev is None:
-        base = torch.zeros_like(ones)[None]
-    else:
-        plane = ground_lift(road2bev.float())[:, 2:3]  # (B, 1, 3)
-        base = torch.cat([xy, ones], -1) @ plane.mT
+    base = xy.new_zeros(1, len(xy), 1) if road2bev is None else lift_to_road(xy, road2bev.float())[..., 2:]
     z = base + heights
     return torch.cat([xy[None, :, None].expand(*z.shape, 2), z[..., None]], -1)
 
@@ -83,8 +78,7 @@ def view_pillars(
     """
     batch, num_cameras = bev2img.shape[:2]
     num_queries, num_heights = points.shape[1:3]
-    with torch.autocast(bev2img.device.type, enabled=False):
-        pixels, depth, visible = project_points(points.flatten(1, 2)[:, None], bev2img.float(), image_size)
+    pixels, depth, visible = project_points(points.flatten(1, 2)[:, None], bev2img.float(), image_size)
     shape = (batch, num_cameras, num_queries, num_heights)
     references = pixels / pixels.new_tensor([image_size[1], image_size[0]])
     references = torch.where((depth > MIN_DEPTH)[..., None], references, _FAR_OUTSIDE).view(*shape, 2)

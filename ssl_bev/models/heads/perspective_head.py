@@ -68,11 +68,11 @@ class PerspectiveHead(BaseModule):
         logits = self.forward(features)
         # Labels cover the upper left part of the padded image; sample the logits at their centres.
         v, u = (
-            (torch.arange(n, device=logits.device, dtype=logits.dtype) + 0.5) / n * 2 * inner / outer - 1
+            (torch.arange(n, device=logits.device, dtype=torch.float32) + 0.5) / n * 2 * inner / outer - 1
             for n, inner, outer in zip((height, width), image_size, padded_size, strict=True)
         )
         positions = torch.stack(torch.meshgrid(u, v, indexing='xy'), -1).expand(batch * cameras, -1, -1, -1)
-        logits = F.grid_sample(logits.flatten(0, 1), positions, padding_mode='border', align_corners=False)
+        logits = F.grid_sample(logits.flatten(0, 1).float(), positions, padding_mode='border', align_corners=False)
         weight = confidence.to(logits.dtype) / 255
         if sample_weight is not None:
             weight = weight * sample_weight.view(-1, 1, 1, 1)

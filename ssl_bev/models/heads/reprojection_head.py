@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
@@ -66,9 +65,8 @@ class ReprojectionHead(nn.Module):
         """
         stride = self._stride(image_size, target, logits)
         grid.check(logits)
-        with torch.autocast(logits.device.type, enabled=False):
-            pixels = ground_pixels(grid, bev2img, road2bev, image_size, stride)
-            projected = pixels.read(logits.float())
+        pixels = ground_pixels(grid, bev2img, road2bev, image_size, stride)
+        projected = pixels.read(logits)
         certainty = pixels.select(confidence[None])[0].float() / 255
         area = (pixels.area * stride**2).clamp(max=self.max_area)
         weight = area.pow(self.area_power) * certainty.pow(self.confidence_power) * (certainty >= self.min_confidence)
