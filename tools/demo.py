@@ -1,6 +1,6 @@
 """The whole method on a laptop CPU: synthetic nuScenes, training in three ways with half of the labels, pictures.
 
-make demo                        about 10 minutes on 2 cores, after set-up
+make demo                        about 11 minutes on 2 cores, after set-up
 python tools/demo.py --fresh     do every step again; otherwise finished steps are kept
 
 Everything is written to work_dirs/demo/: summary.json, panel_*.png, curves.png and a work directory for each arm. All
