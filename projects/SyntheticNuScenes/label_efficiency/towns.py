@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 
 from .arms import MORE_IMAGES, SAME_IMAGES, SETTINGS
 from .commands import PROJECT, run_tool
@@ -44,7 +45,7 @@ class TownData:
         pools: `POOLS`, or others with the same names.
         teacher: 'mask2former', or 'oracle' for development only.
         logs: folder for the tools' logs.
-        jobs: processes that share the teacher's work and the accumulation.
+        jobs: processes that share the work: towns, the teacher, accumulation, registration.
         exact_labels: the training towns' labels are of the exact maps, not of the published ones.
     """
 
@@ -59,6 +60,7 @@ class TownData:
     ) -> None:
         self.root, self.pools, self.teacher, self.logs, self.jobs = root, pools, teacher, logs, jobs
         self.exact_labels = exact_labels
+        self._lock = Lock()
 
     @property
     def record(self) -> dict:
@@ -78,8 +80,11 @@ class TownData:
             if found.get(key, value) != value:
                 raise ValueError(f'{self.root} was made with {key} {found[key]}, now {value}; choose another folder')
         write_json(self.root / 'data.json', {**found, **made})
+        every = [(name, index) for name, pool in self.pools.items() for index in range(pool.towns)]
+        with ThreadPoolExecutor(self.jobs) as workers:
+            list(workers.map(lambda town: self._make_town(*town), every))
         for name, pool in self.pools.items():
-            parts = [self._town(name, pool, index) for index in range(pool.towns)]
+            parts = [_part(name, index) for index in range(pool.towns)]
             if not (self.root / INFOS.format(name)).is_file():
                 if name in HELD_OUT:
                     merge_labels(self.root, parts, LABELS_AND_TRUTH, 'truth/bev_labels')
@@ -158,23 +163,23 @@ class TownData:
         scenes = round(fraction * self.record['numbers']['train']['scenes'])
         return scenes * self.record['seconds_per_file']['registration']['seconds']
 
-    def _town(self, name: str, pool: Pool, index: int) -> str:
-        part = f'towns/{name}_{index}'
-        town, log = self.root / part, self.logs / f'{name}_{index}.log'
+    def _make_town(self, name: str, index: int) -> None:
+        pool, town, log = self.pools[name], self.root / _part(name, index), self.logs / f'{name}_{index}.log'
         if not town.exists():
             options = dict(scenes=pool.scenes, frames=pool.frames, seed=pool.seed + index)
             seconds = run_tool(
                 'create_synthetic_nuscenes.py', '--out', town, '--version', VERSION, '--split', pool.split,
                 '--annotation-noise', 'nuscenes', *(f'--{key}={value}' for key, value in options.items()), log=log,
             )  # fmt: skip
-            self._note('seconds', {**self.record.get('seconds', {}), f'generation_{name}_{index}': round(seconds, 1)})
+            with self._lock:
+                before = self.record.get('seconds', {})
+                self._note('seconds', {**before, f'generation_{name}_{index}': round(seconds, 1)})
         create = ['create_data.py', '--version', VERSION, '--quiet', '--root']
         if not (town / INFOS.format(pool.split)).is_file():
             run_tool(*create, town, '--out', town, log=log)
         exact = name in HELD_OUT or (name == 'train' and self.exact_labels)
         if exact and not (town / 'truth' / 'bev_labels').is_dir():
             run_tool(*create, town / 'truth', '--out', town / 'truth', '--labels-only', log=log)
-        return part
 
     def _seen(self, setting: str) -> list[Path]:
         return [self.root / INFOS.format(name) for name in POOLS_SEEN[setting]]
@@ -208,3 +213,7 @@ def collect_oracles(root: Path) -> Path:
             if not target.exists():
                 target.symlink_to(source.resolve())
     return folder
+
+
+def _part(name: str, index: int) -> str:
+    return f'towns/{name}_{index}'
