@@ -16,8 +16,8 @@ from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
-FROM_TEACHER = {'completed_only', 'completed_long', 'joint_completed', 'ssl_only', 'joint_from_teacher'}
-FROM_TEACHER.add('supervised_from_teacher')
+FROM_TEACHER = {'completed_only', 'completed_long', 'completed_longest', 'joint_completed', 'ssl_only'}
+FROM_TEACHER |= {'joint_from_teacher', 'supervised_from_teacher'}
 FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
 
 

@@ -54,6 +54,7 @@ ARMS = {
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
         Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
+        Arm('completed_longest', 'SSL, completed maps, four times the steps', (), fractions=(0.5,), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
         # Controls.
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),
