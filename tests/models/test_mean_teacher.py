@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_bev_segmentor import LOSS, images, make_model, make_sample
+from toy_segmentor import LOSS, images, make_model, make_sample
 
 from ssl_bev.engine import MeanTeacherHook
 from ssl_bev.models import MeanTeacherLoss

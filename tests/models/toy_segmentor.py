@@ -1,0 +1,115 @@
+"""A `BEVSegmentor` with a backbone and an encoder of a few lines, and samples for it."""
+
+import copy
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import nn
+
+from ssl_bev.geometry import BEVGrid, rotation_z, translation
+from ssl_bev.models import BEVSegmentor
+from ssl_bev.structures import BEVDataSample
+
+GRID = dict(x_range=(-8.0, 8.0), y_range=(-4.0, 4.0), cell_size=1.0)
+FINE = ('drivable_area', 'lane_divider', 'road_divider')
+COARSE = dict(drivable=['drivable_area'], marking=['lane_divider', 'road_divider'])
+IMAGE, FRAMES, CAMERAS = (16, 32), 3, 2
+LOSS = dict(type='SegmentationLoss')
+
+
+@MODELS.register_module()
+class ToyBackbone(nn.Conv2d):
+    def __init__(self):
+        super().__init__(3, 8, 4, stride=4)
+
+    def forward(self, images):
+        return [super().forward(images)]
+
+
+@MODELS.register_module()
+class ToyEncoder(nn.Module):
+    """Spreads the mean image feature over the BEV and mixes in the history."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = nn.Parameter(torch.randn(1, 8, 4, 8, generator=torch.Generator().manual_seed(0)))
+        self.calls = []
+
+    def forward(
+        self, features, bev2img, image_size, road2bev, camera_valid, history=None, current2history=None,
+        history_valid=None,
+    ):  # fmt: skip
+        self.calls.append(dict(grad=torch.is_grad_enabled(), size=image_size, history_valid=history_valid))
+        features = features[0] * camera_valid[..., None, None, None]
+        bev = features.mean((1, 3, 4))[..., None, None] * self.cells
+        if history is not None:
+            bev = bev + 0.5 * history * history_valid[:, None, None, None]
+        return bev
+
+
+def make_model(**changes):
+    torch.manual_seed(0)
+    config = dict(
+        img_backbone=dict(type='ToyBackbone'),
+        bev_encoder=dict(type='ToyEncoder'),
+        seg_head=dict(
+            type='BEVSegHead', in_channels=8, channels=8, num_upsamples=1, grid=GRID, classes=FINE,
+            coarse_classes=COARSE, loss=LOSS,
+        ),
+        reprojection_head=dict(type='ReprojectionHead', loss=LOSS),
+        temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
+        perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
+        accumulated_loss=LOSS,
+        self_loss=LOSS,
+        teacher_loss=dict(type='MeanTeacherLoss', loss=LOSS, min_confidence=0.0, drop_cameras=0),
+    )  # fmt: skip
+    model = BEVSegmentor(**{**config, **changes})
+    model.init_weights()
+    model.set_teacher(copy.deepcopy(model))
+    return model
+
+
+def make_sample(seed, labelled=True):
+    generator = torch.Generator().manual_seed(seed)
+    camera = torch.tensor([[16.0, 0, 16, 0], [0, 16, 4, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ torch.tensor(
+        [[0.0, -1, 0, 0], [0, 0, -1, 1.5], [1, 0, 0, 0], [0, 0, 0, 1]]
+    )
+    cameras = torch.stack([camera, camera @ rotation_z(torch.tensor(1.0 + seed))])
+    sample = BEVDataSample(
+        metainfo=dict(
+            sample_token=f'sample{seed}', img_shape=IMAGE, bev_classes=list(FINE), pseudo_classes=list(COARSE), **GRID
+        )
+    )
+    sample.bev2img = cameras.repeat(FRAMES, 1, 1, 1)
+    sample.bev2global = translation(torch.tensor([[float(t), 0.0, 0.0] for t in range(FRAMES)], dtype=torch.float64))
+    sample.road2bev = torch.eye(4).repeat(FRAMES, 1, 1)
+    sample.frame_valid = torch.tensor([seed % 2 == 0, True, True])
+    if labelled:
+        sample.gt_bev_seg = torch.randint(0, 2, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.set_metainfo(dict(accumulated_classes=list(COARSE), accumulated_grid=BEVGrid(**GRID)))
+    sample.accumulated_probability = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
+    sample.accumulated_weight = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
+    sample.set_metainfo(dict(self_classes=list(FINE), self_grid=BEVGrid(**GRID)))
+    sample.self_probability = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.self_weight = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
+    sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
+    return sample
+
+
+def images(count, seed=0):
+    return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
+
+
+ALL = dict.fromkeys(
+    (
+        'loss_seg',
+        'loss_reprojection',
+        'loss_temporal',
+        'loss_perspective',
+        'loss_accumulated',
+        'loss_self',
+        'loss_teacher',
+    ),
+    1.0,
+)
