@@ -5,9 +5,9 @@ import pytest
 from projects.SyntheticNuScenes.label_efficiency.ablation import HEAD, ablation_tables, is_short
 
 
-def short(arm, seed, noisy, exact=0.0, variant='short'):
+def short(arm, seed, noisy, exact=0.0, variant='short', setting='more_images', fraction=0.5):
     return dict(
-        arm=arm, title=f'the {arm} one', seed=seed, variant=variant,
+        arm=arm, title=f'the {arm} one', seed=seed, variant=variant, setting=setting, fraction=fraction,
         validation=dict(noisy=dict(mIoU=noisy), exact=dict(mIoU=exact, IoU_stop_line=exact)),
     )  # fmt: skip
 
@@ -40,6 +40,18 @@ def test_variants_stand_below_their_own_recipe_and_the_best_first():
     ours, paper = tables(*records)
     assert [row[''] for row in ours] == ['**the completed_only one**', 'no balance']
     assert [(row[''], row['change noisy']) for row in paper[1:]] == [('ungated', '+10.0'), ('no area', '-10.0')]
+
+
+def test_another_setting_or_share_of_labels_is_a_change():
+    own = [short('completed_only', 0, 0.3), short('completed_only', 1, 0.4)]
+    same = short('completed_only', 0, 0.2, setting='same_images')
+    few = short('completed_only', 1, 0.1, fraction=0.1, setting='same_images')
+    (rows,) = tables(*own, same, few)
+    assert [(row[''], row['seeds'], row['change noisy']) for row in rows] == [
+        ('**the completed_only one**', '2', ''),
+        ('the completed_only one, same images', '1', '-10.0'),
+        ('the completed_only one, same images, 10 %', '1', '-30.0'),
+    ]
 
 
 def test_without_a_common_seed_there_is_no_change_and_without_reference_no_table():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from .arms import BEST
+from .arms import BEST, MORE_IMAGES
 from .screening import CLASSES, percent, score
 from .summary import Estimate, estimate
 
 SHORT_NAME = 'short'
 # What a run is compared with: its own arm where that is one of these, else the first.
 REFERENCES = (BEST, 'paper')
+PLACE = (MORE_IMAGES, 0.5)  # setting and share of labels of the references
 HEAD = ('', 'seeds', 'mIoU noisy', 'mIoU exact', 'change noisy', 'change exact', *CLASSES)
 
 
@@ -30,10 +31,11 @@ def ablation_tables(records: Sequence[Mapping]) -> list[list[tuple[str, ...]]]:
     for record in records:
         if is_short(record) and 'validation' in record:
             reference = record['arm'] if record['arm'] in REFERENCES else REFERENCES[0]
-            groups[reference].setdefault((record['arm'], record['variant']), []).append(record)
+            key = record['arm'], record['variant'], (record['setting'], record['fraction'])
+            groups[reference].setdefault(key, []).append(record)
     tables = []
     for reference, changes in groups.items():
-        if own := changes.pop((reference, SHORT_NAME), None):
+        if own := changes.pop((reference, SHORT_NAME, PLACE), None):
             ranked = sorted(changes.values(), key=lambda group: -score(group, 'noisy', 'mIoU').mean)
             tables.append([_row(own), *(_row(group, own) for group in ranked)])
     return tables
@@ -48,9 +50,17 @@ def _change(group: Sequence[Mapping], reference: Sequence[Mapping], truth: str) 
     return estimate(pairs or [math.nan])
 
 
+def _elsewhere(record: Mapping) -> list[str]:
+    """Setting and share of labels where they are not the references'."""
+    setting, fraction = PLACE
+    names = [record['setting'].replace('_', ' ')] if record['setting'] != setting else []
+    return names + ([f'{100 * record["fraction"]:g} %'] if record['fraction'] != fraction else [])
+
+
 def _row(group: Sequence[Mapping], reference: Sequence[Mapping] = ()) -> tuple[str, ...]:
     first = group[0]
     change = first['variant'].removesuffix(SHORT_NAME).replace('_', ' ').strip() or first['title']
+    change += ''.join(f', {place}' for place in _elsewhere(first))
     return (
         change if reference else f'**{change}**',
         str(len(group)),
