@@ -16,8 +16,8 @@ from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
-FROM_TEACHER = {'completed_only', 'completed_long', 'completed_longest', 'joint_completed', 'ssl_only'}
-FROM_TEACHER |= {'joint_from_teacher', 'supervised_from_teacher'}
+FROM_TEACHER = {'joint_completed', 'joint_from_teacher', 'ssl_only', 'supervised_from_teacher'}
+FROM_TEACHER |= {f'completed_{which}' for which in ('only', 'quick', 'long', 'longest')}
 FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
 
 
@@ -199,4 +199,5 @@ def test_registered_labels_and_completed_maps_are_where_an_arm_says():
         roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'self']
         completed = [root for root in roots if 'completed' in root]
         assert bool(completed) == arm.completes
-        assert all(root.endswith('_published') != arm.registers for root in completed)
+        suffix = ('' if arm.registers else '_published') + arm.completion
+        assert all(root.endswith(f'/50pct_seed0{suffix}') for root in completed)
