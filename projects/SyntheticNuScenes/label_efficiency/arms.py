@@ -26,7 +26,6 @@ class Arm:
         accumulates: whether it needs accumulated targets.
         registers: whether it needs registered labels.
         completes: whether it needs completed maps, made of accumulated targets and of the labels that it trains on.
-        completion: what follows 'map_completion' in the name of the config of the network that completes them.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Arm:
     accumulates: bool = False
     registers: bool = False
     completes: bool = False
-    completion: str = ''
 
     @property
     def config(self) -> str:
@@ -57,7 +55,6 @@ ARMS = {
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
         Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
         Arm('completed_longest', 'SSL, completed maps, four times the steps', (), fractions=(0.5,), **_COMPLETED),
-        Arm('completed_quick', 'SSL, completed maps, in less time', (), completion='_quick', **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
         # Controls.
         Arm('supervised_2d', 'supervised + 2-D stage', ('assisted_dataloader.dataset',), (SAME_IMAGES,), (1.0,)),

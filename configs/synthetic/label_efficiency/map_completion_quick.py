@@ -1,3 +1,0 @@
-# A third of the steps.
-_base_ = './map_completion.py'
-train_cfg = dict(max_epochs=4)
