@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from .calibration import check_bev_frame
 from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
+from .serialised_list import SerialisedList
 from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
 
 
@@ -156,16 +155,14 @@ class NuScenesBEVDataset(BaseDataset):
             raise ValueError(
                 f'ann_file {self.ann_file}: no sample is left (frames={self.frames!r}, {len(frames)} frames)'
             )
-        serialised = [np.frombuffer(pickle.dumps(frame, protocol=4), np.uint8) for frame in frames]
-        self._frame_bytes = np.concatenate(serialised)
-        self._frame_ends = np.cumsum([len(s) for s in serialised])
+        self._frames = SerialisedList(frames)
         return samples
 
     def get_data_info(self, idx: int) -> dict:
         """What the pipeline starts from: the frames of the window, oldest first, and where their files are."""
         sample = super().get_data_info(idx)
         return {
-            'frames': [self._frame(position) for position in sample['window']],
+            'frames': [self._frames[position] for position in sample['window']],
             'frame_valid': sample['frame_valid'],
             'labelled': sample['labelled'],
             'sample_idx': sample['sample_idx'],
@@ -236,7 +233,3 @@ class NuScenesBEVDataset(BaseDataset):
                     f'camera_names {missing} are not among the cameras of frame {frame["token"]} in {self.ann_file}: '
                     f'{list(frame["images"])}'
                 )
-
-    def _frame(self, position: int) -> dict:
-        start = self._frame_ends[position - 1] if position else 0
-        return pickle.loads(self._frame_bytes[start : self._frame_ends[position]].tobytes())
