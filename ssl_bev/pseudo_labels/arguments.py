@@ -44,7 +44,9 @@ def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> No
         metavar='S',
         help='size of the image that the network sees: a factor, or a width and a height to fit into',
     )
-    group.add_argument('--autocast', choices=('bfloat16', 'float16'), help='compute in it where that is safe')
+    group.add_argument(
+        '--autocast', choices=('bfloat16', 'float16'), help='compute in it where that is safe and not emulated'
+    )
     group.add_argument('--batch-size', type=int, default=1, metavar='N', help='images that the network sees at once')
     group.add_argument('--device', help='cpu, cuda, cuda:1 …; else the GPU of this rank where there is one')
 

@@ -214,7 +214,8 @@ def test_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_bfloat16_computes_nearly_the_same(folder: Path, head: str) -> None:
+def test_bfloat16_computes_nearly_the_same(folder: Path, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: True)
     image = random_image(5, *SIZE)
     teacher = teacher_of(folder, head, autocast='bfloat16')
     dtypes = set()
@@ -222,6 +223,19 @@ def test_bfloat16_computes_nearly_the_same(folder: Path, head: str) -> None:
     (_, quick), (_, exact) = (teacher.predict([image])[0], teacher_of(folder, head).predict([image])[0])
     assert dtypes == {torch.bfloat16}
     assert np.abs(quick.astype(int) - exact.astype(int)).mean() < 5  # of 255
+
+
+@pytest.mark.parametrize('autocast', ['bfloat16', 'float16'])
+def test_a_cpu_that_would_emulate_it_stays_in_float32(
+    folder: Path, autocast: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ('_is_mkldnn_bf16_supported', '_is_mkldnn_fp16_supported'):
+        monkeypatch.setattr(torch.ops.mkldnn, name, lambda: False)
+    image = random_image(5, *SIZE)
+    teacher = teacher_of(folder, 'fcn', autocast=autocast)
+    assert f'does not know {autocast}' in caplog.text
+    for got, expected in zip(teacher.predict([image])[0], teacher_of(folder, 'fcn').predict([image])[0], strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_an_autocast_that_is_none(folder: Path) -> None:

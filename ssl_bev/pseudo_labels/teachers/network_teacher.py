@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ssl_bev.half_precision import has_half_precision
+
 from .class_maps import ClassMaps
 from .images import Scale, check_images, check_scale, group_by_size, resize, scaled_size
+
+logger = logging.getLogger(__name__)
 
 AUTOCAST = ('bfloat16', 'float16')
 STRIDE = 32  # of the coarsest features; at multiples of it all maps align with the image
@@ -47,9 +52,14 @@ class NetworkTeacher(ABC):
         if autocast not in (None, *AUTOCAST):
             raise ValueError(f'autocast must be one of {", ".join(AUTOCAST)} or None, got {autocast!r}')
         self._scale = check_scale(scale)
-        self._autocast = dict(device_type=device.type, enabled=autocast is not None)
+        self._autocast = dict(device_type=device.type, enabled=False)
         if autocast:
-            self._autocast['dtype'] = getattr(torch, autocast)
+            dtype = getattr(torch, autocast)
+            self._autocast.update(dtype=dtype, enabled=has_half_precision(device, dtype))
+            if not self._autocast['enabled']:
+                logger.warning(
+                    'this CPU does not know %s, as autocast asks: teacher %s stays in float32', autocast, name
+                )
 
     @torch.inference_mode()
     def predict(

@@ -65,7 +65,7 @@ def build_teacher(
             image's size.
         root: oracle: a synthetic data set, or its folder of labels.
         autocast: 'bfloat16' or 'float16': where the network may compute in it, as torch.autocast knows; scores are
-            combined in float32 all the same. None: float32.
+            combined in float32 all the same. A CPU that would have to emulate it stays in float32. None: float32.
 
     Raises:
         ValueError: an unknown kind, an argument that the kind needs or cannot use, a model without class names.
