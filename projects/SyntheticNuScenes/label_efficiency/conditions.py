@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from datetime import date
 
 import torch
+from mmengine.device import get_device
+
+from ssl_bev.half_precision import has_half_precision
 
 
 @contextmanager
@@ -32,5 +35,6 @@ def conditions() -> dict:
         cores=os.cpu_count(),
         processor=platform.processor() or platform.machine(),
         torch=torch.__version__,
+        bfloat16=has_half_precision(get_device(), torch.bfloat16),
         load_average_before=round(os.getloadavg()[0], 1),
     )
