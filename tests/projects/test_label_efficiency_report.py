@@ -4,8 +4,10 @@ import json
 import math
 
 import pytest
+from matplotlib.figure import Figure
 
 from projects.SyntheticNuScenes.label_efficiency.arms import ARMS
+from projects.SyntheticNuScenes.label_efficiency.figure import draw_curves
 from projects.SyntheticNuScenes.label_efficiency.measurements import figures
 from projects.SyntheticNuScenes.label_efficiency.plateau import Point, late_gain_pp, reached_plateau
 from projects.SyntheticNuScenes.label_efficiency.report import write_report
@@ -88,6 +90,13 @@ def test_times_of_another_series_are_no_ratio(records):
     records[3]['conditions']['series'] = 'b'
     _, half, _ = summarise(records)
     assert half.time_ratio is None and half.time_to_baseline is None and half.noisy.mean == pytest.approx(0.38)
+
+
+def test_curves_of_another_series_are_not_drawn(records):
+    axes = Figure().subplots()
+    records[2]['conditions']['series'] = 'b'
+    draw_curves(axes, records, 'mIoU')
+    assert [line.get_label() for line in axes.lines] == ['supervised, 100 %', 'joint, 2-D stage, 10 %']
 
 
 def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):
