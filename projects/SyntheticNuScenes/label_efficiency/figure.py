@@ -50,13 +50,11 @@ def draw(rows: Sequence[Row], records: Sequence[Mapping], path: Path) -> None:
 
 
 def draw_curves(axes, records: Sequence[Mapping], field: str) -> None:
-    """Draw the first seed's curves over time, of runs in one series with the baseline: other seconds tell nothing."""
-    first = min((record['seed'] for record in records), default=0)
-    series = [
-        r['conditions']['series'] for r in records if (r['arm'], r['fraction'], r['seed']) == (BASELINE, 1, first)
-    ]
+    """Draw the first seed's curves over time, of one series of runs, the baseline's: other seconds tell nothing."""
+    records = [record for record in records if record['seed'] == min(each['seed'] for each in records)]
+    reference = [record for record in records if (record['arm'], record['fraction']) == (BASELINE, 1)] or records
     for record in records:
-        if record['seed'] == first and record['conditions']['series'] in series:
+        if record['conditions']['series'] == reference[0]['conditions']['series']:
             points = record['curve']
             label = f'{record["title"]}, {100 * record["fraction"]:g} %'
             line = '-' if record['fraction'] == 1 else '--' if record['fraction'] >= 0.5 else ':'
