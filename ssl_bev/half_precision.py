@@ -6,10 +6,10 @@ import torch
 
 
 def has_half_precision(device: str | torch.device, dtype: torch.dtype) -> bool:
-    """Whether a device computes in a type of two bytes; CPUs that do not emulate it, many times slower than float32.
+    """Whether a device computes in a type of two bytes. A CPU that does not emulates it, much slower than float32.
 
     Args:
-        device: any but CPUs do.
+        device: taken for granted where it is no CPU.
         dtype: torch.bfloat16 or torch.float16.
     """
     if torch.device(device).type != 'cpu':
@@ -18,4 +18,5 @@ def has_half_precision(device: str | torch.device, dtype: torch.dtype) -> bool:
         return False
     if dtype == torch.bfloat16:
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.ops.mkldnn._is_mkldnn_fp16_supported()
+    # Older torch knows no float16 on CPUs.
+    return getattr(torch.ops.mkldnn, '_is_mkldnn_fp16_supported', lambda: False)()

@@ -51,7 +51,8 @@ def draw(rows: Sequence[Row], records: Sequence[Mapping], path: Path) -> None:
 
 def draw_curves(axes, records: Sequence[Mapping], field: str) -> None:
     """Draw the first seed's curves over time, of one series of runs, the baseline's: other seconds tell nothing."""
-    records = [record for record in records if record['seed'] == min(each['seed'] for each in records)]
+    first = min((record['seed'] for record in records), default=0)
+    records = [record for record in records if record['seed'] == first]
     reference = [record for record in records if (record['arm'], record['fraction']) == (BASELINE, 1)] or records
     for record in records:
         if record['conditions']['series'] == reference[0]['conditions']['series']:
