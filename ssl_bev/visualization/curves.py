@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
-LINE_STYLES = ('-', '--', ':', '-.')
+LINE_STYLES = ('-', '--', ':', '-.', (0, (1, 4)), (0, (8, 2, 1, 2, 1, 2)))
 
 RunPath = str | Path
 
@@ -92,7 +92,7 @@ def plot_curves(
             if any(part.values):  # a loss that is off in a phase leaves a gap
                 visible = [value or math.nan for value in part.values]
                 axes[0, 1].plot(
-                    part.steps, visible, LINE_STYLES[style % 4], color=colour, lw=1.2, label=f'{name}: {key}'
+                    part.steps, visible, LINE_STYLES[style % len(LINE_STYLES)], color=colour, lw=1.2, label=f'{name}: {key}'
                 )
         score = score_curve(records, metric or _metric_name(records))
         if metric and not score.values:
