@@ -91,9 +91,8 @@ def plot_curves(
             part = _curve(records, key)
             if any(part.values):  # a loss that is off in a phase leaves a gap
                 visible = [value or math.nan for value in part.values]
-                axes[0, 1].plot(
-                    part.steps, visible, LINE_STYLES[style % len(LINE_STYLES)], color=colour, lw=1.2, label=f'{name}: {key}'
-                )
+                dashes = LINE_STYLES[style % len(LINE_STYLES)]
+                axes[0, 1].plot(part.steps, visible, ls=dashes, color=colour, lw=1.2, label=f'{name}: {key}')
         score = score_curve(records, metric or _metric_name(records))
         if metric and not score.values:
             raise ValueError(f'metric {metric!r} was never logged by the run {name!r}: {runs[name]}')
