@@ -17,7 +17,7 @@ from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
 FROM_TEACHER = {'joint_completed', 'joint_from_teacher', 'ssl_only', 'supervised_from_teacher'}
-FROM_TEACHER |= {f'completed_{which}' for which in ('only', 'fast', 'long', 'longest')}
+FROM_TEACHER |= {f'completed_{which}' for which in ('only', 'long', 'longest')}
 FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
 
 
@@ -198,6 +198,5 @@ def test_registered_labels_and_completed_maps_are_where_an_arm_says():
         assert {d.get('label_dir', LABELS) for d in labelled} <= {REGISTERED if arm.registers else LABELS}
         roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'self']
         completed = [root for root in roots if 'completed' in root]
-        assert bool(completed) == bool(arm.completion)
+        assert bool(completed) == arm.completes
         assert all(root.endswith('_published') != arm.registers for root in completed)
-        assert all(root.endswith('_fast') == arm.completion.endswith('_fast') for root in completed)

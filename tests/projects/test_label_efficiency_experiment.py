@@ -195,8 +195,5 @@ def test_maps_are_completed_once_for_all_arms_with_the_same_labels(tools, comple
     assert write[2].name == 'epoch_12.pth' and env['SSL_BEV_SSL_IMAGES'] == 'more_images'
     completion('completed_without_registration').make()
     assert 'train_dataloader.dataset.label_dir=bev_labels' in tools.calls[2][0]
-    completion('completed_fast').make()  # of a network with fewer steps
-    assert tools.calls[4][0][1].endswith('map_completion_fast.py') and tools.calls[5][0][2].name == 'epoch_8.pth'
-    arms = ('joint_completed', 'completed_without_registration', 'completed_fast')
-    folders = [completion(arm).folder.name for arm in arms]
-    assert folders == ['50pct_seed0', '50pct_seed0_published', '50pct_seed0_fast']
+    folders = {completion(arm).folder for arm in ('joint_completed', 'completed_without_registration')}
+    assert len(folders) == 2

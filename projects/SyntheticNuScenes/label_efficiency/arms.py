@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-CONFIGS = 'configs/synthetic/label_efficiency'
 SAME_IMAGES, MORE_IMAGES = 'same_images', 'more_images'
 LABELS_ONLY = 'labels_only'
 SETTINGS = (SAME_IMAGES, MORE_IMAGES)
@@ -19,14 +18,14 @@ class Arm:
     """A recipe.
 
     Args:
-        name: of its config in `CONFIGS`, without the suffix.
+        name: of its config in configs/synthetic/label_efficiency/, without the suffix.
         title: for tables.
         labelled: config keys of its datasets with BEV labels, where the label fraction goes; none: it sees no label.
         settings: in which it makes sense; `LABELS_ONLY` for an arm that sees no image without a label.
         fractions: of the labelled scenes, by default.
         accumulates: whether it needs accumulated targets.
         registers: whether it needs registered labels.
-        completion: name of the config, in `CONFIGS`, of the network that completes its maps; empty: it needs none.
+        completes: whether it needs completed maps, made of accumulated targets and of the labels that it trains on.
     """
 
     name: str
@@ -36,22 +35,16 @@ class Arm:
     fractions: tuple[float, ...] = FRACTIONS
     accumulates: bool = False
     registers: bool = False
-    completion: str = ''
+    completes: bool = False
 
     @property
     def config(self) -> str:
         """Its config, below the project."""
-        return f'{CONFIGS}/{self.name}.py'
-
-    @property
-    def completion_config(self) -> str:
-        """Of the network that completes its maps."""
-        return f'{CONFIGS}/{self.completion}.py'
+        return f'configs/synthetic/label_efficiency/{self.name}.py'
 
 
 _TRAIN, _JOINT = ('train_dataloader.dataset',), ('joint_dataloader.dataset.datasets.0',)
-_COMPLETED = dict(accumulates=True, registers=True, completion='map_completion')
-_FAST = {**_COMPLETED, 'completion': 'map_completion_fast'}
+_COMPLETED = dict(accumulates=True, registers=True, completes=True)
 _ABLATION = dict(settings=(MORE_IMAGES,), fractions=(0.5,))
 _TARGETS = dict(_ABLATION, accumulates=True)
 ARMS = {
@@ -60,7 +53,6 @@ ARMS = {
         Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
         Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
-        Arm('completed_fast', 'SSL, completed maps, in haste', (), fractions=(0.5,), **_FAST),
         Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
         Arm('completed_longest', 'SSL, completed maps, four times the steps', (), fractions=(0.5,), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),
@@ -71,7 +63,7 @@ ARMS = {
         Arm('supervised_registered', 'supervised, registered labels', _TRAIN, (SAME_IMAGES,), (1.0,), registers=True),
         # Without one of the parts, or with labels beside the maps.
         Arm('joint_completed', 'completed maps and labels', _JOINT, (MORE_IMAGES,), (0.5, 0.1), **_COMPLETED),
-        Arm('completed_without_registration', 'no registration', (), **_TARGETS, completion='map_completion'),
+        Arm('completed_without_registration', 'no registration', (), **_TARGETS, completes=True),
         Arm('completed_without_maps', 'accumulated, not completed', _JOINT, **_TARGETS, registers=True),
         Arm('completed_without_perspective', 'no perspective loss', (), **_ABLATION, **_COMPLETED),
         Arm('completed_from_scratch', "without the teacher's backbone", (), **_ABLATION, **_COMPLETED),

@@ -13,28 +13,26 @@ from .configs import TOY_BATCHES
 from .json_files import read_json, write_json
 from .towns import LABELS, REGISTERED, TownData
 
-DEFAULT = 'map_completion'
+CONFIG = 'configs/synthetic/label_efficiency/map_completion.py'
 RECORD = 'completion.json'
 _LOCK = Lock()
 
 
 class Completion:
-    """The maps of one setting, label share, seed and config, of registered or of published labels; arms share them.
+    """The maps of one setting, label share and seed, of registered or of published labels; arms share them.
 
     Args:
         data: the towns, with accumulated targets.
-        run: any run that needs them.
+        run: any run of that setting, share and seed.
         out: folder for work directories and logs.
         toy: two steps.
     """
 
     def __init__(self, data: TownData, run: Run, out: Path, toy: bool = False) -> None:
         self.data, self.run, self.toy = data, run, toy
-        arm = ARMS[run.arm]
-        self.config = arm.completion_config
-        self.label_dir = REGISTERED if arm.registers else LABELS
-        published = '' if arm.registers else '_published'
-        self.labels = f'{run.labels}{published}{arm.completion.removeprefix(DEFAULT)}'
+        registered = ARMS[run.arm].registers
+        self.label_dir = REGISTERED if registered else LABELS
+        self.labels = run.labels if registered else f'{run.labels}_published'
         self.work_dir = out / 'completion' / f'{run.setting}_{self.labels}'
         self.log = out / 'logs' / f'completion_{run.setting}_{self.labels}.log'
 
@@ -68,10 +66,10 @@ class Completion:
         options.append(f'{dataset}.label_dir={self.label_dir}')
         if self.toy:
             options += [f'train_dataloader.sampler.batches={TOY_BATCHES}', 'train_cfg.max_epochs=1']
-        epochs = 1 if self.toy else Config.fromfile(PROJECT / self.config).train_cfg.max_epochs
+        epochs = 1 if self.toy else Config.fromfile(PROJECT / CONFIG).train_cfg.max_epochs
         seconds = run_tool(
             'train.py',
-            self.config,
+            CONFIG,
             '--work-dir',
             self.work_dir,
             '--resume',
@@ -82,7 +80,7 @@ class Completion:
         )
         checkpoint = self.work_dir / f'epoch_{epochs}.pth'
         seconds += run_tool(
-            'complete_maps.py', self.config, checkpoint, '--quiet', '--out', self.folder, log=self.log, env=env
+            'complete_maps.py', CONFIG, checkpoint, '--quiet', '--out', self.folder, log=self.log, env=env
         )
         with _LOCK:
             path = self.data.root / RECORD

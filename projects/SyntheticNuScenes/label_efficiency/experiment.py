@@ -151,7 +151,7 @@ class Experiment:
         before = self.data.seconds(run.setting, ARMS[run.arm].accumulates)
         if ARMS[run.arm].registers:
             before['registration'] = self.data.registration_seconds(run.fraction)
-        if ARMS[run.arm].completion:
+        if ARMS[run.arm].completes:
             before['completion'] = self._completion(run).seconds
         seconds = before | phase_seconds(records, lengths)
         curve = curve_of(records, sum(before.values()))

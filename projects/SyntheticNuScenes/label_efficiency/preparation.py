@@ -30,7 +30,7 @@ def prepare(data: TownData, runs: Sequence[Run], out: Path, toy: bool, say: Call
     if any(ARMS[run.arm].registers for run in runs):
         say('registered labels ...')
         data.register_labels()
-    every = [Completion(data, run, out, toy) for run in runs if ARMS[run.arm].completion]
+    every = [Completion(data, run, out, toy) for run in runs if ARMS[run.arm].completes]
     completions = {completion.key: completion for completion in every}.values()
     if completions:
         say(f'completed maps of {len(completions)} ...')
