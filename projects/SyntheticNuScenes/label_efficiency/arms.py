@@ -43,7 +43,8 @@ class Arm:
         return f'configs/synthetic/label_efficiency/{self.name}.py'
 
 
-_TRAIN, _JOINT = ('train_dataloader.dataset',), ('joint_dataloader.dataset.datasets.0',)
+_TRAIN, _FINE_TUNE = ('train_dataloader.dataset',), ('labelled_dataloader.dataset',)
+_JOINT = ('joint_dataloader.dataset.datasets.0',)
 _COMPLETED = dict(accumulates=True, registers=True, completes=True)
 _ABLATION = dict(settings=(MORE_IMAGES,), fractions=(0.5,))
 _TARGETS = dict(_ABLATION, accumulates=True)
@@ -51,7 +52,8 @@ ARMS = {
     arm.name: arm
     for arm in (
         Arm('supervised', 'supervised', _TRAIN, (LABELS_ONLY,)),
-        Arm('paper', 'SSL pretraining, fine-tuning', ('labelled_dataloader.dataset',), fractions=(0.5, 0.1)),
+        Arm('paper', 'SSL pretraining, fine-tuning', _FINE_TUNE, fractions=(0.5, 0.1)),
+        Arm('paper_long', 'SSL pretraining, fine-tuning, 2.6 times the steps', _FINE_TUNE, fractions=(0.5, 0.1)),
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
         Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
         Arm('completed_longest', 'SSL, completed maps, four times the steps', (), fractions=(0.5,), **_COMPLETED),
