@@ -62,7 +62,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--teacher', choices=('mask2former', 'oracle'), default='mask2former', help='oracle: to develop'
     )
     parser.add_argument(
-        '--condition', choices=CONDITIONS, help='a worse teacher, or labels without annotation noise; its own report'
+        '--condition', choices=CONDITIONS, help='another teacher, or labels without annotation noise; its own report'
     )
     parser.add_argument('--toy', action='store_true', help='tiny towns and two steps a phase: does everything run?')
     parser.add_argument(
