@@ -27,7 +27,7 @@ def derive(base: TownData, condition: str, runs: Sequence[Run]) -> TownData:
     """The towns of `base` under another condition, in a folder beside them.
 
     Args:
-        base: the towns; made with their pseudo-labels where missing.
+        base: the towns; made where missing, and so are their pseudo-labels, unless the teacher is another.
         condition: one of `CONDITIONS`.
         runs: that will need the data; none: nothing is made.
 
