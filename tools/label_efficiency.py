@@ -2,7 +2,7 @@
 
     python tools/label_efficiency.py --headline                     # three runs of one seed
     python tools/label_efficiency.py                                # every arm, share of labels and seed: many hours
-    python tools/label_efficiency.py --list --arms joint paper      # which runs that would be, and which are done
+    python tools/label_efficiency.py --list --arms supervised paper # which runs that would be, and which are done
     python tools/label_efficiency.py --report                       # only write docs/results/label_efficiency.*
     python tools/label_efficiency.py --pictures                     # four test frames, the arms side by side
     python tools/label_efficiency.py --screen --arms supervised --fractions 1 --variant lr4e-3 \\

@@ -1,4 +1,4 @@
-"""Batches with a fixed number of samples from each of several sources, in epochs of a fixed length."""
+"""Epochs of a fixed length, whose batches have a fixed number of samples from each of one or more sources."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from torch.utils.data import Sampler
 class MixedSourceSampler(Sampler):
     """Deal `per_batch[i]` samples of source i into each batch, shuffled, for `batches` batches an epoch.
 
-    For training on labelled and unlabelled frames at once, and for epochs whose length does not depend on how many
-    frames are labelled. A source with fewer samples than an epoch needs comes round again, shuffled anew; of a source
-    with more, each epoch sees others. mmdet's `MultiSourceSampler` mixes alike, but never ends an epoch and does not
-    resume.
+    For recipes that are compared by their steps: an epoch is as long with few frames as with many. A source with fewer
+    samples than an epoch needs comes round again, shuffled anew; of a source with more, each epoch sees others. mmdet's
+    `MultiSourceSampler` mixes alike, but never ends an epoch and does not resume.
 
     Args:
         dataset: a `ConcatDataset`, whose datasets are the sources; any other dataset is one source.
@@ -30,10 +29,10 @@ class MixedSourceSampler(Sampler):
         ValueError: `per_batch` does not fit the sources, or a number below 1.
 
     Example:
-        >>> joint_dataloader = dict(
+        >>> train_dataloader = dict(
         ...     batch_size=2,
-        ...     sampler=dict(type='MixedSourceSampler', per_batch=[1, 1], batches=500),
-        ...     dataset=dict(type='ConcatDataset', datasets=[labelled, unlabelled]),
+        ...     sampler=dict(type='MixedSourceSampler', per_batch=[2], batches=500),
+        ...     dataset=labelled,
         ... )
     """
 

@@ -16,9 +16,9 @@ from projects.SyntheticNuScenes.label_efficiency.towns import LABELS, REGISTERED
 from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
-FROM_TEACHER = {'joint_completed', 'joint_from_teacher', 'ssl_only', 'supervised_from_teacher'}
+FROM_TEACHER = {'ssl_only', 'supervised_from_teacher'}
 FROM_TEACHER |= {f'completed_{which}' for which in ('quick', 'only', 'long', 'longest')}
-FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'maps', 'perspective')}
+FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'perspective')}
 
 
 def resolved(arm: str, setting: str = 'same_images', fraction: float = 0.5, **changes) -> Config:
@@ -30,8 +30,8 @@ def loaders_of(config: Config) -> list:
     return [config[phase.get('train_dataloader', 'train_dataloader')] for phase in phases]
 
 
-def datasets_of(dataset) -> list:
-    return [part for one in dataset.datasets for part in datasets_of(one)] if 'datasets' in dataset else [dataset]
+def datasets_of(config: Config) -> list:
+    return [loader.dataset for loader in loaders_of(config)]
 
 
 @pytest.mark.parametrize('name', ARMS)
@@ -39,21 +39,15 @@ def test_an_arm_differs_in_losses_and_data_alone(name):
     config, baseline = resolved(name), resolved('supervised')
     start = config.model.img_backbone.pop('init_cfg'), baseline.model.img_backbone.pop('init_cfg')
     assert start[1] is None and (start[0] is None) == (name not in FROM_TEACHER)
-    if name == 'joint_coarse_paint':
-        for model in (config.model, baseline.model):
-            for part in ('accumulated_loss', 'perspective_head', 'reprojection_head'):
-                model.pop(part)
-            model.seg_head.pop('coarse_classes')
     for key in ('model', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'test_dataloader', 'val_evaluator'):
         assert config[key] == baseline[key], key
     assert sum(phase.epochs for phase in config.custom_hooks[-1].phases) == config.train_cfg.max_epochs
-    reference = datasets_of(baseline.train_dataloader.dataset)[0].pipeline
+    reference = baseline.train_dataloader.dataset.pipeline
     for loader in loaders_of(config):
         assert sum(loader.sampler.per_batch) == loader.batch_size
-        for dataset in datasets_of(loader.dataset):
-            labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
-            common = [step for step in dataset.pipeline if step.type not in labels]
-            assert common == [step for step in reference if step.type not in labels]
+        labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
+        common = [step for step in loader.dataset.pipeline if step.type not in labels]
+        assert common == [step for step in reference if step.type not in labels]
 
 
 def test_weights_are_channels_last_in_place():
@@ -64,36 +58,19 @@ def test_weights_are_channels_last_in_place():
     assert torch.equal(weights, before)
 
 
-@pytest.mark.parametrize('name', ['joint', 'joint_coarse_paint'])
-def test_a_teachers_classes_are_the_same_in_model_losses_and_data(name):
-    config = resolved(name)
-    names = list(dict(config.model.seg_head.coarse_classes))
-    assert ('marking' in names) == (name == 'joint_coarse_paint')
+def test_a_teachers_classes_are_the_same_in_model_losses_and_data():
+    config = resolved('ssl_only')
     model = config.model
+    names = list(dict(model.seg_head.coarse_classes))
     for loss in (model.accumulated_loss, model.perspective_head.loss, model.reprojection_head.loss):
         assert len(loss.positive_weight) == len(names)
-    datasets = [dataset for loader in loaders_of(config) for dataset in datasets_of(loader.dataset)]
-    steps = [step for dataset in datasets for step in dataset.pipeline if 'classes' in step]
+    steps = [step for dataset in datasets_of(config) for step in dataset.pipeline if 'classes' in step]
     assert steps and all(step.classes == names for step in steps)
-
-
-def test_targets_teach_only_bev_classes_that_mean_the_same():
-    config = resolved('joint_direct')
-    for dataset in datasets_of(config.joint_dataloader.dataset):
-        ordinary, direct = (step for step in dataset.pipeline if step.type == 'LoadAccumulatedTargets')
-        assert (direct.kind, direct.root) == ('self', ordinary.root)
-        assert list(direct.classes) == list(config.model.seg_head.classes)
-        assert [name for name, source in direct.classes.items() if source is None] == ['lane_divider', 'road_divider']
 
 
 @pytest.mark.parametrize('name', ARMS)
 def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
-    labelled = [
-        dataset
-        for loader in loaders_of(resolved(name, fraction=0.25))
-        for dataset in datasets_of(loader.dataset)
-        if dataset.get('with_labels', True)
-    ]
+    labelled = [dataset for dataset in datasets_of(resolved(name, fraction=0.25)) if dataset.get('with_labels', True)]
     assert bool(labelled) == bool(ARMS[name].labelled)
     assert all((d.label_fraction, d.label_seed, d.labelled_only) == (0.25, 1, True) for d in labelled)
     assert all(d.ann_file == 'ssl_bev_infos_train.pkl' for d in labelled)
@@ -102,7 +79,7 @@ def test_fraction_and_seed_reach_every_labelled_dataset_of_an_arm(name):
 def test_settings_differ_in_the_images_without_labels(monkeypatch):
     def unlabelled(setting):
         monkeypatch.setenv('SSL_BEV_SSL_IMAGES', setting)
-        return resolved('joint', setting).joint_dataloader.dataset.datasets[1]
+        return resolved('ssl_only', setting).train_dataloader.dataset
 
     same, more = unlabelled('same_images'), unlabelled('more_images')
     assert same.ann_file == ['ssl_bev_infos_train.pkl']
@@ -115,8 +92,8 @@ def test_phases_in_steps_and_frames_also_of_a_toy():
     paper = phase_lengths(resolved('paper'))
     assert [(p.name, p.frames / p.steps) for p in paper] == [('pretrain', 2), ('finetune', 2)]  # T = 2; batch of 2
     assert paper[0].steps == 50 * resolved('paper').custom_hooks[-1].phases[0].epochs
-    toy = resolved('joint', toy=True)
-    assert phase_lengths(toy) == [('perspective', 2, 4), ('joint', 4, 8)]
+    toy = resolved('supervised_2d', toy=True)
+    assert phase_lengths(toy) == [('perspective', 2, 4), ('supervised', 4, 8)]
     assert toy.train_cfg.max_epochs == 3
 
 
@@ -173,14 +150,14 @@ def test_selection_has_each_run_once():
     assert {run.setting for run in supervised} == {LABELS_ONLY} and len(supervised) == 4 * 3
     assert {run.fraction for run in runs if run.arm == 'completed_only'} == {1.0, 0.5, 0.25, 0.1}  # 100 % as a control
     assert {run.fraction for run in select_runs(['ssl_only'], fractions=[0.5])} == {0.0}
-    chosen = select_runs(['joint', 'supervised'], ['more_images'], [0.1], [2])
-    assert [run.name for run in chosen] == ['more_images_joint_10pct_seed2', 'labels_only_supervised_10pct_seed2']
+    chosen = select_runs(['paper', 'supervised'], ['more_images'], [0.1], [2])
+    assert [run.name for run in chosen] == ['more_images_paper_10pct_seed2', 'labels_only_supervised_10pct_seed2']
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (dict(arms=['jiont']), 'unknown arm jiont; there are supervised'),
+        (dict(arms=['ppaer']), 'unknown arm ppaer; there are supervised'),
         (dict(settings=['no_images']), 'unknown setting no_images'),
         (dict(fractions=[50]), r'fractions must be in \(0, 1\], got \[50\]'),
     ],
@@ -193,10 +170,9 @@ def test_a_wrong_selection_is_named(arguments, message):
 def test_registered_labels_and_completed_maps_are_where_an_arm_says():
     for name, arm in ARMS.items():
         run = Run(name, arm.settings[-1], 0.5, seed=1)
-        datasets = [part for loader in loaders_of(resolve(run)[0]) for part in datasets_of(loader.dataset)]
+        datasets = datasets_of(resolve(run)[0])
         labelled = [dataset for dataset in datasets if dataset.get('labelled_only')]
         assert {d.get('label_dir', LABELS) for d in labelled} <= {REGISTERED if arm.registers else LABELS}
         roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'self']
-        completed = [root for root in roots if 'completed' in root]
-        assert bool(completed) == arm.completes
-        assert all(root.endswith('_published') != arm.registers for root in completed)
+        assert bool(roots) == arm.completes
+        assert all('/completed/' in root and root.endswith('_published') != arm.registers for root in roots)

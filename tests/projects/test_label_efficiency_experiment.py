@@ -12,7 +12,7 @@ from projects.SyntheticNuScenes.label_efficiency.commands import CommandError
 from projects.SyntheticNuScenes.label_efficiency.completion import Completion
 from projects.SyntheticNuScenes.label_efficiency.experiment import Experiment
 
-JOINT = Run('joint', 'same_images', 0.5, 0)
+PAPER = Run('paper', 'same_images', 0.5, 0)
 NAMES = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')
 
 
@@ -46,7 +46,7 @@ class FakeData:
 
 
 class FakeTools:
-    """Trains the toy schedule of `JOINT` (2 + 4 steps of 0.5 s); may fail after the first epoch."""
+    """Trains the toy schedule of `PAPER` (2 + 4 steps of 0.5 s); may fail after the first epoch."""
 
     def __init__(self):
         self.calls, self.fails, self.variables = [], False, {}
@@ -88,45 +88,50 @@ def experiment(tmp_path):
 
 
 def test_a_record_has_parts_curve_and_figures(tools, experiment):
-    record = experiment.run(JOINT, with_test=True)
-    assert record == json.loads(experiment.record_path(JOINT).read_text())
-    assert record['seconds'] == dict(teacher=4.0, accumulation=1.0, perspective=1.0, joint=2.0)
-    assert record['steps'] == dict(perspective=2, joint=4)
-    assert record['passes'] == dict(teacher=40, perspective=4, joint=8)
-    assert [(p['step'], p['seconds'], p['mIoU']) for p in record['curve']] == [(2, 6, 0.1), (4, 7, 0.22), (6, 8, 0.2)]
+    record = experiment.run(PAPER, with_test=True)
+    assert record == json.loads(experiment.record_path(PAPER).read_text())
+    assert record['seconds'] == dict(teacher=4.0, pretrain=1.0, finetune=2.0)
+    assert record['steps'] == dict(pretrain=2, finetune=4)
+    assert record['passes'] == dict(teacher=40, pretrain=4, finetune=8)
+    assert [(p['step'], p['seconds'], p['mIoU']) for p in record['curve']] == [(2, 5, 0.1), (4, 6, 0.22), (6, 7, 0.2)]
     assert record['validation']['noisy']['mIoU'] == 0.22  # the best epoch's, as the checkpoint
     assert record['test']['noisy'] == {'mIoU': 0.3, 'mIoU_chosen': 0.35} | {f'threshold_{n}': 0.45 for n in NAMES}
     assert record['test']['exact']['IoU_stop_line'] == 0.5
     train, test = tools.calls
     assert train[0] == 'train.py' and '--resume' in train[1]
-    assert 'joint_dataloader.dataset.datasets.0.label_fraction=0.5' in train[1]
+    assert 'labelled_dataloader.dataset.label_fraction=0.5' in train[1]
     assert 'best_bev_mIoU_epoch_2.pth' in test[1][1]
     for chosen in ('0.chosen_thresholds.stop_line', '1.chosen_thresholds.exact_stop_line'):
         assert f'test_evaluator.{chosen}=0.45' in test[1]
 
 
+def test_accumulation_counts_where_an_arm_needs_it(tools, experiment):
+    record = experiment.run(Run('ssl_only', 'more_images', 0.0, 0), with_test=False)
+    assert record['seconds'] == dict(teacher=4.0, accumulation=1.0, ssl=1.0, names=2.0)
+
+
 def test_finished_runs_are_not_done_again(tools, experiment):
-    first = experiment.run(JOINT, with_test=True)
-    assert experiment.run(JOINT, with_test=True) == first
+    first = experiment.run(PAPER, with_test=True)
+    assert experiment.run(PAPER, with_test=True) == first
     assert [tool for tool, _ in tools.calls] == ['train.py', 'test.py']
 
 
 def test_screening_never_tests_and_testing_later_does_not_train_again(tools, experiment):
-    assert 'test' not in experiment.run(JOINT, with_test=False)
-    assert experiment.is_done(JOINT, with_test=False) and not experiment.is_done(JOINT, with_test=True)
+    assert 'test' not in experiment.run(PAPER, with_test=False)
+    assert experiment.is_done(PAPER, with_test=False) and not experiment.is_done(PAPER, with_test=True)
     assert [tool for tool, _ in tools.calls] == ['train.py']
-    experiment.run(JOINT, with_test=True)
+    experiment.run(PAPER, with_test=True)
     assert [tool for tool, _ in tools.calls] == ['train.py', 'test.py']
 
 
 def test_an_interrupted_training_goes_on_and_its_seconds_add_up(tools, experiment):
     tools.fails = True
     with pytest.raises(CommandError, match='killed'):
-        experiment.run(JOINT, with_test=True)
-    assert not experiment.is_done(JOINT, with_test=False)
+        experiment.run(PAPER, with_test=True)
+    assert not experiment.is_done(PAPER, with_test=False)
     tools.fails = False
-    record = experiment.run(JOINT, with_test=True)
-    assert record['seconds']['perspective'] == 1.0 and record['seconds']['joint'] == 2.0
+    record = experiment.run(PAPER, with_test=True)
+    assert record['seconds']['pretrain'] == 1.0 and record['seconds']['finetune'] == 2.0
     assert all('--resume' in arguments for tool, arguments in tools.calls if tool == 'train.py')
 
 
@@ -134,32 +139,32 @@ def test_records_outlive_the_machine(tools, tmp_path):
     here, there = (
         Experiment(FakeData(), tmp_path / name, True, lambda line: None, tmp_path / 'records') for name in ('a', 'b')
     )
-    record = here.run(JOINT, with_test=False)
-    assert there.run(JOINT, with_test=False) == record and len(tools.calls) == 1
+    record = here.run(PAPER, with_test=False)
+    assert there.run(PAPER, with_test=False) == record and len(tools.calls) == 1
     assert there.series != here.series == record['conditions']['series']
-    again = there.run(JOINT, with_test=True)  # its checkpoint is not here: trained again, then tested
+    again = there.run(PAPER, with_test=True)  # its checkpoint is not here: trained again, then tested
     assert again['conditions']['series'] == there.series
     assert [tool for tool, _ in tools.calls] == ['train.py', 'train.py', 'test.py']
-    assert there.is_done(JOINT, with_test=True)
+    assert there.is_done(PAPER, with_test=True)
 
 
 def test_a_changed_config_does_not_pass_for_the_old_one(tools, experiment):
-    experiment.run(JOINT, with_test=False)
+    experiment.run(PAPER, with_test=False)
     experiment.toy = False
-    with pytest.raises(ValueError, match=r'same_images_joint_50pct_seed0.json was begun with another config; delete'):
-        experiment.run(JOINT, with_test=False)
+    with pytest.raises(ValueError, match=r'same_images_paper_50pct_seed0.json was begun with another config; delete'):
+        experiment.run(PAPER, with_test=False)
 
 
 def test_only_the_data_that_runs_need_is_made(experiment):
     experiment.prepare([Run('supervised', 'labels_only', 1.0, 0)])
     assert experiment.data.made == []
-    experiment.prepare([Run('joint', 'more_images', 0.1, 0), Run('paper', 'same_images', 0.1, 0)])
+    experiment.prepare([Run('ssl_only', 'more_images', 0.0, 0), Run('paper', 'same_images', 0.1, 0)])
     wanted = [('labels', 'same_images'), ('labels', 'more_images'), ('targets', 'more_images')]
     assert experiment.data.made == wanted
 
 
 def test_runs_side_by_side_each_have_their_own_images(tools, experiment):
-    runs = [Run('joint', setting, 0.5, seed) for setting in ('same_images', 'more_images') for seed in (0, 1)]
+    runs = [Run('paper', setting, 0.5, seed) for setting in ('same_images', 'more_images') for seed in (0, 1)]
     experiment.run_all(runs, with_test=True, jobs=2)
     assert all(experiment.is_done(run, with_test=True) for run in runs)
     for run in runs:
@@ -172,7 +177,7 @@ def test_after_a_failure_nothing_new_begins(tools, experiment):
     said, tools.fails = [], True
     experiment.say = said.append
     with pytest.raises(CommandError, match='killed'):
-        experiment.run_all([Run('joint', 'same_images', 0.5, seed) for seed in range(20)], with_test=True)
+        experiment.run_all([Run('paper', 'same_images', 0.5, seed) for seed in range(20)], with_test=True)
     assert len(tools.calls) < 20
     assert 'ends after the trainings under way: killed' in said
 
@@ -186,14 +191,14 @@ def completion(tools, monkeypatch, tmp_path):
 
 
 def test_maps_are_completed_once_for_all_arms_with_the_same_labels(tools, completion):
-    completion('joint_completed').make()
+    completion('completed_only').make()
     completion('completed_without_perspective').make()  # the same scenes, labels and images
     assert completion('completed_without_perspective').seconds == 20.0
     (train, env), (write, _) = tools.calls
     assert train[0] == 'train.py' and 'train_dataloader.dataset.label_dir=bev_labels_registered' in train
-    assert write[0] == 'complete_maps.py' and write[-1] == completion('joint_completed').folder
+    assert write[0] == 'complete_maps.py' and write[-1] == completion('completed_only').folder
     assert write[2].name == 'epoch_12.pth' and env['SSL_BEV_SSL_IMAGES'] == 'more_images'
     completion('completed_without_registration').make()
     assert 'train_dataloader.dataset.label_dir=bev_labels' in tools.calls[2][0]
-    folders = {completion(arm).folder for arm in ('joint_completed', 'completed_without_registration')}
+    folders = {completion(arm).folder for arm in ('completed_only', 'completed_without_registration')}
     assert len(folders) == 2

@@ -14,6 +14,8 @@ from projects.SyntheticNuScenes.label_efficiency.report import write_report
 from projects.SyntheticNuScenes.label_efficiency.screening import HEAD, screening_table
 from projects.SyntheticNuScenes.label_efficiency.summary import summarise
 
+OTHER = 'completed_without_perspective'
+
 
 def curve(*scores, first=0.0, seconds=100.0):
     """A validation every 100 steps."""
@@ -37,7 +39,7 @@ def record(arm, fraction, seed, mIoU, points, setting='more_images', **seconds):
     scores = dict(mIoU=mIoU, mIoU_chosen=mIoU + 0.01)
     return dict(
         arm=arm, title=ARMS[arm].title, setting=setting, fraction=fraction, seed=seed, variant='', seconds=seconds,
-        passes=dict(joint=400), curve=[point._asdict() for point in points], late_gain_pp=0.1 + seed,
+        passes=dict(completed=400), curve=[point._asdict() for point in points], late_gain_pp=0.1 + seed,
         conditions=dict(load_average_before=0.5, cores=2, torch='2', date='2026-01-01', series='a'),
         validation=dict(noisy=dict(mIoU=mIoU), exact=dict(mIoU=mIoU)),
         test=dict(noisy=scores, exact=dict(mIoU=mIoU + 0.02, mIoU_chosen=mIoU + 0.03)),
@@ -51,9 +53,9 @@ def records():
         record('supervised', 1.0, 0, 0.30, curve(0.10, 0.20, 0.25, 0.31), supervised=400, **base),
         record('supervised', 1.0, 1, 0.34, curve(0.10, 0.20, 0.25, 0.31), supervised=500, **base),
         # within 0.3 pp of .31 after 100 of teacher and 100 of training; the baseline after 400
-        record('joint', 0.5, 0, 0.36, curve(0.308, 0.32, first=100), teacher=100, joint=100),
-        record('joint', 0.5, 1, 0.40, curve(0.25, 0.308, first=100), teacher=100, joint=150),
-        record('joint', 0.1, 0, 0.20, curve(0.10, 0.30, first=100), teacher=100, joint=100),
+        record(OTHER, 0.5, 0, 0.36, curve(0.308, 0.32, first=100), teacher=100, completed=100),
+        record(OTHER, 0.5, 1, 0.40, curve(0.25, 0.308, first=100), teacher=100, completed=150),
+        record(OTHER, 0.1, 0, 0.20, curve(0.10, 0.30, first=100), teacher=100, completed=100),
     ]
 
 
@@ -96,7 +98,7 @@ def test_curves_of_another_series_are_not_drawn(records):
     axes = Figure().subplots()
     records[2]['conditions']['series'] = 'b'
     draw_curves(axes, records, 'mIoU')
-    assert [line.get_label() for line in axes.lines] == ['supervised, 100 %', 'joint, 2-D stage, 10 %']
+    assert [line.get_label() for line in axes.lines] == ['supervised, 100 %', 'no perspective loss, 10 %']
 
 
 def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):
@@ -105,8 +107,8 @@ def test_the_report_states_figures_conditions_and_the_oracle(records, tmp_path):
     assert [path.name for path in paths] == [f'label_efficiency.{s}' for s in ('json', 'md', 'png')]
     page = paths[1].read_text()
     scores = '38.0 ± 2.8 | 39.0 ± 2.8 | 40.0 ± 2.8 | 41.0 ± 2.8'
-    assert f'| joint, 2-D stage | 50 % | 2 | {scores} | 225 | 400 | 0.50 |' in page
-    assert '| joint, 2-D stage | 10 % | 1 | 20.0 |' in page and 'More images' in page and 'Same images' not in page
+    assert f'| no perspective loss | 50 % | 2 | {scores} | 225 | 400 | 0.50 |' in page
+    assert '| no perspective loss | 10 % | 1 | 20.0 |' in page and 'More images' in page and 'Same images' not in page
     assert 'synthetic' in page.lower() and 'oracle was the teacher' in page and '2 cores' in page
     assert len(json.loads(paths[0].read_text())['rows']) == 3
     assert paths[2].stat().st_size > 10_000
@@ -127,10 +129,10 @@ def test_nothing_tested_is_no_report(records, tmp_path):
 
 
 def test_screening_ranks_by_validation_with_noisy_labels(records):
-    table = [dict(zip(HEAD, row, strict=True)) for row in screening_table([*records, dict(arm='joint')])]
+    table = [dict(zip(HEAD, row, strict=True)) for row in screening_table([*records, dict(arm='completed_only')])]
     assert [row['mIoU noisy'] for row in table] == ['38.0 ± 2.8', '32.0 ± 2.8', '20.0']
     assert [(row['arm'], row['labels'], row['seeds']) for row in table[:2]] == [
-        ('joint, 2-D stage', '50 %', '2'),
+        ('no perspective loss', '50 %', '2'),
         ('supervised', '100 %', '2'),
     ]
 
@@ -139,18 +141,18 @@ def test_the_report_says_what_was_tried_beside_what_it_varies(records, tmp_path)
     variant = {**records[2], 'variant': 'lr_4e-3'}
     page = write_report([*records, variant], dict(teacher='mask2former'), tmp_path / 'a')[1].read_text()
     section = page.split('## What was tried')[1]
-    assert '| joint, 2-D stage | more images | 50 % | lr 4e-3 | 1 | 36.0 |' in section
-    assert '| joint, 2-D stage | more images | 50 % | - | 2 | 38.0 ± 2.8 |' in section
+    assert '| no perspective loss | more images | 50 % | lr 4e-3 | 1 | 36.0 |' in section
+    assert '| no perspective loss | more images | 50 % | - | 2 | 38.0 ± 2.8 |' in section
     assert '| supervised |' not in section
     assert 'What was tried' not in write_report(records, dict(teacher='mask2former'), tmp_path / 'b')[1].read_text()
 
 
 def test_short_runs_have_tables_of_their_own(records, tmp_path):
-    runs = [record(arm, 0.5, 0, score, curve(0.1, 0.2)) for arm, score in (('completed_only', 0.3), ('joint', 0.2))]
+    runs = [record(arm, 0.5, 0, score, curve(0.1, 0.2)) for arm, score in (('completed_only', 0.3), (OTHER, 0.2))]
     short = [{**run, 'variant': 'short'} for run in runs]
     page = write_report([*records, *short], dict(teacher='mask2former'), tmp_path / 'a')[1].read_text()
     assert '| **SSL, completed maps** | 1 | 30.0 | 30.0 |' in page.split('## Parts')[1]
-    assert '| joint, 2-D stage | 1 | 20.0 | 20.0 | -10.0 | -10.0 |' in page.split('## Parts')[1]
+    assert '| no perspective loss | 1 | 20.0 | 20.0 | -10.0 | -10.0 |' in page.split('## Parts')[1]
     assert 'What was tried' not in page
 
 

@@ -9,7 +9,7 @@ from projects.SyntheticNuScenes.label_efficiency.arms import Run
 from projects.SyntheticNuScenes.label_efficiency.pools import TOY_POOLS
 from projects.SyntheticNuScenes.label_efficiency.towns import TownData
 
-RUNS = [Run('joint_completed', 'more_images', 0.5, 0)]
+RUNS = [Run('completed_only', 'more_images', 0.5, 0)]
 
 
 @pytest.fixture

@@ -31,30 +31,23 @@ pseudo_labels = dict(_base_.pseudo_labels, classes=names)
 bev_labels = dict(type='LoadBEVMasks')
 accumulated = f'{_base_.data_root}/accumulated/{ssl_images}'
 targets = dict(type='LoadAccumulatedTargets', root=accumulated, classes=names)
-every_label = [*_base_.images, pseudo_labels, bev_labels, targets, *_base_.augment_and_pack]
 pair_dataset = dict(_base_.ssl_dataloader.dataset, **seen)
 pair_dataset['pipeline'] = [*_base_.images, pseudo_labels, *_base_.augment_and_pack]
 single = dict(pair_dataset, num_frames=1)
 without_bev_labels = [*_base_.images, pseudo_labels, targets, *_base_.augment_and_pack]
 labelled_dataset = _base_.labelled_dataloader.dataset
-joint_datasets = [dict(labelled_dataset, pipeline=every_label), dict(single, pipeline=every_label)]
 two = dict(_base_.loader, num_workers=1, batch_size=2)
 
 # Pseudo-labels of two frames: the paper's pretraining. Of one frame: the 2-D stage.
 pretrain_dataloader = dict(two, batch_size=1, sampler=dict(epoch, per_batch=[1]), dataset=pair_dataset)
 perspective_dataloader = dict(two, sampler=epoch, dataset=single)
-# BEV labels only; with pseudo-labels of the same frames; and with those of any frame in the other half of the batch.
+# BEV labels only; with pseudo-labels of the same frames; and accumulated pseudo-labels of any frame.
 labelled_dataloader = dict(sampler=dict(_delete_=True, **epoch))
 assisted_dataset = dict(
     labelled_dataset, pipeline=[*_base_.images, pseudo_labels, bev_labels, *_base_.augment_and_pack]
 )
 assisted_dataloader = dict(two, sampler=epoch, dataset=assisted_dataset)
 unlabelled_dataloader = dict(two, sampler=epoch, dataset=dict(single, pipeline=without_bev_labels))
-joint_dataloader = dict(
-    two,
-    sampler=dict(epoch, per_batch=[1, 1]),
-    dataset=dict(type='ConcatDataset', datasets=joint_datasets),
-)
 
 # Label files of held-out towns hold the published labels and, with the prefix exact_, the truth.
 held_out = dict(label_dir='bev_labels_and_truth')

@@ -1,4 +1,4 @@
-# Control: the baseline with what the joint recipe does in the image plane, a 2-D stage and an auxiliary loss.
+# Control: the baseline with a stage in the image plane for the backbone, and an auxiliary loss there.
 _base_ = './_base_.py'
 train_dataloader = _base_.perspective_dataloader
 train_cfg = dict(max_epochs=30)

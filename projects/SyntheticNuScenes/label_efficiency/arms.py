@@ -44,10 +44,8 @@ class Arm:
 
 
 _TRAIN, _FINE_TUNE = ('train_dataloader.dataset',), ('labelled_dataloader.dataset',)
-_JOINT = ('joint_dataloader.dataset.datasets.0',)
 _COMPLETED = dict(accumulates=True, registers=True, completes=True)
 _ABLATION = dict(settings=(MORE_IMAGES,), fractions=(0.5,))
-_TARGETS = dict(_ABLATION, accumulates=True)
 ARMS = {
     arm.name: arm
     for arm in (
@@ -64,19 +62,10 @@ ARMS = {
         Arm('supervised_longest', 'supervised, 2.4 times the steps', _TRAIN, (LABELS_ONLY,), (1.0,)),
         Arm('supervised_from_teacher', "supervised, teacher's backbone", _TRAIN, (LABELS_ONLY,), (1.0, 0.5)),
         Arm('supervised_registered', 'supervised, registered labels', _TRAIN, (SAME_IMAGES,), (1.0,), registers=True),
-        # Without one of the parts, or with labels beside the maps.
-        Arm('joint_completed', 'completed maps and labels', _JOINT, (MORE_IMAGES,), (0.5, 0.1), **_COMPLETED),
-        Arm('completed_without_registration', 'no registration', (), **_TARGETS, completes=True),
-        Arm('completed_without_maps', 'accumulated, not completed', _JOINT, **_TARGETS, registers=True),
+        # Without one of the parts.
+        Arm('completed_without_registration', 'no registration', (), **_ABLATION, accumulates=True, completes=True),
         Arm('completed_without_perspective', 'no perspective loss', (), **_ABLATION, **_COMPLETED),
         Arm('completed_from_scratch', "without the teacher's backbone", (), **_ABLATION, **_COMPLETED),
-        # Other ideas.
-        Arm('joint_from_teacher', "joint, teacher's backbone", _JOINT, **_TARGETS),
-        Arm('joint', 'joint, 2-D stage', _JOINT, **_TARGETS),
-        Arm('joint_without_2d_stage', 'joint', _JOINT, **_TARGETS),
-        Arm('joint_direct', 'joint, targets teach BEV classes', _JOINT, **_TARGETS),
-        Arm('joint_mean_teacher', 'joint + mean teacher', _JOINT, **_TARGETS),
-        Arm('joint_coarse_paint', 'joint, paint not told apart', _JOINT, **_TARGETS),
     )
 }
 

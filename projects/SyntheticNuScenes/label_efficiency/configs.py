@@ -13,7 +13,7 @@ from .commands import PROJECT
 TOY_BATCHES = 2
 # Ablations: two fifths of the steps of every phase, validated four times, the second after the paper's pretraining.
 SHORT_BATCHES = 20
-_LOADERS = ('train', 'labelled', 'assisted', 'unlabelled', 'joint', 'pretrain', 'perspective')
+_LOADERS = ('train', 'labelled', 'assisted', 'unlabelled', 'pretrain', 'perspective')
 SHORT = (
     *(f'{name}_dataloader.sampler.batches={SHORT_BATCHES}' for name in _LOADERS),
     'train_cfg.val_interval=9',

@@ -7,7 +7,7 @@ from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
 from .merge import TRUTH_PREFIX
 from .plateau import Point
@@ -30,12 +30,8 @@ def phase_lengths(config: Config) -> list[PhaseLength]:
     for phase in phases:
         loader = config[phase.get('train_dataloader', 'train_dataloader')]
         steps = phase.epochs * loader.sampler.batches
-        lengths.append(PhaseLength(phase.name, steps, steps * loader.batch_size * _window(loader.dataset)))
+        lengths.append(PhaseLength(phase.name, steps, steps * loader.batch_size * loader.dataset.num_frames))
     return lengths
-
-
-def _window(dataset: ConfigDict) -> int:
-    return dataset.num_frames if 'num_frames' in dataset else max(map(_window, dataset.datasets))
 
 
 def phase_seconds(records: Sequence[Mapping], lengths: Sequence[PhaseLength]) -> dict[str, float]:
