@@ -2,7 +2,6 @@ from ssl_bev.checkpoints import load_checkpoint_file
 
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .exact_resume_hook import ExactResumeHook
-from .mean_teacher_hook import MeanTeacherHook
 from .mixed_source_sampler import MixedSourceSampler
 from .phases import Phase, PhasePlan
 from .scene_sampler import SceneContiguousSampler
@@ -12,7 +11,6 @@ from .two_phase_hook import TwoPhaseHook
 __all__ = [
     'CheckpointShapeHook',
     'ExactResumeHook',
-    'MeanTeacherHook',
     'MixedSourceSampler',
     'Phase',
     'PhasePlan',

@@ -30,7 +30,6 @@ class BEVSegmentor(BaseModel):
             `loss(logits, probability, weight)`; needed where loss_accumulated has a weight.
         self_loss: the same of the fine map against a model's own predictions, fused over a scene
             (tools/accumulate_predictions.py); needed where loss_self has a weight.
-        teacher_loss: config of `MeanTeacherLoss`; needed where loss_teacher has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
         neighbour_weight: weight of reprojecting each of these maps into the cameras of the window's *other* frames,
@@ -53,7 +52,6 @@ class BEVSegmentor(BaseModel):
         perspective_head: dict | None = None,
         accumulated_loss: dict | None = None,
         self_loss: dict | None = None,
-        teacher_loss: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
         neighbour_weight: float = 0.0,
@@ -70,8 +68,6 @@ class BEVSegmentor(BaseModel):
         self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
         self.accumulated_loss = MODELS.build(accumulated_loss) if accumulated_loss else None
         self.self_loss = MODELS.build(self_loss) if self_loss else None
-        self.teacher_loss = MODELS.build(teacher_loss) if teacher_loss else None
-        self._teacher: list[BEVSegmentor] = []  # in a list: it is no part of this model's weights
         if neighbour_weight < 0:
             raise ValueError(f'neighbour_weight must not be negative, got {neighbour_weight}')
         self.reproject_frames = reproject_frames
@@ -94,18 +90,6 @@ class BEVSegmentor(BaseModel):
             if weights.get(name, 0) and getattr(self, module) is None:
                 raise ValueError(f'{name} has the weight {weights[name]}, but the model has no {module}')
         self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSSES}
-
-    def set_teacher(self, teacher: BEVSegmentor | None) -> None:
-        """Set the model that `loss_teacher` compares with; `MeanTeacherHook` does."""
-        self._teacher = [] if teacher is None else [teacher.eval()]
-
-    @torch.no_grad()
-    def _ask_teacher(self, images: Tensor, rig: CameraRig) -> Tensor:  # (B, K, H, W)
-        if not self._teacher:
-            raise ValueError(
-                'loss_teacher has a weight, but the model has no teacher; add MeanTeacherHook to custom_hooks'
-            )
-        return self._teacher[0].frames(images, rig)[-1].logits['fine']
 
     def forward(
         self,
@@ -190,10 +174,6 @@ class BEVSegmentor(BaseModel):
     ) -> dict[str, Tensor]:
         """Weighted losses, always all of `LOSSES`."""
         weights = self.loss_weights
-        teacher_logits = None
-        if weights['loss_teacher']:
-            teacher_logits = self._ask_teacher(images, rig)
-            images, rig = self.teacher_loss.disturb(images, rig)
         self_supervised = any(weights[name] for name in LOSSES if name not in CURRENT_FRAME)
         num_frames = min(self.reproject_frames, rig.num_frames) if self_supervised else 1
         if any(weights[name] for name in LOSSES if name not in IMAGE_PLANE):
@@ -206,6 +186,6 @@ class BEVSegmentor(BaseModel):
         graph = [logits.sum() for frame in frames for logits in frame.logits.values()]
         graph += [parameter.sum() for module in unused if module is not None for parameter in module.parameters()]
         losses = dict.fromkeys(LOSSES, sum(graph) * 0.0)
-        for name, terms in loss_terms(self, frames, rig, data_samples, tuple(images.shape[-2:]), teacher_logits):
+        for name, terms in loss_terms(self, frames, rig, data_samples, tuple(images.shape[-2:])):
             losses[name] = losses[name] + weights[name] * sum(terms) / len(terms)
         return losses

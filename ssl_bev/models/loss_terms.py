@@ -23,10 +23,9 @@ LOSSES = dict(
     loss_perspective='perspective_head',
     loss_accumulated='accumulated_loss',
     loss_self='self_loss',
-    loss_teacher='teacher_loss',
 )
 # Those that train the current frame alone.
-CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_self', 'loss_teacher')
+CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_self')
 # Those that need no BEV map.
 IMAGE_PLANE = ('loss_perspective',)
 
@@ -46,7 +45,6 @@ def loss_terms(
     rig: CameraRig,
     data_samples: list[BEVDataSample],
     padded_size: tuple[int, int],
-    teacher_logits: Tensor | None = None,  # (B, K, H, W)
 ) -> Iterator[tuple[str, list[Tensor]]]:
     """Each loss that has a weight, with its terms.
 
@@ -56,7 +54,6 @@ def loss_terms(
         rig: of the whole windows.
         data_samples: with the labels.
         padded_size: height and width that the image features cover.
-        teacher_logits: the mean teacher's fine map of the current frame; needed where loss_teacher has a weight.
     """
     weights, head = model.loss_weights, model.seg_head
     if weights['loss_seg']:
@@ -68,8 +65,6 @@ def loss_terms(
     if weights['loss_self']:
         targets = stack_accumulated_targets(data_samples, head.classes, head.grid, 'self')
         yield 'loss_self', [model.self_loss(frames[-1].logits['fine'], *targets)]
-    if weights['loss_teacher']:
-        yield 'loss_teacher', [model.teacher_loss(frames[-1].logits['fine'], teacher_logits)]
     if weights['loss_reprojection'] or weights['loss_perspective']:
         pseudo_labels = stack_pseudo_labels(data_samples, head.coarse_classes)
     if weights['loss_reprojection']:

@@ -1,7 +1,5 @@
 """A `BEVSegmentor` with a backbone and an encoder of a few lines, and samples for it."""
 
-import copy
-
 import torch
 from mmdet3d.registry import MODELS
 from torch import nn
@@ -61,11 +59,9 @@ def make_model(**changes):
         perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
         accumulated_loss=LOSS,
         self_loss=LOSS,
-        teacher_loss=dict(type='MeanTeacherLoss', loss=LOSS, min_confidence=0.0, drop_cameras=0),
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
-    model.set_teacher(copy.deepcopy(model))
     return model
 
 
@@ -109,7 +105,6 @@ ALL = dict.fromkeys(
         'loss_perspective',
         'loss_accumulated',
         'loss_self',
-        'loss_teacher',
     ),
     1.0,
 )

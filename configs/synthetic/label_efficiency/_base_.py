@@ -66,7 +66,6 @@ model = dict(
     perspective_head=dict(num_classes=len(names), loss=paint_loss),
     accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
     self_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0]),
-    teacher_loss=dict(type='MeanTeacherLoss', loss=dict(type='SegmentationLoss')),
 )
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up
