@@ -78,7 +78,6 @@ def build_test_dataloader(
     config: Config,
     infos: str | Path | None = None,
     data_root: str | Path | None = None,
-    with_labels: bool = True,
 ) -> DataLoader:
     """Build the config's test dataloader, without worker processes, on its own or on other data.
 
@@ -88,7 +87,6 @@ def build_test_dataloader(
             without that folder the samples have no truth. The config's choice of scenes and label subsets is dropped.
         data_root: folder that the image paths start from. By default the config's; with `infos` the folder of the info
             file, where the config has none that exists.
-        with_labels: False: no sample has a truth, whatever labels there are.
 
     Raises:
         FileNotFoundError: There is no such info file or folder.
@@ -117,8 +115,6 @@ def build_test_dataloader(
         if 'info_root' not in dataset:
             dataset['info_root'] = dataset.get('data_root', '')
         dataset['data_root'] = str(data_root)
-    if not with_labels:
-        dataset.update(with_labels=False, labelled_only=False)
     return Runner.build_dataloader(settings)
 
 

@@ -79,17 +79,9 @@ def crop_frame(
     bev_frame: str = 'ego',
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
     """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
-    return crop_plane(scene, bev2plane(*frame_poses(frame, bev_frame), scene.origin), grid)
-
-
-def crop_plane(
-    scene: Scene,
-    bev2plane: np.ndarray,  # (3, 3)
-    grid: BEVGrid,
-) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
-    """As `crop_frame`, of a BEV frame whose pose in the scene's plane is known."""
+    pose = bev2plane(*frame_poses(frame, bev_frame), scene.origin)
     centers = grid.cell_centers(dtype=torch.float64).numpy()
-    return scene.evidence.crop(centers @ bev2plane[:2, :2].T + bev2plane[:2, 2])
+    return scene.evidence.crop(centers @ pose[:2, :2].T + pose[:2, 2])
 
 
 def bev2plane(

@@ -18,7 +18,7 @@ from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.pictures import write_bytes
 
 MANIFEST = 'manifest.json'
-HOW_TO_MAKE = 'tools/accumulate_pseudo_labels.py or tools/accumulate_predictions.py'
+HOW_TO_MAKE = 'tools/accumulate_pseudo_labels.py or tools/complete_maps.py'
 _NEEDED = ('classes', 'x_range', 'y_range', 'cell_size', 'bev_frame')
 
 

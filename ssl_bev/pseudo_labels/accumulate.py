@@ -79,41 +79,6 @@ class SceneEvidence:
         for value in (0, 1):  # every cell occurs once, so this adds nothing twice
             self.votes[value][:, rows[i], columns[j]] += ((values == value) * weight[:, None]).T.astype(np.float32)
 
-    def add_map(
-        self,
-        probability: np.ndarray,  # (K, H, W), 0 ... 1
-        weight: np.ndarray,  # (K, H, W), >= 0
-        grid: BEVGrid,
-        bev2plane: np.ndarray,  # (3, 3)
-    ) -> None:
-        """Let a BEV map vote on the ground under it: by its probability for each class, by the rest against it.
-
-        Args:
-            probability: of each class.
-            weight: what the vote of each cell is worth.
-            grid: of the map.
-            bev2plane: from (x, y, 1) of the map to that of the plane; rigid.
-
-        Raises:
-            ValueError: a map of other classes, or of another shape than its grid.
-        """
-        shape = (self.votes.shape[1], *grid.shape)
-        for name, value in (('probability', probability), ('weight', weight)):
-            if value.shape != shape:
-                raise ValueError(f'{name} must be {shape} (classes, rows, columns), got {value.shape}')
-        corners = np.array([(x, y, 1) for x in grid.x_range for y in grid.y_range]) @ bev2plane[:2].T
-        rows, columns = self._window(corners.min(0), corners.max(0))
-        if not (rows.size and columns.size):
-            return
-        centers = np.stack(np.meshgrid(*self._centers(rows, columns)), -1)
-        xy = (centers - bev2plane[:2, 2]) @ np.linalg.inv(bev2plane[:2, :2]).T
-        maps = torch.from_numpy(np.concatenate([probability * weight, weight]).astype(np.float32))
-        sampled = sample_bev(maps[None], grid, torch.from_numpy(xy.astype(np.float32))[None])[0].numpy()
-        favour, total = np.split(sampled, 2)
-        window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        self.votes[0][window] += total - favour
-        self.votes[1][window] += favour
-
     def crop(
         self,
         xy: np.ndarray,  # (H, W, 2) metres in the plane

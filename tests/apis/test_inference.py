@@ -58,15 +58,6 @@ def test_other_infos_replace_the_data_and_drop_the_label_subset(config, tmp_path
     assert config.test_dataloader.dataset.ann_file == 'none.pkl'  # the caller's config is kept
 
 
-def test_labels_can_be_left_aside(config, tmp_path):
-    infos = tmp_path / 'infos.pkl'
-    (infos.parent / 'labels').mkdir()
-    infos.touch()
-    for given in (None, infos):
-        settings = build_test_dataloader(config, given, with_labels=False).dataset.settings
-        assert not settings['with_labels'] and not settings['labelled_only']
-
-
 def test_errors_of_the_data(config, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'no info file at .*absent\.pkl'):
         build_test_dataloader(config, tmp_path / 'absent.pkl')

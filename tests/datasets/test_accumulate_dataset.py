@@ -166,15 +166,22 @@ def test_loaded_into_a_sample(accumulated, tiny_data, tiny_root):
     np.testing.assert_array_equal(sample.accumulated_probability, probability[::-1])
     np.testing.assert_array_equal(sample.accumulated_weight, weight[::-1])
     assert sample.accumulated_grid == GRID and sample.accumulated_classes == ['marking', 'drivable']
-    mapping = dict(lane_divider=None, road='drivable')
-    sample = dataset(LoadAccumulatedTargets(str(out), mapping, kind='self'), PackBEVInputs())[1]['data_samples']
-    np.testing.assert_array_equal(sample.self_probability[1], probability[0])
-    np.testing.assert_array_equal(sample.self_weight[1], weight[0])
-    assert (sample.self_weight[0] == 0).all() and sample.self_classes == ['lane_divider', 'road']
-    with pytest.raises(ValueError, match=r"classes \['lane'\] are not in the targets of"):
-        LoadAccumulatedTargets(str(out), dict(lane_divider='lane', road=None))
-    with pytest.raises(ValueError, match=r'classes \[None\] are not in the targets of'):
-        LoadAccumulatedTargets(str(out), [None])
+    gated = LoadAccumulatedTargets(str(out), ['drivable', 'marking'], 'self', dict(marking=0.9))
+    sample = dataset(gated, PackBEVInputs())[1]['data_samples']
+    unsure = np.abs(2 * probability[1].astype(int) - 255) < 0.9 * 255
+    assert (unsure & (weight[1] > 0)).any()
+    np.testing.assert_array_equal(sample.self_probability, probability)
+    np.testing.assert_array_equal(sample.self_weight[0], weight[0])
+    np.testing.assert_array_equal(sample.self_weight[1], np.where(unsure, 0, weight[1]))
+    assert sample.self_classes == ['drivable', 'marking'] and 'accumulated_weight' not in sample
+    for arguments, message in (
+        (dict(classes=['lane']), r"classes \['lane'\] are not in the targets of"),
+        (dict(kind='own'), r"kind must be one of \('accumulated', 'self'\), got 'own'"),
+        (dict(min_confidence=2.0), r'min_confidence must be in \[0, 1\], got 2.0'),
+        (dict(min_confidence=dict(stop=0.5)), r"min_confidence names \['stop'\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LoadAccumulatedTargets(str(out), **arguments)
     other = 'lidar' if bev_frame == 'ego' else 'ego'
     with pytest.raises(ValueError, match=f'--bev-frame {other}'):
         dataset(LoadAccumulatedTargets(str(out)), bev_frame=other)[0]

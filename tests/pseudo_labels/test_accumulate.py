@@ -98,30 +98,3 @@ def test_cameras_beyond_the_raster_do_no_harm():
 def test_limits_must_be_positive(name):
     with pytest.raises(ValueError, match=f'{name} must be positive, got 0'):
         SceneEvidence(GRID, 2, **{name: 0})
-
-
-def test_maps_vote_by_probability_and_weight():
-    """Two maps, one turned by a quarter and moved by whole cells: the raster's cells are theirs, one to one."""
-    small = BEVGrid((-2, 2), (-1, 1), 1.0)
-    generator = np.random.default_rng(0)
-    first, second, weights = generator.random((3, 2, 2, 4))
-    evidence = SceneEvidence(GRID, 2)
-    moved = np.array([[1.0, 0, 4], [0, 1, 2], [0, 0, 1]])
-    turned = np.array([[0.0, -1, 5], [1, 0, 1], [0, 0, 1]])  # x of the map is y of the plane
-    evidence.add_map(first, weights, small, moved)
-    evidence.add_map(second, 2 * np.ones_like(second), small, turned)
-    expected = np.zeros_like(evidence.votes)
-    for k, i, j in np.ndindex(2, 2, 4):
-        x, y = j - 1.5, i - 0.5
-        for probability, weight, (px, py) in (
-            (first[k, i, j], weights[k, i, j], (x + 4, y + 2)),
-            (second[k, i, j], 2, (5 - y, x + 1)),
-        ):
-            cell = (k, int(py + 6), int(px + 4))
-            expected[(0, *cell)] += weight * (1 - probability)
-            expected[(1, *cell)] += weight * probability
-    np.testing.assert_allclose(evidence.votes, expected, atol=1e-5)
-    evidence.add_map(first, weights, small, np.array([[1.0, 0, 400], [0, 1, 2], [0, 0, 1]]))  # beyond the raster
-    np.testing.assert_allclose(evidence.votes, expected, atol=1e-5)
-    with pytest.raises(ValueError, match=r'weight must be \(2, 2, 4\) \(classes, rows, columns\), got \(2, 4\)'):
-        evidence.add_map(first, weights[0], small, moved)

@@ -1,4 +1,4 @@
-"""Load the BEV targets that were accumulated over a scene, from pseudo-labels or from predictions."""
+"""Load the BEV targets that were accumulated over a scene, or completed to maps."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ class LoadAccumulatedTargets(BaseTransform):
         - accumulated_classes, accumulated_grid (a `BEVGrid`)
 
     Args:
-        root: folder of tools/accumulate_pseudo_labels.py or tools/accumulate_predictions.py.
-        classes: the K classes by name; None: all of the folder, in its order. A mapping gives each class the folder's
-            class that it is taught by, or None: it is not taught. So pseudo-labels may teach those of the BEV classes
-            that they know (kind 'self', `dict(ped_crossing='crosswalk', lane_divider=None, ...)`).
-        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'self' = a model's own predictions of the
-            fine classes, for `loss_self`.
+        root: folder of tools/accumulate_pseudo_labels.py or tools/complete_maps.py.
+        classes: the K classes by name; None: all of the folder, in its order.
+        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'self' = maps of the fine classes that
+            `MapCompletion` completed, for `loss_self`.
         min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
             (others: 0). The gate is here and not in the files, so that it may move without making them again.
 
@@ -47,7 +45,7 @@ class LoadAccumulatedTargets(BaseTransform):
     def __init__(
         self,
         root: str,
-        classes: Sequence[str] | Mapping[str, str | None] | None = None,
+        classes: Sequence[str] | None = None,
         kind: str = 'accumulated',
         min_confidence: float | Mapping[str, float] = 0.0,
     ) -> None:
@@ -57,9 +55,7 @@ class LoadAccumulatedTargets(BaseTransform):
         self.kind = kind
         self.manifest = read_target_manifest(root)
         self.classes = tuple(self.manifest['classes'] if classes is None else classes)
-        mapped = isinstance(classes, Mapping)
-        self.sources = tuple(classes.values()) if mapped else self.classes
-        unknown = [n for n in self.sources if n not in self.manifest['classes'] and not (mapped and n is None)]
+        unknown = [name for name in self.classes if name not in self.manifest['classes']]
         if unknown:
             raise ValueError(f'classes {unknown} are not in the targets of {root}: {self.manifest["classes"]}')
         self.min_confidence = per_class('min_confidence', min_confidence, self.classes)
@@ -73,9 +69,8 @@ class LoadAccumulatedTargets(BaseTransform):
             )
         names, grid = self.manifest['classes'], self.manifest['grid']
         probability, weight = read_target(self.root, results['frames'][-1]['token'], (len(names), *grid.shape))
-        chosen = [0 if name is None else names.index(name) for name in self.sources]
+        chosen = [names.index(name) for name in self.classes]
         probability, weight = probability[chosen], weight[chosen]
-        weight[[name is None for name in self.sources]] = 0
         confidence = np.abs(2 * (probability / np.float32(255)) - 1)
         weight[confidence < np.float32(self.min_confidence)[:, None, None]] = 0
         content = dict(probability=probability, weight=weight, classes=list(self.classes), grid=grid)
@@ -83,6 +78,5 @@ class LoadAccumulatedTargets(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        classes = dict(zip(self.classes, self.sources, strict=True))
-        own = f'classes={classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
+        own = f'classes={self.classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
         return f'{type(self).__name__}(root={str(self.root)!r}, {own})'
