@@ -1,12 +1,12 @@
 # A 2-D stage for the image backbone, then maps that the network of configs/map_completion.py completed, on all frames
 # alike. BEV labels (of half of the scenes) only teach that network.
 _base_ = './_base_/bevformer_tiny_nuscenes.py'
-completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='self')
+completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
 train_dataloader = _base_.ssl_dataloader
 train_dataloader.dataset.pipeline = [*_base_.ssl_pipeline[:3], completed, *_base_.ssl_pipeline[3:]]
-model = dict(self_loss=_base_.model.seg_head.loss)
+model = dict(completed_loss=_base_.model.seg_head.loss)
 phases = [
     dict(name='perspective', epochs=4, losses=dict(loss_perspective=1.0)),
-    dict(name='completed', epochs=20, losses=dict(loss_self=1.0, loss_perspective=0.5)),
+    dict(name='completed', epochs=20, losses=dict(loss_completed=1.0, loss_perspective=0.5)),
 ]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

@@ -1,11 +1,11 @@
 # Maps that the network of configs/synthetic/map_completion.py completed teach the BEV classes on all frames alike. BEV
 # labels (of half of the scenes) only teach that network.
 _base_ = './_from_teacher_.py'
-completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='self')
+completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
 train_dataloader = dict(_base_.ssl_dataloader, batch_size=2)
 train_dataloader['dataset'].num_frames = 1
 train_dataloader['dataset'].pipeline = [*_base_.images, _base_.pseudo_labels, completed, *_base_.augment_and_pack]
 train_cfg = dict(max_epochs=8, val_interval=4)
-model = dict(self_loss=_base_.model.seg_head.loss)
-phases = [dict(name='completed', epochs=8, losses=dict(loss_self=1.0, loss_perspective=0.5))]
+model = dict(completed_loss=_base_.model.seg_head.loss)
+phases = [dict(name='completed', epochs=8, losses=dict(loss_completed=1.0, loss_perspective=0.5))]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl_bev.structures import BEVDataSample, CameraRig
 
-from .loss_terms import CURRENT_FRAME, IMAGE_PLANE, LOSSES, Frame, loss_terms
+from .loss_terms import CURRENT_FRAME, IMAGE_PLANE, LOSSES, RENAMED, Frame, loss_terms
 from .predictions import write_predictions
 
 
@@ -28,8 +28,8 @@ class BEVSegmentor(BaseModel):
         perspective_head: config of `PerspectiveHead`; needed where loss_perspective has a weight.
         accumulated_loss: config of the loss of the coarse map against accumulated targets, called as
             `loss(logits, probability, weight)`; needed where loss_accumulated has a weight.
-        self_loss: the same of the fine map against a model's own predictions, fused over a scene
-            (tools/accumulate_predictions.py); needed where loss_self has a weight.
+        completed_loss: the same of the fine map against completed maps (tools/complete_maps.py); needed where
+            loss_completed has a weight.
         loss_weights: weight of each loss, by name; a missing one counts as 0. `TwoPhaseHook` sets them by phase.
         reproject_frames: how many of the window's last frames the self-supervised losses train.
         neighbour_weight: weight of reprojecting each of these maps into the cameras of the window's *other* frames,
@@ -51,7 +51,7 @@ class BEVSegmentor(BaseModel):
         temporal_loss: dict | None = None,
         perspective_head: dict | None = None,
         accumulated_loss: dict | None = None,
-        self_loss: dict | None = None,
+        completed_loss: dict | None = None,
         loss_weights: Mapping[str, float] | None = None,
         reproject_frames: int = 2,
         neighbour_weight: float = 0.0,
@@ -67,7 +67,7 @@ class BEVSegmentor(BaseModel):
         self.temporal_loss = MODELS.build(temporal_loss) if temporal_loss else None
         self.perspective_head = MODELS.build(perspective_head) if perspective_head else None
         self.accumulated_loss = MODELS.build(accumulated_loss) if accumulated_loss else None
-        self.self_loss = MODELS.build(self_loss) if self_loss else None
+        self.completed_loss = MODELS.build(completed_loss) if completed_loss else None
         if neighbour_weight < 0:
             raise ValueError(f'neighbour_weight must not be negative, got {neighbour_weight}')
         self.reproject_frames = reproject_frames
@@ -79,9 +79,11 @@ class BEVSegmentor(BaseModel):
         """Set the weights of all losses; those not named become 0.
 
         Raises:
-            ValueError: an unknown loss, a negative weight, or a loss whose module this model lacks.
+            ValueError: an unknown loss or an old name, a negative weight, or a loss whose module this model lacks.
         """
         for name, weight in weights.items():
+            if name in RENAMED:
+                raise ValueError(f'{name} in loss_weights is now {RENAMED[name]}')
             if name not in LOSSES:
                 raise ValueError(f'unknown loss {name!r} in loss_weights; there are {", ".join(LOSSES)}')
             if weight < 0:

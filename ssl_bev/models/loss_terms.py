@@ -22,10 +22,12 @@ LOSSES = dict(
     loss_temporal='temporal_loss',
     loss_perspective='perspective_head',
     loss_accumulated='accumulated_loss',
-    loss_self='self_loss',
+    loss_completed='completed_loss',
 )
+# Names that configs may still have.
+RENAMED = dict(loss_self='loss_completed')
 # Those that train the current frame alone.
-CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_self')
+CURRENT_FRAME = ('loss_seg', 'loss_accumulated', 'loss_completed')
 # Those that need no BEV map.
 IMAGE_PLANE = ('loss_perspective',)
 
@@ -62,9 +64,9 @@ def loss_terms(
     if weights['loss_accumulated']:
         targets = stack_accumulated_targets(data_samples, head.coarse_classes, head.grid)
         yield 'loss_accumulated', [model.accumulated_loss(frames[-1].logits['coarse'], *targets)]
-    if weights['loss_self']:
-        targets = stack_accumulated_targets(data_samples, head.classes, head.grid, 'self')
-        yield 'loss_self', [model.self_loss(frames[-1].logits['fine'], *targets)]
+    if weights['loss_completed']:
+        targets = stack_accumulated_targets(data_samples, head.classes, head.grid, 'completed')
+        yield 'loss_completed', [model.completed_loss(frames[-1].logits['fine'], *targets)]
     if weights['loss_reprojection'] or weights['loss_perspective']:
         pseudo_labels = stack_pseudo_labels(data_samples, head.coarse_classes)
     if weights['loss_reprojection']:

@@ -21,7 +21,7 @@ class MapCompletion(BaseModel):
     Pseudo-labels know paint: thin, interrupted by gaps and by vehicles, dashed or solid. Maps know dividers:
     continuous, of one width, and a solid line may be an edge instead. A few labelled scenes are enough to learn the
     difference, for the paint itself has been found already. What it makes of the other scenes' pseudo-labels are
-    targets in the labels' own terms (tools/complete_maps.py), for `loss_self`.
+    targets in the labels' own terms (tools/complete_maps.py), for `loss_completed`.
 
     Args:
         classes: of the accumulated targets, in the order of the evidence (`PackEvidence`).

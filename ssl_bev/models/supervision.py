@@ -68,13 +68,13 @@ def stack_accumulated_targets(
     grid: BEVGrid,
     kind: str = 'accumulated',
 ) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W), float32 0 ... 1
-    """Probability and weight of the current frames' accumulated targets.
+    """Probability and weight of the current frames' accumulated or completed targets.
 
     Args:
         data_samples: of the batch.
         classes: the K classes of the map that they train.
         grid: of that map.
-        kind: 'accumulated', or 'self' for targets from a model's own predictions.
+        kind: 'accumulated', or 'completed' for maps that `MapCompletion` completed.
 
     Raises:
         ValueError: a sample without such targets, with other classes, or on another grid.

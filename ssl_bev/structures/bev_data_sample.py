@@ -19,10 +19,10 @@ class BEVDataSample(BaseDataElement):
         pseudo_confidence: (T, N, h, w) uint8, 255 = certain.
         accumulated_probability: (K', H, W) uint8 soft targets of the current frame, 255 = certainly present.
         accumulated_weight: (K', H, W) uint8, 255 = well observed, 0 = not observed.
-        self_probability, self_weight: the same for the K fine classes, from a model's own predictions.
+        completed_probability, completed_weight: the same for the K fine classes, of a completed map.
         pred_bev_seg: (K, H, W) float32 probabilities, added by the model.
 
     Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
-    img_shape, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, self_classes, self_grid,
-    pred_classes, x_range, y_range, cell_size.
+    img_shape, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, completed_classes,
+    completed_grid, pred_classes, x_range, y_range, cell_size.
     """

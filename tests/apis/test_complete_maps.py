@@ -62,7 +62,7 @@ def test_each_frame_gets_the_map_and_what_was_not_seen_counts_less(loader, tmp_p
         probability, weight = read_target(tmp_path / 'out', f'frame{index}', (2, *GRID.shape))
         assert np.unique(probability[0]).tolist() == [51] and np.unique(probability[1]).tolist() == [204]
         assert np.unique(weight[..., :8]).tolist() == [153] and np.unique(weight[..., 8:]).tolist() == [26]
-    loaded = LoadAccumulatedTargets(tmp_path / 'out', kind='self')
+    loaded = LoadAccumulatedTargets(tmp_path / 'out', kind='completed')
     assert loaded.classes == CLASSES
 
 

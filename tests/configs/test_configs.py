@@ -121,7 +121,7 @@ def test_maps_are_completed_from_a_step_of_training_on(path, data, tmp_path):
     assert completed.returncode == 0, completed.stderr[-3000:]
     frames = {file.stem for file in (data / 'accumulated').glob('*.npz')}
     assert {file.stem for file in (tmp_path / 'completed').glob('*.npz')} == frames
-    LoadAccumulatedTargets(tmp_path / 'completed', kind='self')
+    LoadAccumulatedTargets(tmp_path / 'completed', kind='completed')
 
 
 def run(*command, cwd, data):

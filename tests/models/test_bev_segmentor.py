@@ -29,7 +29,7 @@ def test_the_same_keys_and_a_graph_to_every_parameter_in_every_phase(active):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize(('kind', 'level'), [('accumulated', 'coarse'), ('self', 'fine')])
+@pytest.mark.parametrize(('kind', 'level'), [('accumulated', 'coarse'), ('completed', 'fine')])
 def test_accumulated_targets_train_the_map_of_their_classes_where_it_is_observed(kind, level):
     model, batch = make_model(), [make_sample(0), make_sample(1)]
     model.set_loss_weights({f'loss_{kind}': 1.0})
@@ -104,6 +104,7 @@ def test_predict_adds_probabilities_with_their_names_and_grid(level, names):
     ('weights', 'message'),
     [
         (dict(loss_sge=1.0), "unknown loss 'loss_sge'"),
+        (dict(loss_self=1.0), 'loss_self in loss_weights is now loss_completed'),
         (dict(loss_seg=-1.0), 'must not be negative'),
         (dict(loss_temporal=1.0), 'loss_temporal has the weight 1.0, but the model has no temporal_loss'),
     ],

@@ -58,7 +58,7 @@ def make_model(**changes):
         temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
         perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
         accumulated_loss=LOSS,
-        self_loss=LOSS,
+        completed_loss=LOSS,
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
@@ -85,9 +85,9 @@ def make_sample(seed, labelled=True):
     sample.set_metainfo(dict(accumulated_classes=list(COARSE), accumulated_grid=BEVGrid(**GRID)))
     sample.accumulated_probability = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
     sample.accumulated_weight = torch.randint(0, 256, (2, 8, 16), generator=generator).to(torch.uint8)
-    sample.set_metainfo(dict(self_classes=list(FINE), self_grid=BEVGrid(**GRID)))
-    sample.self_probability = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
-    sample.self_weight = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.set_metainfo(dict(completed_classes=list(FINE), completed_grid=BEVGrid(**GRID)))
+    sample.completed_probability = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
+    sample.completed_weight = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
     sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
     return sample
@@ -104,7 +104,7 @@ ALL = dict.fromkeys(
         'loss_temporal',
         'loss_perspective',
         'loss_accumulated',
-        'loss_self',
+        'loss_completed',
     ),
     1.0,
 )

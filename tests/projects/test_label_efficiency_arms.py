@@ -173,6 +173,6 @@ def test_registered_labels_and_completed_maps_are_where_an_arm_says():
         datasets = datasets_of(resolve(run)[0])
         labelled = [dataset for dataset in datasets if dataset.get('labelled_only')]
         assert {d.get('label_dir', LABELS) for d in labelled} <= {REGISTERED if arm.registers else LABELS}
-        roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'self']
+        roots = [step.root for dataset in datasets for step in dataset.pipeline if step.get('kind') == 'completed']
         assert bool(roots) == arm.completes
         assert all('/completed/' in root and root.endswith('_published') != arm.registers for root in roots)

@@ -65,7 +65,7 @@ model = dict(
     reprojection_head=dict(loss=paint_loss),
     perspective_head=dict(num_classes=len(names), loss=paint_loss),
     accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
-    self_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0]),
+    completed_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0]),
 )
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up

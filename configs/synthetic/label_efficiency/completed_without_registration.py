@@ -2,6 +2,6 @@
 _base_ = './completed_only.py'
 train_dataloader = _base_.train_dataloader
 for step in train_dataloader.dataset.pipeline:
-    if step.get('kind') == 'self':
+    if step.get('kind') == 'completed':
         step.root += '_published'
 del step

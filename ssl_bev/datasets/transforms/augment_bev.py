@@ -26,10 +26,10 @@ class BEVFlipRotate(BaseTransform):
     contradicts.
 
     Optional Keys: bev2cam, bev2global, road2bev; gt_bev_seg with x_range, y_range, cell_size, and
-    accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'self'
+    accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'completed'
 
     Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight,
-    self_probability, self_weight
+    completed_probability, completed_weight
 
     Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
 

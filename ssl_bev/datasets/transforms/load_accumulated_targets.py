@@ -13,18 +13,18 @@ from ssl_bev.pseudo_labels.target_reader import per_class
 from ..accumulated_target_files import read_target, read_target_manifest
 
 # Both may be in one sample. The loss of the same name reads them: the coarse map's, and the fine map's.
-KINDS = ('accumulated', 'self')
+KINDS = ('accumulated', 'completed')
 
 
 @TRANSFORMS.register_module()
 class LoadAccumulatedTargets(BaseTransform):
-    """Read the soft BEV targets of a window's current frame, for `loss_accumulated` or `loss_self`.
+    """Read the soft BEV targets of a window's current frame, for `loss_accumulated` or `loss_completed`.
 
     Put it before `BEVFlipRotate`, which moves them as it moves BEV labels.
 
     Required Keys: frames, bev_frame
 
-    Added Keys (of kind 'self' they begin with `self_`):
+    Added Keys (of kind 'completed' they begin with `completed_`):
         - accumulated_probability: (K, H, W) uint8, 255 = certainly present
         - accumulated_weight: (K, H, W) uint8, 255 = well observed, 0 = not observed
         - accumulated_classes, accumulated_grid (a `BEVGrid`)
@@ -32,8 +32,8 @@ class LoadAccumulatedTargets(BaseTransform):
     Args:
         root: folder of tools/accumulate_pseudo_labels.py or tools/complete_maps.py.
         classes: the K classes by name; None: all of the folder, in its order.
-        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'self' = maps of the fine classes that
-            `MapCompletion` completed, for `loss_self`.
+        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'completed' = maps of the fine classes that
+            `MapCompletion` completed, for `loss_completed`.
         min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
             (others: 0). The gate is here and not in the files, so that it may move without making them again.
 
@@ -49,6 +49,8 @@ class LoadAccumulatedTargets(BaseTransform):
         kind: str = 'accumulated',
         min_confidence: float | Mapping[str, float] = 0.0,
     ) -> None:
+        if kind == 'self':
+            raise ValueError("kind='self' is now kind='completed'")
         if kind not in KINDS:
             raise ValueError(f'kind must be one of {KINDS}, got {kind!r}')
         self.root = root

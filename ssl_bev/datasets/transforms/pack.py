@@ -18,8 +18,8 @@ LABEL_KEYS = (
     'pseudo_confidence',
     'accumulated_probability',
     'accumulated_weight',
-    'self_probability',
-    'self_weight',
+    'completed_probability',
+    'completed_weight',
 )
 META_KEYS = (
     'img_paths',
@@ -31,8 +31,8 @@ META_KEYS = (
     'pseudo_stride',
     'accumulated_classes',
     'accumulated_grid',
-    'self_classes',
-    'self_grid',
+    'completed_classes',
+    'completed_grid',
     'x_range',
     'y_range',
     'cell_size',
