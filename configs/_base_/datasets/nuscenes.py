@@ -11,8 +11,6 @@ load_pseudo_labels = dict(
     stride=2,
     min_confidence=0.5,
 )
-# No BEVFlipRotate: it mirrors the map and not the images, and a query that has learnt on which side of its point in the
-# image the left of its cell lies would learn the opposite from the next sample.
 ssl_pipeline = [
     dict(type='LoadBEVImages'),
     dict(type='ResizeCropFlipImages', size=image_size, resize=(0.95, 1.15), crop_x='random', crop_y='random'),

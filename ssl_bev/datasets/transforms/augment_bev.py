@@ -22,8 +22,8 @@ class BEVFlipRotate(BaseTransform):
     draw holds for all frames of a window, so their relative motion is that of the mirrored, turned world. Put it
     after `LoadBEVMasks` and `LoadAccumulatedTargets`.
 
-    For lifting by geometry alone, as in LSS. BEVFormer learns sampling offsets in the image, which a mirrored map
-    contradicts.
+    For models that look at no image, such as `MapCompletion`, or that lift by geometry alone, as in LSS. Not for
+    BEVFormer: it learns sampling offsets in the image, which a mirrored map contradicts.
 
     Optional Keys: bev2cam, bev2global, road2bev; gt_bev_seg with x_range, y_range, cell_size, and
     accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'completed'
