@@ -17,7 +17,7 @@ from ssl_bev.datasets import NuScenesBEVDataset
 
 # Those whose image backbone starts from the teacher's.
 FROM_TEACHER = {'ssl_only', 'supervised_from_teacher'}
-FROM_TEACHER |= {f'completed_{which}' for which in ('quick', 'only', 'long', 'longest')}
+FROM_TEACHER |= {f'completed_{which}' for which in ('only', 'long', 'longest')}
 FROM_TEACHER |= {f'completed_without_{part}' for part in ('registration', 'perspective')}
 
 

@@ -44,23 +44,5 @@ def test_a_worse_teacher_has_labels_and_a_name_of_its_own(base, monkeypatch):
     assert derived.record['teacher'] == derived.teacher == 'mask2former+noise-L2' and not derived.exact_labels
 
 
-def test_a_cheaper_teacher_labels_smaller_images_anew(base, monkeypatch):
-    derived = robustness.derive(base, 'cheaper_teacher', RUNS)
-    assert (derived.root / 'towns').is_symlink() and not (derived.root / 'pseudo_labels').exists()
-    assert derived.record['teacher'] == derived.teacher == 'mask2former@1.5'
-    assert derived.record['seconds_per_file'] == {}
-    calls = []
-    derived._note('numbers', dict(train=dict(keyframes=2), unlabelled=dict(keyframes=3)))
-    monkeypatch.setattr(derived, '_measure', lambda *arguments, **_: calls.append(arguments))
-    derived.make_pseudo_labels('more_images')
-    assert calls[0][calls[0].index('--scale') + 1] == 1.5
-
-
-def test_an_oracle_cannot_be_cheaper(base):
-    base.teacher = 'oracle'
-    with pytest.raises(ValueError, match='the oracle sees no image, take --teacher mask2former'):
-        robustness.derive(base, 'cheaper_teacher', RUNS)
-
-
 def test_nothing_is_made_for_a_list(base):
     assert not robustness.derive(base, 'teacher_L1', []).root.exists()

@@ -53,7 +53,6 @@ ARMS = {
         Arm('paper', 'SSL pretraining, fine-tuning', _FINE_TUNE, fractions=(0.5, 0.1)),
         Arm('paper_long', 'SSL pretraining, fine-tuning, 2.6 times the steps', _FINE_TUNE, fractions=(0.5, 0.1)),
         Arm('completed_only', 'SSL, completed maps', (), **_COMPLETED),
-        Arm('completed_quick', 'SSL, completed maps, 1000 steps', (), fractions=(0.5,), **_COMPLETED),
         Arm('completed_long', 'SSL, completed maps, twice the steps', (), fractions=(0.5, 0.1), **_COMPLETED),
         Arm('completed_longest', 'SSL, completed maps, four times the steps', (), fractions=(0.5,), **_COMPLETED),
         Arm('ssl_only', 'SSL, no labels', (), (MORE_IMAGES,), (0.0,), accumulates=True),

@@ -1,4 +1,4 @@
-"""The same comparison with a worse or a cheaper teacher, or with labels that have no annotation noise."""
+"""The same comparison with a worse teacher, or with labels that have no annotation noise."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from .towns import TownData
 EXACT_LABELS = 'exact_labels'
 # Levels of tools/degrade_pseudo_labels.py.
 WORSE_TEACHERS = {'teacher_L1': 'L1', 'teacher_L2': 'L2'}
-# The size of the image that the teacher sees, as a factor, in place of 2.
-CHEAPER_TEACHER, CHEAPER_SCALE = 'cheaper_teacher', 1.5
 # For the report's title.
 CONDITIONS = {
     EXACT_LABELS: 'training labels without annotation noise',
     **{name: f'the teacher made worse, level {level}' for name, level in WORSE_TEACHERS.items()},
-    CHEAPER_TEACHER: f'a teacher that sees images in {CHEAPER_SCALE} times their size in place of 2',
 }
 
 
@@ -27,31 +24,22 @@ def derive(base: TownData, condition: str, runs: Sequence[Run]) -> TownData:
     """The towns of `base` under another condition, in a folder beside them.
 
     Args:
-        base: the towns; made where missing, and so are their pseudo-labels, unless the teacher is another.
+        base: the towns; made where missing, and so are their pseudo-labels.
         condition: one of `CONDITIONS`.
         runs: that will need the data; none: nothing is made.
-
-    Raises:
-        ValueError: an oracle, which sees no image, was to see smaller ones.
     """
     root = base.root.with_name(f'{base.root.name}_{condition}')
     level = WORSE_TEACHERS.get(condition)
-    scale = CHEAPER_SCALE if condition == CHEAPER_TEACHER else None
-    if scale and base.teacher == 'oracle':
-        raise ValueError(f'{condition}: the oracle sees no image, take --teacher mask2former')
-    change = f'+noise-{level}' if level else f'@{scale}' if scale else ''
-    teacher = f'{base.teacher}{change}'
-    derived = TownData(root, base.pools, teacher, base.logs, base.jobs, condition == EXACT_LABELS, scale)
+    teacher = f'{base.teacher}+noise-{level}' if level else base.teacher
+    derived = TownData(root, base.pools, teacher, base.logs, base.jobs, condition == EXACT_LABELS)
     if not runs:
         return derived
     base.make_towns()
     root.mkdir(exist_ok=True)
     _link(root / 'towns', base.root / 'towns')
-    rates = {}
-    if scale is None:
-        _share_pseudo_labels(base, root, level, condition, runs)
-        rates = {key: rate for key, rate in base.record.get('seconds_per_file', {}).items() if key == 'teacher'}
+    _share_pseudo_labels(base, root, level, condition, runs)
     if not (root / 'data.json').is_file():
+        rates = {key: rate for key, rate in base.record.get('seconds_per_file', {}).items() if key == 'teacher'}
         write_json(root / 'data.json', dict(base.record, teacher=teacher, seconds_per_file=rates))
     return derived
 

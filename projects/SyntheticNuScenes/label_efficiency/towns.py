@@ -47,7 +47,6 @@ class TownData:
         logs: folder for the tools' logs.
         jobs: processes that share the work: towns, the teacher, accumulation, registration.
         exact_labels: the training towns' labels are of the exact maps, not of the published ones.
-        teacher_scale: the size of the image that the teacher sees, as a factor; None: as its config says.
     """
 
     def __init__(
@@ -58,10 +57,9 @@ class TownData:
         logs: Path,
         jobs: int = 1,
         exact_labels: bool = False,
-        teacher_scale: float | None = None,
     ) -> None:
         self.root, self.pools, self.teacher, self.logs, self.jobs = root, pools, teacher, logs, jobs
-        self.exact_labels, self.teacher_scale = exact_labels, teacher_scale
+        self.exact_labels = exact_labels
         self._lock = Lock()
 
     @property
@@ -98,8 +96,6 @@ class TownData:
     def make_pseudo_labels(self, setting: str) -> None:
         """The teacher's labels of the images that a setting sees."""
         teacher = ['--teacher', 'mmseg', '--config', TEACHER, '--checkpoint', TEACHER.with_suffix('.pth')]
-        if self.teacher_scale is not None:
-            teacher += ['--scale', self.teacher_scale]
         if self.teacher == 'oracle':
             teacher = ['--teacher', 'oracle', '--oracle-root', collect_oracles(self.root)]
         folder = self.root / 'pseudo_labels'
