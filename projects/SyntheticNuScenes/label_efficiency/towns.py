@@ -32,8 +32,8 @@ VERSION = 'v1.0-trainval'
 HELD_OUT = ('val', 'test')
 POOLS_SEEN = {SAME_IMAGES: ('train',), MORE_IMAGES: ('train', 'unlabelled')}
 NUM_CAMERAS = 6
-# Targets of the label map; 'marking' is all that Mapillary v1.2 would tell of the paint.
-PAINT = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
+# Targets of the label map.
+PAINT = ('drivable', 'dashed', 'solid', 'stop_line', 'crosswalk')
 LABELS, LABELS_AND_TRUTH, REGISTERED = 'bev_labels', 'bev_labels_and_truth', 'bev_labels_registered'
 
 
