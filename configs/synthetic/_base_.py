@@ -86,9 +86,12 @@ model = dict(
         sampling_spread=0.25,
         dropout=0.0,
     ),
-    seg_head=dict(in_channels=64, channels=32, num_upsamples=2, loss=dict(positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0])),
-    reprojection_head=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
-    perspective_head=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),
+    seg_head=dict(in_channels=64, channels=32, num_upsamples=2),
+    objectives=dict(
+        seg=dict(loss=dict(positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0])),
+        reprojection=dict(loss=dict(positive_weight=[1.0, 10.0, 6.0])),
+        perspective=dict(in_channels=96, channels=32, loss=dict(positive_weight=[1.0, 10.0, 6.0])),
+    ),
 )
 # 1.7 times as fast as float32 on a CPU that knows bfloat16.
 optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
 
 from ssl_bev.datasets.windows import MAX_TIME_GAP
-from ssl_bev.geometry import invert_rigid
 from ssl_bev.models.predictions import write_predictions
 from ssl_bev.structures import BEVDataSample, CameraRig
 
@@ -20,14 +19,12 @@ class OnlineState:
     """What one frame leaves to the next; of B streams that run side by side.
 
     Args:
-        bev: BEV features, (B, C, H, W).
-        bev2global: poses of their BEV frames, (B, 4, 4) float64.
+        encoder: the state of the BEV encoder.
         scene_tokens: the scene of each stream, '' where unknown.
         timestamps: when the frames were taken, seconds.
     """
 
-    bev: Tensor
-    bev2global: Tensor
+    encoder: Any
     scene_tokens: tuple[str, ...]
     timestamps: tuple[float, ...]
 
@@ -65,27 +62,25 @@ def predict_online(
     """
     data = model.data_preprocessor(batch, False)
     samples = data['data_samples']
-    rig = CameraRig.from_data_samples(samples).frame(-1)
+    rig = CameraRig.from_data_samples(samples)
     scenes = tuple(sample.get('scene_token', '') for sample in samples)
     times = tuple(float(sample.timestamps[-1]) for sample in samples)
-    past = {}
+    past, goes_on = None, None
     if state is not None:
         if len(state.timestamps) != len(samples):
             raise ValueError(
                 f'state is of {len(state.timestamps)} streams, batch has {len(samples)} samples; '
                 'start with state=None when streams come or go'
             )
-        goes_on = [
+        continued = [
             scene == old_scene and 0 < time - old_time <= max_time_gap
             for scene, old_scene, time, old_time in zip(
                 scenes, state.scene_tokens, times, state.timestamps, strict=True
             )
         ]
-        past = dict(
-            history=state.bev,
-            current2history=(invert_rigid(state.bev2global) @ rig.bev2global).float(),
-            history_valid=torch.tensor(goes_on, device=state.bev.device),
-        )
-    _, bev = model.encode(data['inputs']['img'][:, -1], rig, **past)
+        past, goes_on = state.encoder, torch.tensor(continued, device=rig.bev2img.device)
+    current = rig.num_frames - 1
+    inputs = model.frame_inputs(data['inputs'], rig, current, state_valid=goes_on)
+    bev, past = model.bev_encoder(inputs, rig.frame(current), past)
     samples = write_predictions(model.seg_head, model.seg_head(bev), samples)
-    return samples, OnlineState(bev, rig.bev2global, scenes, times)
+    return samples, OnlineState(past, scenes, times)

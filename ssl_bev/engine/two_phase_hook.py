@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
+from .phase_weights import phase_weights
 from .phases import PhasePlan, suggest
 from .seeding import derive_seed, kept_random_state, seed_everything
 
@@ -25,12 +26,17 @@ class TwoPhaseHook(Hook):
     Pretraining and fine-tuning as two runs (the second with `load_from` and one phase of the same name) give the same
     weights as one run with both phases, given the same seed and `ExactResumeHook`.
 
+    Loaders, learning rates and schedules need nothing of the model. Loss weights need a model with two methods:
+    `get_loss_weights()` gives a dict of name -> weight of all its losses, `set_loss_weights(weights)` sets them, 0 for
+    those not named, and raises ValueError for a name that it does not know. It may freeze what has no loss: a
+    distributed model is then wrapped anew. An average of the weights (mmengine's `EMAHook`) restarts with each phase.
+
     Args:
         phases: dicts, in their order. The sum of their epochs must be `train_cfg.max_epochs`. Keys:
 
             - name: unique; random states depend on it.
             - epochs: length of the phase.
-            - losses: loss name -> weight; losses not named get 0. None: the weights of the model's config.
+            - losses: name -> weight, for `set_loss_weights`. None: the weights of the model's config.
             - train_dataloader: a complete dataloader config, or the name of one in the config file, so that a config
               that inherits this one can change it. None: the config file's `train_dataloader`.
             - lr: learning rate that replaces the one in the optimizer's config.
@@ -38,19 +44,20 @@ class TwoPhaseHook(Hook):
             - param_scheduler: a config or a list; begin and end count from the start of the phase, and end defaults to
               its length. None: that of the config file, restarted. []: constant.
             - init_classes: 'coarse' starts the rows of the fine class layer from the coarse classes they belong to
-              (`model.seg_head.init_fine_from_coarse()`).
+              (`model.init_fine_from_coarse()`).
             - reset_optimizer: False keeps the optimizer's moments over the start of the phase.
 
     Raises:
-        ValueError: unknown keys, losses or dataloaders, and epochs that do not add up to max_epochs.
+        ValueError: unknown keys, losses or dataloaders, epochs that do not add up to max_epochs, and loss weights or
+            init_classes for a model that lacks the method.
 
     Example:
         >>> custom_hooks = [
         ...     dict(
         ...         type='TwoPhaseHook',
         ...         phases=[
-        ...             dict(name='pretrain', epochs=8, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
-        ...             dict(name='finetune', epochs=4, losses=dict(loss_seg=1.0), lr=1e-4, init_classes='coarse',
+        ...             dict(name='pretrain', epochs=8, losses=dict(reprojection=1.0, temporal=0.5)),
+        ...             dict(name='finetune', epochs=4, losses=dict(seg=1.0), lr=1e-4, init_classes='coarse',
         ...                  train_dataloader='labelled_dataloader'),
         ...         ],
         ...     ),
@@ -64,7 +71,7 @@ class TwoPhaseHook(Hook):
         self.plan = PhasePlan(phases)
         self._active: int | None = None  # the phase whose optimizer and schedule the runner holds
         self._loaders: list[DataLoader] = []
-        self._weights: list[dict[str, float]] = []
+        self._weights: list[dict[str, float] | None] = []
 
     def before_run(self, runner: Runner) -> None:
         """Check all phases, and build their dataloaders, before the first one costs hours."""
@@ -83,7 +90,7 @@ class TwoPhaseHook(Hook):
             )
         if any(phase.optim_wrapper is None for phase in self.plan.phases) and 'optim_wrapper' not in runner.cfg:
             raise ValueError('TwoPhaseHook restarts the optimizer from its config: build the runner by Runner.from_cfg')
-        self._weights = self._loss_weights(_unwrapped(runner.model))
+        self._weights = phase_weights(self.plan, _unwrapped(runner.model))
         with kept_random_state():  # a run with one phase less initialises its model the same
             self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
         runner.train_loop._max_iters = self._first_iteration(len(self.plan))
@@ -95,6 +102,7 @@ class TwoPhaseHook(Hook):
         if not (self._trains(runner) and runner._resume):
             return
         index = self._phase_of(checkpoint['meta'])
+        self._weigh(runner, index)
         self._use_loader(runner, index)
         self._build_optimizer(runner, index)
         self._active = index
@@ -113,9 +121,9 @@ class TwoPhaseHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Start the epoch's phase if it is a new one, and set its loss weights."""
         index, _ = self.plan.locate(runner.epoch)
+        self._weigh(runner, index)
         if index != self._active:
             self._start(runner, index)
-        _unwrapped(runner.model).set_loss_weights(self._weights[index])
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note whose optimizer state the checkpoint holds."""
@@ -130,17 +138,25 @@ class TwoPhaseHook(Hook):
         if old is not None:
             keep_moments(runner, old)
         if phase.init_classes == 'coarse':
-            self._init_classes(runner, phase.name)
+            with kept_random_state():
+                seed_everything(derive_seed(phase.name, 'init_classes'))  # the same on every rank
+                _unwrapped(runner.model).init_fine_from_coarse()
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                hook.ema_model.steps.zero_()  # the next update copies the weights
         self._active = index
         self._count_updates(runner, index)
         runner.logger.info(self._describe(runner, index))
 
-    def _init_classes(self, runner: Runner, name: str) -> None:
-        averages = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
-        for model in [_unwrapped(runner.model), *averages]:
-            with kept_random_state():
-                seed_everything(derive_seed(name, 'init_classes'))  # the same on every rank
-                model.seg_head.init_fine_from_coarse()
+    def _weigh(self, runner: Runner, index: int) -> None:
+        """Set the phase's loss weights; where other parameters are trained now, distribute them anew."""
+        if self._weights[index] is None:
+            return
+        model = _unwrapped(runner.model)
+        trained = [parameter.requires_grad for parameter in model.parameters()]
+        model.set_loss_weights(self._weights[index])
+        if is_model_wrapper(runner.model) and trained != [p.requires_grad for p in model.parameters()]:
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
 
     def _build_optimizer(self, runner: Runner, index: int) -> None:
         build_phase_optimizer(runner, self.plan, index, self._iterations(index))
@@ -178,17 +194,6 @@ class TwoPhaseHook(Hook):
     def _first_iteration(self, index: int) -> int:
         return sum(self._iterations(earlier) for earlier in range(index))
 
-    def _loss_weights(self, model: nn.Module) -> list[dict[str, float]]:
-        configured, weights = dict(model.loss_weights), []
-        for phase in self.plan.phases:
-            for name in phase.losses or ():
-                if name not in configured:
-                    raise ValueError(f'phase {phase.name!r}: unknown loss {name!r}; {suggest(name, list(configured))}')
-            named = configured if phase.losses is None else phase.losses
-            weights.append({name: float(named.get(name, 0.0)) for name in configured})
-            model.set_loss_weights(weights[-1])  # the model has a say too: does it have the module for this loss?
-        return weights
-
     def _phase_of(self, meta: Mapping) -> int:
         epoch = meta['epoch']
         saved = self.plan.index(meta['phase']) if 'phase' in meta else self.plan.locate(max(epoch - 1, 0))[0]
@@ -203,11 +208,11 @@ class TwoPhaseHook(Hook):
 
     def _describe(self, runner: Runner, index: int) -> str:
         phase, first = self.plan[index], self.plan.first_epoch(index)
-        losses = ', '.join(f'{name} {weight:g}' for name, weight in self._weights[index].items() if weight)
+        losses = ', '.join(f'{name} {weight:g}' for name, weight in (self._weights[index] or {}).items() if weight)
         rates = sorted({group['lr'] for group in runner.optim_wrapper.optimizer.param_groups})
         parts = [
             f'Phase {index + 1}/{len(self.plan)} {phase.name!r}: epochs {first + 1} to {first + phase.epochs}',
-            f'losses {losses or "none"}',
+            f'losses {losses or "of the model"}',
             f'{len(self._loaders[index].dataset)} samples',
             f'learning rate from {" / ".join(f"{rate:g}" for rate in rates)}',
             'optimizer restarted' if phase.reset_optimizer else 'optimizer state kept',

@@ -8,16 +8,16 @@ from .projection import (
     pixels_to_ground,
     project_points,
 )
-from .reprojection import GroundPixels, ground_pixels, reproject
+from .reprojection import reproject
 from .transforms import invert_rigid, planar_pose, rotation_z, scale_pixels, transform_points, translation
+from .visible_cells import VisibleCells, visible_cells
 from .warp import sample_bev, warp_bev
 
 __all__ = [
     'BEVGrid',
-    'GroundPixels',
+    'VisibleCells',
     'ground_homography',
     'ground_lift',
-    'ground_pixels',
     'invert_rigid',
     'lift_to_road',
     'pixel_centers',
@@ -31,5 +31,6 @@ __all__ = [
     'scale_pixels',
     'transform_points',
     'translation',
+    'visible_cells',
     'warp_bev',
 ]

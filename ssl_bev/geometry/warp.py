@@ -51,6 +51,6 @@ def warp_bev(
     pose = planar_pose(target2source).to(torch.float32)
     centers = grid.cell_centers(bev.device).flatten(0, 1)
     xy = (centers @ pose[:, :2, :2].mT + pose[:, None, :2, 2]).unflatten(1, grid.shape)
-    # Rounding must not throw out border cells of an identity or whole-cell warp.
+    # A centre on the very edge, as after a shift by half a cell, is outside whichever way it was rounded.
     valid = (grid.normalize(xy).abs() <= 1 - 1e-6).all(-1)
     return sample_bev(bev, grid, xy, mode), valid

@@ -1,16 +1,38 @@
+from .bev_encoder import BEVEncoder, FrameInputs
 from .bev_segmentor import BEVSegmentor
-from .heads import BEVSegHead, PerspectiveHead, ReprojectionHead
-from .losses import SegmentationLoss, TemporalConsistencyLoss, segmentation_loss, temporal_consistency_loss
+from .heads import BEVSegHead
+from .losses import SegmentationLoss, segmentation_loss, temporal_consistency_loss
 from .map_completion import MapCompletion
+from .objectives import (
+    BEVLabelLoss,
+    BEVMap,
+    Frame,
+    Objective,
+    ObjectiveSet,
+    PerspectiveHead,
+    ReprojectionHead,
+    TargetMapLoss,
+    TemporalConsistencyLoss,
+    Window,
+)
 
 __all__ = [
+    'BEVEncoder',
+    'BEVLabelLoss',
+    'BEVMap',
     'BEVSegHead',
     'BEVSegmentor',
+    'Frame',
+    'FrameInputs',
     'MapCompletion',
+    'Objective',
+    'ObjectiveSet',
     'PerspectiveHead',
     'ReprojectionHead',
     'SegmentationLoss',
+    'TargetMapLoss',
     'TemporalConsistencyLoss',
+    'Window',
     'segmentation_loss',
     'temporal_consistency_loss',
 ]

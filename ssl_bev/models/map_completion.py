@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ssl_bev.structures import BEVDataSample
 
+from .objectives.labels import stack_bev_labels
+from .pause import Pause
 from .predictions import write_predictions
-from .supervision import stack_bev_labels
 
 
 @MODELS.register_module()
@@ -28,6 +29,7 @@ class MapCompletion(BaseModel):
         backbone: any module whose last output has the label grid's size, such as mmseg's UNet; it takes two channels
             for each class.
         seg_head: config of `BEVSegHead`.
+        loss: config of the loss of the fine classes, called as `loss(logits, target)`.
 
     Raises:
         ValueError: evidence of other classes.
@@ -38,6 +40,7 @@ class MapCompletion(BaseModel):
         classes: Sequence[str],
         backbone: dict,
         seg_head: dict,
+        loss: dict,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -45,6 +48,8 @@ class MapCompletion(BaseModel):
         self.classes = tuple(classes)
         self.backbone = MODELS.build(backbone)
         self.seg_head = MODELS.build(seg_head)
+        self.loss_module = MODELS.build(loss)
+        Pause()(self.seg_head.unread({'fine'}))
 
     def forward(
         self,
@@ -59,13 +64,13 @@ class MapCompletion(BaseModel):
                     f'the evidence of sample {sample.sample_token} has the classes {tuple(sample.evidence_classes)}, '
                     f'the model has {self.classes}; set classes of LoadAccumulatedTargets'
                 )
-        logits = self.seg_head(self.backbone(inputs['evidence'])[-1])
+        bev = self.backbone(inputs['evidence'])[-1]
+        if mode == 'loss':
+            fine = self.seg_head.maps(bev)['fine']
+            return dict(loss_seg=self.loss_module(fine.logits, stack_bev_labels(data_samples, fine)))
+        logits = self.seg_head(bev)
         if mode == 'tensor':
             return logits
         if mode == 'predict':
             return write_predictions(self.seg_head, logits, data_samples)
-        if mode == 'loss':
-            labels = stack_bev_labels(data_samples, self.seg_head.classes, self.seg_head.grid, logits['fine'].device)
-            unused = logits['coarse'].sum() * 0.0  # so that no rank of a distributed run waits for it
-            return dict(loss_seg=self.seg_head.loss(logits['fine'], labels) + unused)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from ssl_bev.structures import BEVDataSample
 
-if TYPE_CHECKING:
-    from .heads import BEVSegHead
+from .heads import BEVSegHead
 
 
 def write_predictions(

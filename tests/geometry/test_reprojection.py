@@ -3,12 +3,8 @@ import torch
 
 from ssl_bev.geometry import (
     BEVGrid,
-    ground_homography,
     ground_lift,
-    ground_pixels,
     invert_rigid,
-    pixel_grid,
-    pixels_to_ground,
     project_points,
     reproject,
     rotation_z,
@@ -132,19 +128,3 @@ def test_maps_of_a_batch_do_not_leak_into_each_other(forward_camera):
     values, _, valid = reproject(bev, GRID, cameras, ROAD.repeat(3, 1, 1), SIZE, stride=1)
     assert (values[[0, 2]] == 0).all()
     torch.testing.assert_close(values[1, 0][valid[1]], torch.full((int(valid[1].sum()),), 1e6))
-
-
-def test_ground_pixels_are_the_valid_ones(forward_camera, left_camera):
-    cameras = torch.stack([torch.stack([forward_camera, left_camera]), torch.stack([left_camera, left_camera])])
-    cameras[1, 1] = cameras[1, 1] @ rotation_z(torch.tensor(0.4))
-    road = ROAD.repeat(2, 1, 1)
-    pixels = ground_pixels(GRID, cameras, road, SIZE, stride=4)
-    xy, area, below = pixels_to_ground(pixel_grid(SIZE, 4).flatten(0, 1), ground_homography(cameras, road[:, None]))
-    valid = below & GRID.contains(xy)
-    assert pixels.shape == (2, 2, 25, 50)
-    assert torch.equal(pixels.index, valid.flatten().nonzero()[:, 0])
-    assert torch.equal(pixels.sample, valid.nonzero()[:, 0])
-    torch.testing.assert_close(pixels.positions, GRID.normalize(xy[valid]), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(pixels.area, area[valid], atol=0, rtol=1e-4)
-    columns = torch.arange(50.0).expand(3, 2, 2, 25, 50)
-    assert torch.equal(pixels.select(columns)[1], pixels.index % 50.0)

@@ -5,8 +5,9 @@ from mmdet3d.registry import MODELS
 from torch import nn
 
 from ssl_bev.geometry import BEVGrid, rotation_z, translation
-from ssl_bev.models import BEVSegmentor
+from ssl_bev.models import BEVEncoder, BEVSegmentor
 from ssl_bev.structures import BEVDataSample
+from ssl_bev.targets import POSITIVE
 
 GRID = dict(x_range=(-8.0, 8.0), y_range=(-4.0, 4.0), cell_size=1.0)
 FINE = ('drivable_area', 'lane_divider', 'road_divider')
@@ -25,40 +26,47 @@ class ToyBackbone(nn.Conv2d):
 
 
 @MODELS.register_module()
-class ToyEncoder(nn.Module):
-    """Spreads the mean image feature over the BEV and mixes in the history."""
+class ToyEncoder(BEVEncoder):
+    """Spreads the mean image feature over the BEV and mixes in the frame before."""
+
+    stateful = True
 
     def __init__(self):
         super().__init__()
         self.cells = nn.Parameter(torch.randn(1, 8, 4, 8, generator=torch.Generator().manual_seed(0)))
         self.calls = []
 
-    def forward(
-        self, features, bev2img, image_size, road2bev, camera_valid, history=None, current2history=None,
-        history_valid=None,
-    ):  # fmt: skip
-        self.calls.append(dict(grad=torch.is_grad_enabled(), size=image_size, history_valid=history_valid))
-        features = features[0] * camera_valid[..., None, None, None]
+    def forward(self, inputs, rig, state=None):
+        self.calls.append(dict(grad=torch.is_grad_enabled(), size=inputs.image_size, state_valid=inputs.state_valid))
+        features = inputs.image_features[0] * rig.camera_valid[..., None, None, None]
         bev = features.mean((1, 3, 4))[..., None, None] * self.cells
-        if history is not None:
-            bev = bev + 0.5 * history * history_valid[:, None, None, None]
-        return bev
+        if state is not None:
+            valid = torch.ones(len(bev)) if inputs.state_valid is None else inputs.state_valid
+            bev = bev + 0.5 * state * valid[:, None, None, None]
+        return bev, bev
 
 
-def make_model(**changes):
+OBJECTIVES = dict(
+    seg=dict(type='BEVLabelLoss', loss=LOSS),
+    reprojection=dict(type='ReprojectionHead', loss=LOSS),
+    temporal=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
+    perspective=dict(type='PerspectiveHead', in_channels=8, classes=list(COARSE), channels=8, loss=LOSS),
+    accumulated=dict(type='TargetMapLoss', loss=LOSS),
+    completed=dict(type='TargetMapLoss', kind='completed', loss=LOSS),
+)
+
+
+def make_model(objectives=None, **changes):
+    """With these objectives, or with all; a change of one is laid over it."""
     torch.manual_seed(0)
     config = dict(
         img_backbone=dict(type='ToyBackbone'),
         bev_encoder=dict(type='ToyEncoder'),
         seg_head=dict(
             type='BEVSegHead', in_channels=8, channels=8, num_upsamples=1, grid=GRID, classes=FINE,
-            coarse_classes=COARSE, loss=LOSS,
+            coarse_classes=COARSE,
         ),
-        reprojection_head=dict(type='ReprojectionHead', loss=LOSS),
-        temporal_loss=dict(type='TemporalConsistencyLoss', min_confidence=0.0, max_contrast=1.0),
-        perspective_head=dict(type='PerspectiveHead', in_channels=8, num_classes=2, channels=8, loss=LOSS),
-        accumulated_loss=LOSS,
-        completed_loss=LOSS,
+        objectives={name: {**OBJECTIVES[name], **(objectives or {}).get(name, {})} for name in OBJECTIVES},
     )  # fmt: skip
     model = BEVSegmentor(**{**config, **changes})
     model.init_weights()
@@ -88,23 +96,15 @@ def make_sample(seed, labelled=True):
     sample.set_metainfo(dict(completed_classes=list(FINE), completed_grid=BEVGrid(**GRID)))
     sample.completed_probability = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
     sample.completed_weight = torch.randint(0, 256, (3, 8, 16), generator=generator).to(torch.uint8)
-    sample.pseudo_target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator).to(torch.uint8)
+    target = torch.randint(0, 2, (FRAMES, CAMERAS, 2, 8, 16), generator=generator)
+    sample.pseudo_target = (target * POSITIVE).to(torch.uint8)
     sample.pseudo_confidence = torch.full((FRAMES, CAMERAS, 8, 16), 255, dtype=torch.uint8)
     return sample
 
 
 def images(count, seed=0):
-    return torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
+    pictures = torch.randn(count, FRAMES, CAMERAS, 3, *IMAGE, generator=torch.Generator().manual_seed(seed))
+    return dict(img=pictures)
 
 
-ALL = dict.fromkeys(
-    (
-        'loss_seg',
-        'loss_reprojection',
-        'loss_temporal',
-        'loss_perspective',
-        'loss_accumulated',
-        'loss_completed',
-    ),
-    1.0,
-)
+ALL = dict.fromkeys(OBJECTIVES, 1.0)

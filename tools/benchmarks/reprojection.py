@@ -30,17 +30,18 @@ from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import CAMERAS
 from ssl_bev.geometry import (
     BEVGrid,
     ground_homography,
-    ground_pixels,
     pixel_grid,
     pixels_to_ground,
     reproject,
 )
 from ssl_bev.models import ReprojectionHead
+from ssl_bev.targets import POSITIVE
 
 GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 IMAGE_SIZE, STRIDE = (450, 800), 2
 LABEL_SIZE = (IMAGE_SIZE[0] // STRIDE, IMAGE_SIZE[1] // STRIDE)
-NUM_CLASSES = 3
+CLASSES = ('drivable', 'marking', 'crosswalk')
+NUM_CLASSES = len(CLASSES)
 ROAD = torch.eye(4)[None]
 LOSS = dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5)
 
@@ -80,24 +81,25 @@ def _integer_centers(size: float, x: float, y: float) -> Tensor:  # (3, 3)
 
 
 def ours(bev2img: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda logits: ground_pixels(GRID, bev2img, ROAD, IMAGE_SIZE, STRIDE).read(logits)
+    return lambda logits: reproject(logits, GRID, bev2img, ROAD, IMAGE_SIZE, STRIDE)[0]
 
 
 def make_labels() -> tuple[Tensor, Tensor]:  # (1, N, K, h, w), (1, N, h, w)
     generator = torch.Generator().manual_seed(0)
-    target = torch.randint(0, 2, (1, len(CAMERAS), NUM_CLASSES, *LABEL_SIZE), generator=generator, dtype=torch.uint8)
+    size = (1, len(CAMERAS), NUM_CLASSES, *LABEL_SIZE)
+    target = torch.randint(0, 2, size, generator=generator, dtype=torch.uint8) * POSITIVE
     return target, torch.full((1, len(CAMERAS), *LABEL_SIZE), 255, dtype=torch.uint8)
 
 
 def kornia_with_loss(bev2img: Tensor) -> Callable[[Tensor], Tensor]:
     read, loss, target = kornia_warp(bev2img), MODELS.build(LOSS), make_labels()[0].transpose(1, 2)
     weight = reproject(torch.zeros(1, 1, *GRID.shape), GRID, bev2img, ROAD, IMAGE_SIZE, STRIDE)[1][:, None]
-    return lambda logits: loss(read(logits), target, weight)
+    return lambda logits: loss(read(logits), target // POSITIVE, weight)
 
 
 def ours_with_loss(bev2img: Tensor) -> Callable[[Tensor], Tensor]:
-    head, labels = ReprojectionHead(LOSS), make_labels()
-    return lambda logits: head.loss(logits, GRID, bev2img, ROAD, IMAGE_SIZE, *labels)
+    head, labels = ReprojectionHead(LOSS, line_width=dict(marking=0.5)), make_labels()
+    return lambda logits: head.compare(logits, GRID, bev2img, ROAD, IMAGE_SIZE, *labels, classes=CLASSES)
 
 
 BARE = 'bare grid_sample'

@@ -49,17 +49,24 @@ model = dict(
         grid=grid,
         classes=classes,
         coarse_classes=list(coarse_classes.items()),  # a dumped config sorts a dict
-        loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 3.0, 2.0, 3.0], dice_weight=0.5),
     ),
-    reprojection_head=dict(
-        type='ReprojectionHead',
-        loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+    objectives=dict(
+        seg=dict(
+            type='BEVLabelLoss',
+            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 3.0, 2.0, 3.0], dice_weight=0.5),
+        ),
+        reprojection=dict(
+            type='ReprojectionHead',
+            line_width=dict(marking=0.5),  # as the BEV labels draw lines
+            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+        ),
+        temporal=dict(type='TemporalConsistencyLoss'),
+        perspective=dict(
+            type='PerspectiveHead',
+            in_channels=256,
+            classes=list(coarse_classes),
+            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+        ),
     ),
-    temporal_loss=dict(type='TemporalConsistencyLoss'),
-    perspective_head=dict(
-        type='PerspectiveHead',
-        in_channels=256,
-        num_classes=3,
-        loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
-    ),
+    loss_weights=dict(seg=1.0),  # the hook of a recipe sets others
 )

@@ -1,24 +1,36 @@
-"""BEVFormer as a BEV encoder: image features and calibration in, a BEV feature map out. No CAN bus, no state."""
+"""BEVFormer as a BEV encoder: image features and calibration in, a BEV feature map out. No CAN bus."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from mmdet.models.layers import LearnedPositionalEncoding
 from mmdet3d.registry import MODELS
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from ssl_bev.geometry import BEVGrid, warp_bev
+from ssl_bev.geometry import BEVGrid, invert_rigid, warp_bev
+from ssl_bev.models import BEVEncoder, FrameInputs
+from ssl_bev.models.initialization import starts_pretrained
+from ssl_bev.structures import CameraRig
 
 from .encoder import BEVFormerEncoder
 from .input_checks import check_inputs
 from .reference_points import PillarViews, pillar_points, view_pillars
 
 
+@dataclass(frozen=True)
+class BEVFormerState:
+    """What one frame leaves to the next: BEV features (B, C, H, W) and the poses (B, 4, 4) of their frames."""
+
+    bev: Tensor
+    bev2global: Tensor
+
+
 @MODELS.register_module()
-class BEVFormer(BaseModule):
+class BEVFormer(BEVEncoder):
     """Learned BEV queries, refined from the cameras and from an earlier BEV (arXiv 2203.17270).
 
     Convention: the rows of the BEV grow with y and its columns with x. Pixels start at the image's outer corner,
@@ -55,6 +67,8 @@ class BEVFormer(BaseModule):
         >>> bev_encoder = dict(type='BEVFormer', x_range=(-30, 30), y_range=(-15, 15), bev_shape=(30, 60),
         ...                    embed_dims=64, num_layers=2, num_levels=1, in_channels=128)
     """
+
+    stateful = True
 
     def __init__(
         self,
@@ -118,10 +132,24 @@ class BEVFormer(BaseModule):
 
     def init_weights(self) -> None:
         super().init_weights()
+        if starts_pretrained(self):
+            return
         for layer in self.encoder.layers:
             layer.attentions[1].deformable_attention.sampling_offsets.bias.data.mul_(self.sampling_spread)
 
     def forward(
+        self, inputs: FrameInputs, rig: CameraRig, state: BEVFormerState | None = None
+    ) -> tuple[Tensor, BEVFormerState]:  # (B, C, H, W), state
+        """Encode one frame, with the BEV of the frame before as history, see `BEVEncoder`."""
+        past = {}
+        if state is not None:
+            motion = (invert_rigid(state.bev2global) @ rig.bev2global).float()
+            past = dict(history=state.bev, current2history=motion, history_valid=inputs.state_valid)
+        calibration = (rig.bev2img, inputs.image_size, rig.road2bev)
+        bev = self.encode(inputs.image_features, *calibration, camera_valid=rig.camera_valid, **past)
+        return bev, BEVFormerState(bev, rig.bev2global)
+
+    def encode(
         self,
         image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
         bev2img: Tensor,  # (B, N, 4, 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -13,6 +13,9 @@ from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
 from ssl_bev.geometry import BEVGrid
+
+from ..initialization import starts_pretrained
+from ..objectives import BEVMap
 
 
 @MODELS.register_module()
@@ -33,7 +36,6 @@ class BEVSegHead(BaseModule):
         channels: channels of the decoder.
         num_upsamples: steps between the features and the label grid; each doubles the size, but for the last, which
             goes to the label grid's.
-        loss: config of the loss, called as `loss(logits, target)`.
         predict_classes: 'fine' or 'coarse', what `predict` gives.
         dropout: share of decoder channels dropped before the class layers.
 
@@ -48,7 +50,6 @@ class BEVSegHead(BaseModule):
         grid: Mapping,
         classes: Sequence[str],
         coarse_classes: Sequence[tuple[str, Sequence[str]]] | Mapping[str, Sequence[str]],
-        loss: dict,
         channels: int = 64,
         num_upsamples: int = 2,
         predict_classes: str = 'fine',
@@ -73,10 +74,11 @@ class BEVSegHead(BaseModule):
         self.dropout = nn.Dropout2d(dropout)
         self.fine = nn.Conv2d(channels, len(self.classes), 1)
         self.coarse = nn.Conv2d(channels, len(self.coarse_classes), 1)
-        self.loss_module = MODELS.build(loss)
 
     def init_weights(self) -> None:
         super().init_weights()
+        if starts_pretrained(self):
+            return
         for layer in (self.fine, self.coarse):  # no evidence means no class
             nn.init.constant_(layer.bias, bias_init_with_prob(0.1))
 
@@ -118,13 +120,20 @@ class BEVSegHead(BaseModule):
             )
         return [*sizes[:-1], self.grid.shape]
 
-    def loss(
+    def maps(
         self,
-        logits: Tensor,  # (B, K, H, W)
-        target: Tensor,  # (B, K, H, W), 0, 1 or 255 = ignore
-    ) -> Tensor:  # ()
-        """The loss of the fine logits against BEV labels."""
-        return self.loss_module(logits, target)
+        bev: Tensor,  # (B, C, h, w)
+    ) -> dict[str, BEVMap]:
+        """Both maps with their classes and their grid, as objectives read them."""
+        logits = self(bev)
+        names = dict(fine=self.classes, coarse=self.coarse_classes)
+        return {level: BEVMap(logits[level], names[level], self.grid) for level in names}
+
+    def unread(self, reads: Collection[str]) -> list[nn.Module]:
+        """What does not train where only the maps `reads` have a loss."""
+        if not reads:
+            return [self]
+        return [layer for level, layer in (('fine', self.fine), ('coarse', self.coarse)) if level not in reads]
 
     def predict(self, logits: dict[str, Tensor]) -> tuple[Tensor, tuple[str, ...]]:  # (B, K, H, W), K names
         """Class probabilities and their names."""

@@ -1,12 +1,6 @@
 from .cldice import soft_cldice
-from .segmentation import IGNORE, SegmentationLoss, segmentation_loss
-from .temporal_consistency import TemporalConsistencyLoss, temporal_consistency_loss
+from .reduction import sum_over_processes
+from .segmentation import SegmentationLoss, segmentation_loss
+from .temporal_consistency import temporal_consistency_loss
 
-__all__ = [
-    'IGNORE',
-    'SegmentationLoss',
-    'TemporalConsistencyLoss',
-    'segmentation_loss',
-    'soft_cldice',
-    'temporal_consistency_loss',
-]
+__all__ = ['SegmentationLoss', 'segmentation_loss', 'soft_cldice', 'sum_over_processes', 'temporal_consistency_loss']

@@ -6,13 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .reduction import sum_over_processes
+
 
 def soft_cldice(
     probability: Tensor,  # (B, K, H, W), 0 ... 1
     truth: Tensor,  # (B, K, H, W), 0 ... 1
     iterations: int = 3,
 ) -> Tensor:  # (K,)
-    """Centre-line Dice of each class over the batch, 1 = the lines are the same, whatever their width.
+    """Centre-line Dice of each class over the batch of all processes, 1 = the lines are the same, whatever their width.
 
     The harmonic mean of how much of the prediction's skeleton lies in the truth and how much of the truth's skeleton
     is predicted. A gap in a line costs as much as its length, however few cells it has.
@@ -25,11 +27,11 @@ def soft_cldice(
     Source: Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation",
     CVPR 2021.
     """
-    over = (0, 2, 3)
     predicted_line, true_line = soft_skeleton(probability, iterations), soft_skeleton(truth, iterations)
+    parts = [predicted_line * truth, predicted_line, true_line * probability, true_line]
+    in_truth, predicted, found, true = sum_over_processes(torch.stack([part.sum((0, 2, 3)) for part in parts]))
     tiny = torch.finfo(probability.dtype).tiny
-    precision = (predicted_line * truth).sum(over) / predicted_line.sum(over).clamp(min=tiny)
-    sensitivity = (true_line * probability).sum(over) / true_line.sum(over).clamp(min=tiny)
+    precision, sensitivity = in_truth / predicted.clamp(min=tiny), found / true.clamp(min=tiny)
     return 2 * precision * sensitivity / (precision + sensitivity).clamp(min=tiny)
 
 

@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
-from .cldice import soft_cldice
+from ssl_bev.targets import IGNORE
 
-IGNORE = 255
+from .cldice import soft_cldice
+from .reduction import sum_over_processes
 
 
 def segmentation_loss(
     logits: Tensor,  # (B, K, ...)
-    target: Tensor,  # (B, K, ...), 0, 1 or 255 = ignore; float: the probability of 1
+    target: Tensor,  # (B, K, ...), 0, 1 or 255 = ignore; float: the probability of 1, or 255
     weight: Tensor | None = None,  # (B, 1, ...) or (B, K, ...), >= 0
     positive_weight: Tensor | None = None,  # (K,)
     dice_weight: float = 0.0,
@@ -39,6 +40,7 @@ def segmentation_loss(
     """
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     known = target != IGNORE
     labelled = known.to(logits.dtype) if weight is None else weight.to(logits.dtype) * known
     positive = torch.where(known, target, 0)
@@ -53,23 +55,27 @@ def segmentation_loss(
         # The power has no finite slope at 0 for gamma < 1.
         off = (positive - logits.sigmoid()).abs().clamp(min=1e-6)
         cross_entropy = cross_entropy * off**focal_gamma
-    total = labelled.sum(over)  # (K,)
-    per_class = cross_entropy.sum(over) / total.clamp(min=torch.finfo(total.dtype).tiny)
-    loss = _mean_of(per_class, total > 0)
+    terms = [cross_entropy, labelled.expand_as(truth), truth]
     if dice_weight:
         probability = logits.sigmoid()
-        overlap = (probability * truth).sum(over)
-        size = (probability * labelled).sum(over) + truth.sum(over)
-        dice = 1 - 2 * overlap / size.clamp(min=torch.finfo(size.dtype).tiny)
-        loss = loss + dice_weight * _mean_of(dice, truth.sum(over) > 0)
+        terms += [probability * truth, probability * labelled]
+    sums = sum_over_processes(torch.stack([term.sum(over) for term in terms]))  # (terms, K)
+    total, truth_sum = sums[1], sums[2]
+    loss = _mean_of(sums[0] / _not_zero(total), total > 0)
+    if dice_weight:
+        dice = 1 - 2 * sums[3] / _not_zero(sums[4] + truth_sum)
+        loss = loss + dice_weight * _mean_of(dice, truth_sum > 0)
     if cldice_weight is not None:
         if logits.dim() != 4:
             raise ValueError(f'cldice_weight needs maps (B, K, H, W), got logits of {tuple(logits.shape)}')
         seen = labelled > 0
-        truth = (positive * seen).to(logits.dtype)
-        missed = 1 - soft_cldice(logits.sigmoid() * seen, truth)
-        loss = loss + _mean_of(cldice_weight.to(logits) * missed, truth.sum(over) > 0)
+        missed = 1 - soft_cldice(logits.sigmoid() * seen, (positive * seen).to(logits.dtype))
+        loss = loss + _mean_of(cldice_weight.to(logits) * missed, truth_sum > 0)
     return loss
+
+
+def _not_zero(values: Tensor) -> Tensor:
+    return values.clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def _mean_of(values: Tensor, counted: Tensor) -> Tensor:

@@ -62,12 +62,12 @@ class Objective(BaseModule):
 
     An instance says what it needs:
 
-    - `reads`: 'fine' or 'coarse', the map that it trains; None: it reads image features alone. Where no objective with a
-      weight reads a map, the BEV encoder does not run.
+    - `reads`: 'fine' or 'coarse', the map that it trains; None: it reads image features alone. Where no objective with
+      a weight reads a map, the BEV encoder does not run.
     - `num_frames`: how many of the window's last frames it trains. There may be fewer in the window.
     - `needs`: fields of the data samples without which it cannot work.
 
-    It is built from `objectives=dict(name=dict(type=...))` of a model, logged as `loss_{name}` and weighed by that name.
+    It is built from `objectives=dict(name=dict(type=...))` of a model, logged as `loss_{name}` and weighed by its name.
     """
 
     reads: str | None = None

@@ -1,0 +1,22 @@
+"""Sums over all processes, so that several train as one would with the joined batch."""
+
+from __future__ import annotations
+
+from mmengine.dist import all_reduce, get_world_size
+from torch import Tensor
+
+
+def sum_over_processes(
+    local: Tensor,  # (...), of this process
+) -> Tensor:  # (...)
+    """The sum over processes, with the gradient that makes their average right.
+
+    `DistributedDataParallel` averages gradients. A loss made of these sums has the same value on each process, and its
+    averaged gradient is that of one process with the joined batch. Every process must call it equally often.
+    """
+    world_size = get_world_size()
+    if world_size == 1:
+        return local
+    total = local.detach().clone()
+    all_reduce(total)
+    return total + world_size * (local - local.detach())

@@ -1,0 +1,91 @@
+"""The objectives of a model by name, and what each of them weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.model import ModuleDict
+from torch import Tensor, nn
+
+from .objective import Objective, Window
+
+
+class ObjectiveSet(ModuleDict):
+    """Weighs objectives and sums up what those with a weight need.
+
+    Args:
+        configs: name -> config of an `Objective`.
+        weights: name -> weight; see `set_weights`. None: each weighs 1.
+    """
+
+    def __init__(self, configs: Mapping[str, Mapping], weights: Mapping[str, float] | None = None) -> None:
+        super().__init__({name: MODELS.build(config) for name, config in configs.items()})
+        self.weights: dict[str, float] = {}
+        self.set_weights(dict.fromkeys(configs, 1.0) if weights is None else weights)
+
+    def set_weights(self, weights: Mapping[str, float]) -> None:
+        """Set the weights of all objectives; those not named become 0.
+
+        Raises:
+            ValueError: an unknown objective or a negative weight.
+        """
+        for name, weight in weights.items():
+            if name not in self:
+                raise ValueError(f'there is no objective {name!r} to weigh; {self._suggest(name)}')
+            if weight < 0:
+                raise ValueError(f'the weight of {name} must not be negative, got {weight}')
+        self.weights = {name: float(weights.get(name, 0)) for name in self}
+
+    @property
+    def active(self) -> dict[str, Objective]:
+        """The objectives that have a weight."""
+        return {name: objective for name, objective in self.items() if self.weights[name]}
+
+    @property
+    def idle(self) -> list[nn.Module]:
+        """Those that have none."""
+        return [objective for name, objective in self.items() if not self.weights[name]]
+
+    @property
+    def reads(self) -> set[str]:
+        """The maps that some active objective reads."""
+        return {objective.reads for objective in self.active.values()} - {None}
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the active objectives train."""
+        return max((objective.num_frames for objective in self.active.values()), default=1)
+
+    def losses(self, window: Window) -> dict[str, Tensor]:
+        """Weighted losses, always one for each objective: 0, without a graph, for those without a weight.
+
+        Raises:
+            ValueError: a data sample lacks what an active objective needs.
+        """
+        losses = {}
+        for name, objective in self.items():
+            if self.weights[name]:
+                self._check(name, objective, window)
+                losses[f'loss_{name}'] = self.weights[name] * objective.loss(window)
+            else:
+                losses[f'loss_{name}'] = torch.zeros((), device=window.rig.bev2img.device)
+        return losses
+
+    @staticmethod
+    def _check(name: str, objective: Objective, window: Window) -> None:
+        for sample in window.data_samples:
+            missing = [field for field in objective.needs if field not in sample]
+            if missing:
+                raise ValueError(
+                    f'objective {name} ({type(objective).__name__}) needs {", ".join(missing)}, sample '
+                    f'{sample.get("sample_token")} has none; load it in the pipeline, or give {name} no weight'
+                )
+
+    def _suggest(self, name: str) -> str:
+        plain = name.removeprefix('loss_')
+        near = ['completed'] if plain == 'self' else get_close_matches(plain, self, n=1)  # `loss_self` of before
+        hint = f'did you mean {near[0]!r}? ' if near else ''
+        return f'{hint}objectives of this model: {", ".join(self)}'

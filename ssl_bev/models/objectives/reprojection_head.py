@@ -1,0 +1,223 @@
+"""Supervision of a BEV map by 2-D labels: both are compared on the ground that each camera sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid, visible_cells
+from ssl_bev.structures import CameraRig
+from ssl_bev.targets import IGNORE, POSITIVE, known
+
+from .labels import stack_pseudo_labels
+from .objective import Frame, Objective, Window
+
+_SPACING = 0.15  # metres between points on the ground; paint is hardly narrower
+
+
+@MODELS.register_module()
+class ReprojectionHead(Objective):
+    """Compare BEV logits with the pseudo-labels of the cameras that see the ground.
+
+    The way goes from the ground into the images: points of each cell are projected into every camera that sees its
+    centre, and read the labels there, so that no visible cell is left out, however few pixels it has. An area is
+    averaged over the cell. Paint is thinner than the lines of a map: a class with a `line_width` is present where its
+    paint lies within half the difference of both widths, so that the model learns lines as wide as the map's.
+
+    A cell counts by the teacher's confidence, once for each camera that sees it, and less where one pixel of the labels
+    covers more ground than `max_area`.
+
+    Args:
+        loss: config of the loss, called as `loss(logits, probability, weight)` with maps (B, K, H, W).
+        line_width: class -> how wide the BEV labels draw it, metres; classes that are not named are areas.
+        paint_width: how wide paint is on the road, metres.
+        max_area: ground that one pixel of the labels covers, square metres, beyond which the weight falls.
+        area_power: a pixel with the area a weighs `min(a, max_area)` to this power; 1 counts ground, 0 counts pixels.
+        confidence_power: exponent of the confidence in the weight; 0 counts all alike.
+        min_confidence: cells whose labels are below this confidence are ignored, 0 ... 1.
+        num_frames: how many of the window's last frames have their map compared.
+        neighbour_weight: weight of comparing each of these maps with the labels of the window's *other* frames, beside
+            its own frame's weight of 1; 0: not at all. The world stands still; what moves has no label of the ground.
+            Source: RenderOcc and SkyEye, which use neighbouring frames too.
+    """
+
+    reads = 'coarse'
+    needs = ('pseudo_target', 'pseudo_confidence')
+
+    def __init__(
+        self,
+        loss: Mapping,
+        line_width: Mapping[str, float] | None = None,
+        paint_width: float = 0.12,
+        max_area: float = 0.5,
+        area_power: float = 1.0,
+        confidence_power: float = 1.0,
+        min_confidence: float = 0.0,
+        num_frames: int = 2,
+        neighbour_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if max_area <= 0:
+            raise ValueError(f'max_area must be positive (square metres), got {max_area}')
+        for name, value in (
+            ('paint_width', paint_width),
+            ('area_power', area_power),
+            ('confidence_power', confidence_power),
+            ('neighbour_weight', neighbour_weight),
+        ):
+            if value < 0:
+                raise ValueError(f'{name} must not be negative, got {value}')
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f'min_confidence must lie in 0 ... 1, got {min_confidence}')
+        self.loss_module = MODELS.build(loss)
+        self.line_width = dict(line_width or {})
+        self.paint_width = paint_width
+        self.max_area = max_area
+        self.area_power = area_power
+        self.confidence_power = confidence_power
+        self.min_confidence = min_confidence
+        self.num_frames = num_frames
+        self.neighbour_weight = neighbour_weight
+
+    def loss(self, window: Window) -> Tensor:
+        """The maps of the last frames against the labels of their own cameras and of neighbouring frames'."""
+        frames = window.frames[-self.num_frames :]
+        bev = frames[-1].maps[self.reads]
+        labelled = window.rig.num_frames if self.neighbour_weight else len(frames)
+        labels = stack_pseudo_labels(window.data_samples, bev.classes, labelled)
+        views = [self._views(window.rig, frame, *labels) for frame in frames]
+        bev2img, target, confidence, camera_weight = (torch.cat(part) for part in zip(*views, strict=True))
+        logits = torch.cat([frame.maps[self.reads].logits for frame in frames])
+        road2bev = torch.cat([frame.rig.road2bev for frame in frames])
+        geometry = (bev.grid, bev2img, road2bev, window.rig.image_size)
+        return self.compare(logits, *geometry, target, confidence, camera_weight, bev.classes)
+
+    def _views(
+        self, rig: CameraRig, frame: Frame, target: Tensor, confidence: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Projections, labels and weight of the cameras that are asked about one frame's map."""
+        views = []
+        for t in range(rig.num_frames) if self.neighbour_weight else (frame.index,):
+            other, own = rig.frame(t), t == frame.index
+            bev2img = other.bev2img if own else rig.bev2img_of(t, frame.index)
+            valid = (frame.rig.frame_valid & other.frame_valid)[:, None] & other.camera_valid
+            label = t - rig.num_frames  # labels are those of the window's last frames
+            weight = valid * (1.0 if own else self.neighbour_weight)
+            views.append((bev2img, target[:, label], confidence[:, label], weight))
+        return tuple(torch.cat(part, 1) for part in zip(*views, strict=True))
+
+    def compare(
+        self,
+        logits: Tensor,  # (B, K, H, W)
+        grid: BEVGrid,
+        bev2img: Tensor,  # (B, N, 4, 4)
+        road2bev: Tensor,  # (B, 4, 4)
+        image_size: tuple[int, int],
+        target: Tensor,  # (B, N, K, h, w) uint8, 0 ... 254 or 255 = ignore
+        confidence: Tensor,  # (B, N, h, w) uint8, 255 = certain
+        camera_weight: Tensor | None = None,  # (B, N)
+        classes: Sequence[str] = (),
+    ) -> Tensor:  # ()
+        """The loss of maps against the labels of their cameras, for any model.
+
+        Raises:
+            ValueError: labels of other classes than the map, or `line_width` of a class that is not among `classes`.
+        """
+        grid.check(logits)
+        if target.shape[2] != logits.shape[1]:
+            raise ValueError(
+                f'pseudo-labels have {target.shape[2]} classes, the map has {logits.shape[1]}; '
+                'LoadPseudoLabels.classes and the coarse classes of the segmentation head must agree'
+            )
+        probability, weight = self.labels_on_ground(
+            grid, bev2img, road2bev, image_size, target, confidence, camera_weight, classes
+        )
+        return self.loss_module(logits, probability, weight)
+
+    @torch.no_grad()
+    def labels_on_ground(
+        self,
+        grid: BEVGrid,
+        bev2img: Tensor,  # (B, N, 4, 4)
+        road2bev: Tensor,  # (B, 4, 4)
+        image_size: tuple[int, int],
+        target: Tensor,  # (B, N, K, h, w)
+        confidence: Tensor,  # (B, N, h, w)
+        camera_weight: Tensor | None = None,  # (B, N)
+        classes: Sequence[str] = (),
+    ) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W)
+        """What the cameras say of each cell: each class's probability, 255 where nothing is known, and its weight."""
+        batch, _, num_classes, height, width = target.shape
+        radii = self._radii(classes, num_classes)
+        offsets, in_cell, asked = _points(grid.cell_size, radii, bev2img.device)
+        cells = visible_cells(grid, bev2img, road2bev, image_size, offsets)
+        u, v = cells.pixels.unbind(-1)  # (V, S)
+        column = (u * (width / image_size[1])).long().clamp(0, width - 1)
+        row = (v * (height / image_size[0])).long().clamp(0, height - 1)
+        pixel = row * width + column
+        size = height * width  # of one plane of labels
+
+        sure = confidence.flatten().take(pixel[:, :in_cell] + cells.camera[:, None] * size).float().mean(1) / 255
+        ground = cells.area * (image_size[0] * image_size[1] / size)  # that one pixel of the labels covers
+        counts = ground.clamp(max=self.max_area).pow(self.area_power) / ground
+        counts = counts * sure.pow(self.confidence_power) * (sure >= self.min_confidence)
+        if camera_weight is not None:
+            counts = counts * camera_weight.flatten()[cells.camera]
+
+        plane = cells.camera[:, None] * (num_classes * size)
+        shares, weights = [], []
+        for k in range(num_classes):
+            points = pixel[:, :in_cell] if radii[k] is None else pixel.index_select(1, asked[k])
+            label = target.flatten().take(points + (plane + k * size))
+            labelled = known(label)
+            share = torch.where(labelled, label, 0).float() / POSITIVE
+            certain = labelled.float().mean(1)
+            if radii[k] is None:
+                share = share.mean(1) / certain.clamp(min=1e-6)
+            else:  # paint that is found is known, whatever lies around it
+                share = share.amax(1)
+                certain = torch.maximum(certain, share)
+            shares.append(share)
+            weights.append(certain * counts)
+        weight = torch.stack(weights)  # (K, V)
+        total = weight.new_zeros(num_classes, batch * grid.shape[0] * grid.shape[1])
+        positive = torch.zeros_like(total).index_add_(1, cells.cell, weight * torch.stack(shares))
+        total.index_add_(1, cells.cell, weight)
+        probability = torch.where(total > 0, positive / total.clamp(min=torch.finfo(total.dtype).tiny), float(IGNORE))
+        maps = (part.unflatten(1, (batch, *grid.shape)).transpose(0, 1) for part in (probability, total))
+        return tuple(maps)
+
+    def _radii(self, classes: Sequence[str], num_classes: int) -> tuple[float | None, ...]:
+        unknown = sorted(set(self.line_width).difference(classes))
+        if unknown:
+            raise ValueError(f'line_width names {unknown}, which are not among the classes of the map {tuple(classes)}')
+        radius = {name: max(width - self.paint_width, 0.0) / 2 for name, width in self.line_width.items()}
+        return tuple(radius.get(name) for name in classes) or (None,) * num_classes
+
+
+@lru_cache(maxsize=16)
+def _points(
+    cell_size: float, radii: tuple[float | None, ...], device: torch.device
+) -> tuple[Tensor, int, list[Tensor]]:  # (S, 2), number, K times (S',)
+    """Points around a cell's centre; how many, the first ones, are spread over the cell; which each class asks."""
+    number = math.ceil(cell_size / _SPACING)
+    along = ((torch.arange(number) + 0.5) / number - 0.5) * cell_size
+    in_cell = torch.cartesian_prod(along, along)
+    rings = [_ring(radius) for radius in sorted({radius for radius in radii if radius})]
+    offsets = torch.cat([in_cell, *rings])
+    distance = offsets.norm(dim=1)
+    near = [distance <= (math.inf if radius is None else max(radius, distance[0]) + 1e-6) for radius in radii]
+    return offsets.to(device), len(in_cell), [n.nonzero()[:, 0].to(device) for n in near]
+
+
+def _ring(radius: float) -> Tensor:  # (S, 2)
+    """Points on a circle and on circles within it."""
+    circles = math.ceil(radius / (2 * _SPACING))
+    angles = torch.arange(8 * circles) * (math.pi / (4 * circles))
+    directions = torch.stack([angles.cos(), angles.sin()], -1)
+    return torch.cat([directions * radius * (circle + 1) / circles for circle in range(circles)])
