@@ -4,9 +4,10 @@ _base_ = './_base_/bevformer_tiny_nuscenes.py'
 completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
 train_dataloader = _base_.ssl_dataloader
 train_dataloader.dataset.pipeline = [*_base_.ssl_pipeline[:3], completed, *_base_.ssl_pipeline[3:]]
-model = dict(completed_loss=_base_.model.seg_head.loss)
+learn = dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss)
+model = dict(objectives=dict(completed=learn))
 phases = [
-    dict(name='perspective', epochs=4, losses=dict(loss_perspective=1.0)),
-    dict(name='completed', epochs=20, losses=dict(loss_completed=1.0, loss_perspective=0.5)),
+    dict(name='perspective', epochs=4, losses=dict(perspective=1.0)),
+    dict(name='completed', epochs=20, losses=dict(completed=1.0, perspective=0.5)),
 ]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

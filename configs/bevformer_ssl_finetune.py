@@ -8,6 +8,6 @@ custom_hooks = [
     *_base_.custom_hooks,
     dict(
         type='TwoPhaseHook',
-        phases=[dict(name='finetune', epochs=12, losses=dict(loss_seg=1.0), init_classes='coarse')],
+        phases=[dict(name='finetune', epochs=12, losses=dict(seg=1.0), init_classes='coarse')],
     ),
 ]

@@ -8,13 +8,11 @@ custom_hooks = [
     dict(
         type='TwoPhaseHook',
         phases=[
-            dict(
-                name='pretrain', epochs=12, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5)
-            ),
+            dict(name='pretrain', epochs=12, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5)),
             dict(
                 name='finetune',
                 epochs=12,
-                losses=dict(loss_seg=1.0),
+                losses=dict(seg=1.0),
                 init_classes='coarse',
                 train_dataloader='labelled_dataloader',
             ),

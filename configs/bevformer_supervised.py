@@ -1,4 +1,4 @@
 # The baseline: all BEV labels, and nothing else.
 _base_ = './_base_/bevformer_tiny_nuscenes.py'
 train_dataloader = _base_.labelled_dataloader
-model = dict(loss_weights=dict(loss_seg=1.0))
+model = dict(loss_weights=dict(seg=1.0))

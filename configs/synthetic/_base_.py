@@ -16,7 +16,8 @@ pseudo_labels = dict(
     type='LoadPseudoLabels',
     root=f'{data_root}/pseudo_labels',
     label_map='mapillary_v2',
-    stride=2,
+    stride=1,
+    num_frames=2,
     min_confidence=0.5,
 )
 augment_and_pack = [

@@ -6,6 +6,7 @@ train_dataloader = dict(_base_.ssl_dataloader, batch_size=2)
 train_dataloader['dataset'].num_frames = 1
 train_dataloader['dataset'].pipeline = [*_base_.images, _base_.pseudo_labels, completed, *_base_.augment_and_pack]
 train_cfg = dict(max_epochs=8, val_interval=4)
-model = dict(completed_loss=_base_.model.seg_head.loss)
-phases = [dict(name='completed', epochs=8, losses=dict(loss_completed=1.0, loss_perspective=0.5))]
+learn = dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss)
+model = dict(objectives=dict(completed=learn))
+phases = [dict(name='completed', epochs=8, losses=dict(completed=1.0, perspective=0.5))]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

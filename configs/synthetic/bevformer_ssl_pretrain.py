@@ -6,9 +6,7 @@ custom_hooks = [
     *_base_.custom_hooks,
     dict(
         type='TwoPhaseHook',
-        phases=[
-            dict(name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0, loss_temporal=0.5, loss_perspective=0.5))
-        ],
+        phases=[dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5))],
     ),
 ]
 

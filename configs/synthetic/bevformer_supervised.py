@@ -2,4 +2,4 @@
 _base_ = './_base_.py'
 train_dataloader = _base_.labelled_dataloader
 train_cfg = dict(max_epochs=8, val_interval=8)
-model = dict(loss_weights=dict(loss_seg=1.0))
+model = dict(loss_weights=dict(seg=1.0))

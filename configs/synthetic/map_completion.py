@@ -20,6 +20,6 @@ model = dict(_delete_=True, **_base_.map_completion)
 model['classes'] = evidence_classes
 model['backbone']['in_channels'] = 2 * len(evidence_classes)
 model['seg_head'] = dict(_base_.model.seg_head, **_base_.map_completion_head)
-model['seg_head']['loss'] = dict(_base_.model.seg_head.loss, positive_weight=[1.0, 3.0, 3.0, 3.0, 4.0])
+model['loss'] = dict(_base_.model.objectives.seg.loss, positive_weight=[1.0, 3.0, 3.0, 3.0, 4.0])
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 train_cfg = dict(max_epochs=30)

@@ -24,7 +24,7 @@ import ssl_bev.evaluation  # noqa: F401, both register their parts
 
 CLASSES = ('a', 'b', 'c')
 GRID = dict(x_range=(-2.0, 2.0), y_range=(-1.0, 1.0), cell_size=1.0)
-LOSS_NAMES = ('loss_seg', 'loss_reprojection')
+LOSS_NAMES = ('seg', 'reprojection')
 
 
 class ToyHead(nn.Module):
@@ -45,9 +45,14 @@ class ToySegmentor(BaseModel):
         self.encoder = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Dropout(0.3))
         self.seg_head = ToyHead()
         self.loss_weights: dict[str, float] = {}
-        self.set_loss_weights({'loss_seg': 1.0})
+        self.set_loss_weights({'seg': 1.0})
+
+    def get_loss_weights(self) -> dict[str, float]:
+        return dict(self.loss_weights)
 
     def set_loss_weights(self, weights: Mapping[str, float]) -> None:
+        if unknown := set(weights) - set(LOSS_NAMES):
+            raise ValueError(f'unknown loss {unknown}')
         self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSS_NAMES}
 
     def forward(self, inputs: list[Tensor], data_samples: list[BaseDataElement], mode: str = 'tensor') -> Any:
@@ -57,8 +62,11 @@ class ToySegmentor(BaseModel):
             for sample, logits in zip(data_samples, fine, strict=True):
                 sample.pred_bev_seg = logits.view(3, 1, 1).sigmoid().expand(3, 2, 4)
             return data_samples
-        losses = dict(loss_seg=(fine - 1).square().mean(), loss_reprojection=(coarse + 1).square().mean())
-        return {name: self.loss_weights[name] * value for name, value in losses.items()}
+        losses = dict(seg=(fine - 1).square().mean(), reprojection=(coarse + 1).square().mean())
+        return {f'loss_{name}': self.loss_weights[name] * value for name, value in losses.items()}
+
+    def init_fine_from_coarse(self) -> None:
+        self.seg_head.init_fine_from_coarse()
 
 
 @DATASETS.register_module()
@@ -109,8 +117,8 @@ def dataloader(length: int = 8, offset: float = 0.0, num_workers: int = 0, **mor
     )
 
 
-PRETRAIN = dict(name='pretrain', epochs=2, losses=dict(loss_reprojection=1.0))
-FINETUNE = dict(name='finetune', epochs=3, losses=dict(loss_seg=2.0), lr=0.02, init_classes='coarse')
+PRETRAIN = dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0))
+FINETUNE = dict(name='finetune', epochs=3, losses=dict(seg=2.0), lr=0.02, init_classes='coarse')
 
 
 def two_phases(num_workers: int = 0) -> list[dict]:

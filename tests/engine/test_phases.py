@@ -26,7 +26,7 @@ def test_phase_of_each_epoch() -> None:
         ([dict(name='a', epochs=1.5)], 'epochs must be a positive integer, got 1.5'),
         ([dict(name='a', epochs=1, lr=0)], 'lr must be positive'),
         ([dict(name='a', epochs=1, init_classes='fine')], "init_classes must be None or 'coarse', got 'fine'"),
-        ([dict(name='a', epochs=1, losses=dict(loss_seg=-1))], 'weight of loss_seg must not be negative'),
+        ([dict(name='a', epochs=1, losses=dict(seg=-1))], 'weight of seg must not be negative'),
         ([dict(name='a', epochs=1), dict(name='a', epochs=1)], 'names of phases must differ'),
         ([dict(name='a', epochs=1, reset_optimizer=False)], "phase 'a' comes first"),
         (

@@ -55,8 +55,8 @@ def test_each_phase_has_its_losses_data_and_schedule(tmp_path: Path) -> None:
     _, rows = run(tmp_path, two_phases(), 'switch')
     first = [row for row in rows.values() if row['epoch'] < 2]
     second = [row for row in rows.values() if row['epoch'] >= 2]
-    assert all(row['weights'] == dict(loss_seg=0, loss_reprojection=1) for row in first)
-    assert all(row['weights'] == dict(loss_seg=2, loss_reprojection=0) for row in second)
+    assert all(row['weights'] == dict(seg=0, reprojection=1) for row in first)
+    assert all(row['weights'] == dict(seg=2, reprojection=0) for row in second)
     assert all((row['inputs'] < 9).all() for row in first)
     assert all((row['inputs'] > 9).all() for row in second)
     # the cosine of the config file spans each phase from that phase's own rate; the first value is already after a step
@@ -189,8 +189,8 @@ def test_iteration_based_loops_are_refused(tmp_path: Path) -> None:
 
 def test_unknown_loss_is_found_before_the_first_epoch(tmp_path: Path) -> None:
     phases = two_phases()
-    phases[1]['losses'] = dict(loss_segm=1.0)
-    with pytest.raises(ValueError, match="phase 'finetune': unknown loss 'loss_segm'; did you mean 'loss_seg'"):
+    phases[1]['losses'] = dict(segm=1.0)
+    with pytest.raises(ValueError, match="phase 'finetune': unknown loss {'segm'}"):
         run(tmp_path, phases, 'unknown_loss')
     assert not list(tmp_path.glob('*.pth'))
 

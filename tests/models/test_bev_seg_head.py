@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from toy_segmentor import COARSE, FINE, GRID, LOSS, make_model
+from toy_segmentor import COARSE, FINE, GRID, make_model
 
 from ssl_bev.models import BEVSegHead
 
@@ -19,7 +19,7 @@ def test_fine_rows_start_from_their_parents():
 
 def test_new_classes_keep_their_own_start():
     head = BEVSegHead(
-        4, GRID, ('road', 'walkway', 'line'), dict(drivable=['road'], marking=['line']), dict(type='SegmentationLoss'),
+        4, GRID, ('road', 'walkway', 'line'), dict(drivable=['road'], marking=['line']),
         channels=8, num_upsamples=1, new_classes=('walkway',),
     )  # fmt: skip
     before = head.fine.weight[1].clone()
@@ -29,7 +29,7 @@ def test_new_classes_keep_their_own_start():
 
 
 def test_bad_head_arguments():
-    arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE, loss=LOSS)
+    arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE)
     with pytest.raises(ValueError, match='exactly once'):
         BEVSegHead(**{**arguments, 'coarse_classes': dict(drivable=['drivable_area'])})
     with pytest.raises(ValueError, match="predict_classes must be 'fine' or 'coarse'"):
@@ -42,9 +42,7 @@ def test_bad_head_arguments():
 
 def test_the_last_upsampling_goes_to_the_label_grid():
     """From 3 x 6 cells over 6 x 12 to 8 x 16: a cell that lights up stays where it is in metres."""
-    head = BEVSegHead(
-        in_channels=1, channels=8, num_upsamples=2, grid=GRID, classes=FINE, coarse_classes=COARSE, loss=LOSS
-    )
+    head = BEVSegHead(in_channels=1, channels=8, num_upsamples=2, grid=GRID, classes=FINE, coarse_classes=COARSE)
     head.blocks = nn.ModuleList(nn.Identity() for _ in range(3))
     head.fine = head.coarse = nn.Identity()
     bev = torch.zeros(1, 1, 3, 6)

@@ -11,9 +11,10 @@ from ssl_bev.datasets import LoadBEVImages, LoadBEVMasks, NuScenesBEVDataset, Pa
 from ssl_bev.datasets.create_infos import create_data
 from ssl_bev.evaluation import BEVIoUMetric
 from ssl_bev.geometry import BEVGrid, project_points, reproject, sample_bev, transform_points, warp_bev
-from ssl_bev.models.heads import ReprojectionHead
+from ssl_bev.models import ReprojectionHead
 from ssl_bev.models.losses import temporal_consistency_loss
 from ssl_bev.structures import CameraRig
+from ssl_bev.targets import IGNORE, POSITIVE
 from ssl_bev.visualization import turn_forward_up
 
 CELL = 0.25
@@ -126,10 +127,10 @@ def losses(samples, bev_frame):
     logits = [8 * label(samples, bev_frame, index) - 4 for index in (0, 1)]
     ego = rig(samples, 'ego').frame(-1)
     target, _, valid = reproject(label(samples, 'ego'), GRIDS['ego'], ego.bev2img, ego.road2bev, ego.image_size, 2)
-    target = torch.where(valid[:, None], (target > 0.5), 255).to(torch.uint8).transpose(1, 2)
+    target = torch.where(valid[:, None], (target > 0.5) * POSITIVE, IGNORE).to(torch.uint8).transpose(1, 2)
     confidence = torch.full(valid.shape, 255, dtype=torch.uint8)
     head = ReprojectionHead(dict(type='SegmentationLoss'))
-    reprojection = head.loss(logits[1], grid, now.bev2img, now.road2bev, now.image_size, target, confidence)
+    reprojection = head.compare(logits[1], grid, now.bev2img, now.road2bev, now.image_size, target, confidence)
     seen = [frame.observed(grid) for frame in (now, before)]
     temporal = temporal_consistency_loss(logits[1], logits[0], grid, all_frames.target2source(1, 0), *seen)
     return reprojection.item(), temporal.item()

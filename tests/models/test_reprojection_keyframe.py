@@ -34,7 +34,7 @@ def fit(sample, steps=30):
     optimizer = torch.optim.Adam([logits], lr=0.5)
     for _ in range(steps):
         optimizer.zero_grad()
-        head.loss(
+        head.compare(
             logits, GRID, sample.bev2img, sample.road2bev, (320, 800), sample.pseudo_target, sample.pseudo_confidence
         ).backward()
         optimizer.step()

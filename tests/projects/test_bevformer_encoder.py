@@ -27,35 +27,35 @@ def choose(inputs, samples):
 @torch.no_grad()
 def test_samples_of_a_batch_do_not_mix(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    together = model(**inputs)
+    together = model.encode(**inputs)
     assert together.shape == (2, *BEV_SIZE)
-    alone = torch.cat([model(**choose(inputs, [sample])) for sample in (0, 1)])
+    alone = torch.cat([model.encode(**choose(inputs, [sample])) for sample in (0, 1)])
     torch.testing.assert_close(together, alone)
-    torch.testing.assert_close(model(**choose(inputs, [1, 0, 1])), together[[1, 0, 1]])
+    torch.testing.assert_close(model.encode(**choose(inputs, [1, 0, 1])), together[[1, 0, 1]])
 
 
 @torch.no_grad()
 def test_a_sample_without_history_is_as_alone_without_any(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    together = model(**inputs)
+    together = model.encode(**inputs)
     none = dict.fromkeys(('history', 'current2history', 'history_valid'))
-    torch.testing.assert_close(together[:1], model(**{**choose(inputs, [0]), **none}))
-    assert not torch.allclose(together[1:], model(**{**choose(inputs, [1]), **none}), atol=1e-2)
+    torch.testing.assert_close(together[:1], model.encode(**{**choose(inputs, [0]), **none}))
+    assert not torch.allclose(together[1:], model.encode(**{**choose(inputs, [1]), **none}), atol=1e-2)
 
 
 @torch.no_grad()
 def test_an_invalid_history_may_hold_anything(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    expected = model(**inputs)
+    expected = model.encode(**inputs)
     inputs['history'][0] = float('nan')
-    torch.testing.assert_close(model(**inputs), expected)
+    torch.testing.assert_close(model.encode(**inputs), expected)
 
 
 @torch.no_grad()
 def test_a_history_of_all_is_that_of_none_named(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    named = model(**{**inputs, 'history_valid': torch.tensor([True, True])})
-    assert torch.equal(named, model(**{**inputs, 'history_valid': None}))
+    named = model.encode(**{**inputs, 'history_valid': torch.tensor([True, True])})
+    assert torch.equal(named, model.encode(**{**inputs, 'history_valid': None}))
 
 
 @torch.no_grad()
@@ -63,7 +63,7 @@ def test_identity_leaves_the_history_as_it_is(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
     inputs['current2history'] = torch.eye(4).expand(2, -1, -1)
     as_given = {**inputs, 'current2history': None}
-    torch.testing.assert_close(model(**inputs), model(**as_given))
+    torch.testing.assert_close(model.encode(**inputs), model.encode(**as_given))
 
 
 @torch.no_grad()
@@ -74,8 +74,8 @@ def test_history_by_whole_cells_is_rolled_and_new_cells_take_the_queries(generat
     rolled = inputs['history'].roll(-2, dims=3)
     queries = model.bev_embedding.weight.T.unflatten(1, BEV_SIZE[1:])
     rolled[..., -2:] = queries[..., -2:]
-    expected = model(**{**inputs, 'history': rolled, 'current2history': None})
-    torch.testing.assert_close(model(**inputs), expected, atol=1e-4, rtol=1e-4)
+    expected = model.encode(**{**inputs, 'history': rolled, 'current2history': None})
+    torch.testing.assert_close(model.encode(**inputs), expected, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -83,17 +83,17 @@ def test_history_turns_about_the_ego_of_any_grid(generator):
     model, inputs = build_bevformer(generator, x_range=(-6, 6), y_range=(-4, 4)), choose(two_samples(generator), [1])
     inputs['current2history'] = rotation_z(torch.tensor([torch.pi]))
     turned = {**inputs, 'history': inputs['history'].flip(2, 3), 'current2history': None}
-    torch.testing.assert_close(model(**inputs), model(**turned), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model.encode(**inputs), model.encode(**turned), atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize('num_cameras', [1, 5, 6])
 def test_any_number_of_cameras(generator, num_cameras):
     model, inputs = build_bevformer(generator), two_samples(generator, num_cameras)
-    output = model(**inputs)
+    output = model.encode(**inputs)
     assert output.isfinite().all()
     inputs['image_features'][0] = inputs['image_features'][0] + 1
-    assert not torch.allclose(model(**inputs), output)
+    assert not torch.allclose(model.encode(**inputs), output)
 
 
 @torch.no_grad()
@@ -101,7 +101,7 @@ def test_any_number_of_cameras(generator, num_cameras):
 def test_a_missing_camera_is_as_if_it_were_not_there(generator, missing):
     """Only in the sample that lacks it, and whatever stands in its place."""
     model, inputs = build_bevformer(generator), two_samples(generator)
-    full = model(**inputs)
+    full = model.encode(**inputs)
     there = [camera for camera in range(3) if camera not in missing]
     alone = choose(inputs, [1])
     alone['image_features'] = [level[:, there] for level in alone['image_features']]
@@ -115,7 +115,7 @@ def test_a_missing_camera_is_as_if_it_were_not_there(generator, missing):
     inputs['bev2img'][1, missing] = inputs['bev2img'][0, 0]
     valid = torch.ones(2, 3, dtype=torch.bool)
     valid[1, missing] = False
-    output = model(**inputs, camera_valid=valid)
+    output = model.encode(**inputs, camera_valid=valid)
     torch.testing.assert_close(output[:1], full[:1])
     torch.testing.assert_close(output[1:], expected)
     assert not torch.allclose(output[1:], full[1:], atol=1e-2)
@@ -124,21 +124,21 @@ def test_a_missing_camera_is_as_if_it_were_not_there(generator, missing):
 @torch.no_grad()
 def test_a_sample_without_any_camera_has_its_history(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    output = model(**inputs, camera_valid=torch.zeros(2, 3, dtype=torch.bool))
+    output = model.encode(**inputs, camera_valid=torch.zeros(2, 3, dtype=torch.bool))
     blind = {**inputs, 'image_features': [torch.zeros_like(level) for level in inputs['image_features']]}
-    torch.testing.assert_close(output, model(**blind, camera_valid=torch.zeros(2, 3, dtype=torch.bool)))
+    torch.testing.assert_close(output, model.encode(**blind, camera_valid=torch.zeros(2, 3, dtype=torch.bool)))
     assert output.isfinite().all() and not torch.allclose(output[0], output[1], atol=1e-2)
 
 
 @torch.no_grad()
 def test_cameras_may_change_places_if_their_embeddings_do(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
-    output = model(**inputs)
+    output = model.encode(**inputs)
     order = [2, 0, 1]
     inputs['image_features'] = [level[:, order] for level in inputs['image_features']]
     inputs['bev2img'] = inputs['bev2img'][:, order]
     model.cams_embeds[:3] = model.cams_embeds[order]
-    torch.testing.assert_close(model(**inputs), output)
+    torch.testing.assert_close(model.encode(**inputs), output)
 
 
 @torch.no_grad()
@@ -157,7 +157,7 @@ def test_gradients_reach_all_parameters_and_inputs(generator):
     shapes = zip((5, 7), inputs['image_features'], strict=True)
     inputs['image_features'] = [torch.randn(2, 3, c, *f.shape[3:]).requires_grad_() for c, f in shapes]
     inputs['history'].requires_grad_()
-    model(**inputs).square().sum().backward()
+    model.encode(**inputs).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
@@ -187,7 +187,7 @@ def test_bfloat16_autocast_stays_close_and_trains(generator):
     for enabled in (False, True):
         features = [level.clone().requires_grad_() for level in inputs['image_features']]
         with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
-            output = model(**{**inputs, 'image_features': features})
+            output = model.encode(**{**inputs, 'image_features': features})
         gradients = torch.autograd.grad(output.float().square().mean(), [*features, *model.parameters()])
         results.append([output.float(), torch.cat([gradient.flatten() for gradient in gradients])])
     for exact, rounded in zip(*results, strict=True):
@@ -199,15 +199,15 @@ def test_fresh_weights_see_the_images(generator):
     model, inputs = MODELS.build(CONFIG), choose(two_samples(generator), [0])
     model.init_weights()
     model.eval()
-    output = model(**inputs)
+    output = model.encode(**inputs)
     assert 0.5 < output.std() < 2
     inputs['image_features'] = [-level for level in inputs['image_features']]
-    assert (model(**inputs) - output).abs().mean() > 0.05
+    assert (model.encode(**inputs) - output).abs().mean() > 0.05
 
 
 @torch.no_grad()
 def test_inputs_stay_unchanged(generator):
     model, inputs = build_bevformer(generator), two_samples(generator)
     copies = {name: value.clone() for name, value in inputs.items() if isinstance(value, torch.Tensor)}
-    model(**inputs)
+    model.encode(**inputs)
     assert all(torch.equal(inputs[name], copy) for name, copy in copies.items())

@@ -51,7 +51,7 @@ def test_wrong_options(options, message):
 def test_wrong_inputs(generator, change, message):
     model, inputs = build_bevformer(generator), two_samples(generator)
     with pytest.raises(ValueError, match=message):
-        model(**{**inputs, **change})
+        model.encode(**{**inputs, **change})
 
 
 @pytest.mark.parametrize(

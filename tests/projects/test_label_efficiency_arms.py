@@ -62,8 +62,8 @@ def test_a_teachers_classes_are_the_same_in_model_losses_and_data():
     config = resolved('ssl_only')
     model = config.model
     names = list(dict(model.seg_head.coarse_classes))
-    for loss in (model.accumulated_loss, model.perspective_head.loss, model.reprojection_head.loss):
-        assert len(loss.positive_weight) == len(names)
+    for objective in (model.objectives.accumulated, model.objectives.perspective, model.objectives.reprojection):
+        assert len(objective.loss.positive_weight) == len(names)
     steps = [step for dataset in datasets_of(config) for step in dataset.pipeline if 'classes' in step]
     assert steps and all(step.classes == names for step in steps)
 

@@ -8,7 +8,8 @@ load_pseudo_labels = dict(
     root=f'{data_root}/pseudo_labels',
     label_map='mapillary_v1',
     classes=('drivable', 'marking', 'crosswalk'),
-    stride=2,
+    stride=1,
+    num_frames=2,
     min_confidence=0.5,
 )
 ssl_pipeline = [

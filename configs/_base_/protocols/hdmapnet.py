@@ -25,7 +25,10 @@ protocol.update(
             classes=protocol['classes'],
             coarse_classes=list(protocol['coarse_classes'].items()),
             new_classes=('boundary',),
-            loss=dict(positive_weight=[3.0, 3.0, 3.0]),
+        ),
+        objectives=dict(
+            seg=dict(loss=dict(positive_weight=[3.0, 3.0, 3.0])),
+            reprojection=dict(line_width=dict(marking=0.75)),
         ),
     ),
     dataloader=dict(dataset=dict(label_dir=protocol['label_dir'])),

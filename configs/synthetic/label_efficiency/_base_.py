@@ -62,10 +62,14 @@ test_evaluator = val_evaluator
 
 model = dict(
     seg_head=dict(coarse_classes=list(paint_classes.items())),
-    reprojection_head=dict(loss=paint_loss),
-    perspective_head=dict(num_classes=len(names), loss=paint_loss),
-    accumulated_loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss),
-    completed_loss=dict(type='SegmentationLoss', dice_weight=0.5, positive_weight=[1.0, 6.0, 6.0, 4.0, 8.0]),
+    objectives=dict(
+        reprojection=dict(
+            loss=paint_loss, line_width=dict(_delete_=True, **dict.fromkeys(('dashed', 'solid', 'stop_line'), 0.5))
+        ),
+        perspective=dict(classes=names, loss=paint_loss),
+        accumulated=dict(type='TargetMapLoss', loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss)),
+        completed=dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss),
+    ),
 )
 train_cfg = dict(val_interval=4)
 log_processor = dict(window_size=10)  # as long as the logger's interval, so that logged times add up

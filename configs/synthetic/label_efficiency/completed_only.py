@@ -7,5 +7,5 @@ train_dataloader = _base_.unlabelled_dataloader
 train_dataloader.dataset.pipeline = [*_base_.images, _base_.pseudo_labels, completed, *_base_.augment_and_pack]
 model = dict(img_backbone=dict(init_cfg=_base_.teacher_backbone))
 train_cfg = dict(max_epochs=36)
-phases = [dict(name='completed', epochs=36, losses=dict(loss_completed=1.0, loss_perspective=0.5))]
+phases = [dict(name='completed', epochs=36, losses=dict(completed=1.0, perspective=0.5))]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

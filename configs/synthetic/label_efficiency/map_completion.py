@@ -13,7 +13,7 @@ model = dict(_delete_=True, **_base_.map_completion)
 model['classes'] = _base_.names
 model['backbone']['in_channels'] = 2 * len(_base_.names)
 model['seg_head'] = dict(_base_.model.seg_head, **_base_.map_completion_head)
-model['seg_head']['loss'] = dict(_base_.model.completed_loss, positive_weight=[1.0, 3.0, 3.0, 3.0, 4.0])
+model['loss'] = dict(_base_.model.objectives.completed.loss, positive_weight=[1.0, 3.0, 3.0, 3.0, 4.0])
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 train_cfg = dict(max_epochs=12)
 default_hooks = dict(checkpoint=dict(save_best=None))

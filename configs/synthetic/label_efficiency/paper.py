@@ -3,11 +3,11 @@ _base_ = './_base_.py'
 train_dataloader = _base_.pretrain_dataloader
 train_cfg = dict(max_epochs=32)
 phases = [
-    dict(name='pretrain', epochs=12, losses=dict(loss_reprojection=1.0, loss_temporal=0.5)),
+    dict(name='pretrain', epochs=12, losses=dict(reprojection=1.0, temporal=0.5)),
     dict(
         name='finetune',
         epochs=20,
-        losses=dict(loss_seg=1.0),
+        losses=dict(seg=1.0),
         lr=1e-3,
         init_classes='coarse',
         train_dataloader='labelled_dataloader',

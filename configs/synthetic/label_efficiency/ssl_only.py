@@ -4,7 +4,7 @@ _base_ = './_base_.py'
 train_dataloader = _base_.unlabelled_dataloader
 model = dict(img_backbone=dict(init_cfg=_base_.teacher_backbone))
 train_cfg = dict(max_epochs=36)
-losses = dict(loss_accumulated=1.0, loss_perspective=0.5)
+losses = dict(accumulated=1.0, perspective=0.5)
 phases = [
     dict(name='ssl', epochs=35, losses=losses),
     dict(name='names', epochs=1, losses=losses, lr=2e-5, init_classes='coarse'),

@@ -3,11 +3,11 @@ _base_ = './_base_.py'
 train_dataloader = _base_.perspective_dataloader
 train_cfg = dict(max_epochs=30)
 phases = [
-    dict(name='perspective', epochs=6, losses=dict(loss_perspective=1.0)),
+    dict(name='perspective', epochs=6, losses=dict(perspective=1.0)),
     dict(
         name='supervised',
         epochs=24,
-        losses=dict(loss_seg=1.0, loss_perspective=0.5),
+        losses=dict(seg=1.0, perspective=0.5),
         train_dataloader='assisted_dataloader',
     ),
 ]
