@@ -1,10 +1,12 @@
 from .bev_grid import BEVGrid
+from .pillars import points_over_road
 from .projection import (
     ground_homography,
     ground_lift,
     lift_to_road,
     pixel_centers,
     pixel_grid,
+    pixel_rays,
     pixels_to_ground,
     project_points,
 )
@@ -22,8 +24,10 @@ __all__ = [
     'lift_to_road',
     'pixel_centers',
     'pixel_grid',
+    'pixel_rays',
     'pixels_to_ground',
     'planar_pose',
+    'points_over_road',
     'project_points',
     'reproject',
     'rotation_z',

@@ -43,6 +43,29 @@ class BEVGrid:
                     'choose a range that is a whole multiple of the cell size'
                 )
 
+    @classmethod
+    def from_shape(
+        cls,
+        x_range: tuple[float, float],
+        y_range: tuple[float, float],
+        shape: tuple[int, int],
+    ) -> BEVGrid:
+        """The grid of so many rows (along y) and columns (along x).
+
+        Raises:
+            ValueError: no rows or columns, an empty range, or cells that are not square.
+        """
+        rows, columns = shape
+        if rows < 1 or columns < 1:
+            raise ValueError(f'bev_shape (rows, columns) must be at least 1, got {(rows, columns)}')
+        width, height = (x_range[1] - x_range[0]) / columns, (y_range[1] - y_range[0]) / rows
+        if abs(width - height) > 1e-6 * abs(width):
+            raise ValueError(
+                f'bev_shape {(rows, columns)} (rows, columns) makes cells of {width:.4f} m along x and {height:.4f} m '
+                f'along y over x_range {tuple(x_range)} and y_range {tuple(y_range)}; they must be square'
+            )
+        return cls(tuple(x_range), tuple(y_range), width)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows (along y) and columns (along x)."""
@@ -75,6 +98,18 @@ class BEVGrid:
     ) -> Tensor:  # (..., 2)
         """Fractional (column, row): k + 0.5 at the centre of cell k."""
         return (xy - xy.new_tensor([self.x_range[0], self.y_range[0]])) / self.cell_size
+
+    def cell_index(
+        self,
+        xy: Tensor,  # (..., 2), metres
+    ) -> Tensor:  # (...), int64
+        """Row-major index of the cell that contains a position; H * W, one beyond the last, outside and for NaN."""
+        height, width = self.shape
+        x, y = xy.unbind(-1)  # plain numbers below: a tensor of them would wait for the GPU
+        column = ((x - self.x_range[0]) / self.cell_size).floor()
+        row = ((y - self.y_range[0]) / self.cell_size).floor()
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        return torch.where(inside, row * width + column, height * width).long()
 
     def normalize(
         self,

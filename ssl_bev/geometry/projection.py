@@ -45,6 +45,23 @@ def project_points(
     return pixels, depth, visible
 
 
+@full_precision
+def pixel_rays(
+    pixels: Tensor,  # (P, 2)
+    bev2img: Tensor,  # (..., 4, 4)
+) -> tuple[Tensor, Tensor]:  # (..., 1, 3), (..., P, 3)
+    """The lines of sight of pixels: the point at depth d is `origin + d * direction`, metres in the BEV frame.
+
+    Where a projection cannot be inverted, as that of a camera that is missing, the values mean nothing.
+    """
+    _check(pixels, 2, 'pixels')
+    # Double precision, as pixels and metres differ by a factor of a thousand; inv_ex does not wait for the GPU.
+    inverse = torch.linalg.inv_ex(bev2img[..., :3, :3].double()).inverse
+    origin = -(inverse @ bev2img[..., :3, 3:].double()).mT
+    inverse = inverse.to(pixels.dtype)
+    return origin.to(pixels.dtype), pixels @ inverse[..., :2].mT + inverse[..., None, :, 2]
+
+
 def ground_lift(
     road2bev: Tensor,  # (..., 4, 4)
 ) -> Tensor:  # (..., 4, 3)

@@ -190,7 +190,7 @@ def test_iteration_based_loops_are_refused(tmp_path: Path) -> None:
 def test_unknown_loss_is_found_before_the_first_epoch(tmp_path: Path) -> None:
     phases = two_phases()
     phases[1]['losses'] = dict(segm=1.0)
-    with pytest.raises(ValueError, match="phase 'finetune': unknown loss {'segm'}"):
+    with pytest.raises(ValueError, match=r"phase 'finetune': unknown loss \{'segm'\}"):
         run(tmp_path, phases, 'unknown_loss')
     assert not list(tmp_path.glob('*.pth'))
 

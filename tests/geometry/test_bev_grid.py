@@ -30,6 +30,34 @@ def test_centers_read_back_their_own_cells():
     torch.testing.assert_close(sampled[0], torch.stack([columns, rows]), atol=1e-5, rtol=0)
 
 
+def test_from_shape_is_the_grid_of_that_many_cells():
+    assert BEVGrid.from_shape((-2, 4), (-1, 1), (4, 12)) == GRID
+    assert BEVGrid.from_shape([-30, 30], [-15, 15], [200, 400]).shape == (200, 400)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'message'),
+    [
+        ((4, 4), r'bev_shape \(4, 4\) .* cells of 1\.5000 m along x and 0\.5000 m along y .* must be square'),
+        ((0, 12), r'bev_shape \(rows, columns\) must be at least 1, got \(0, 12\)'),
+    ],
+)
+def test_from_shape_wants_square_cells(shape, message):
+    with pytest.raises(ValueError, match=message):
+        BEVGrid.from_shape((-2, 4), (-1, 1), shape)
+
+
+def test_cell_index_by_hand():
+    # 4 rows of 12 cells of half a metre from (-2, -1); the lower edges belong to a cell, the upper ones do not.
+    xy = torch.tensor([[-2.0, -1.0], [-1.4, -0.6], [-2.0, -0.5], [3.99, 0.99], [4.0, 0.0], [0.0, 1.0], [-2.01, 0.0]])
+    assert GRID.cell_index(xy).tolist() == [0, 1, 12, 47, 48, 48, 48]
+    assert GRID.cell_index(torch.tensor([[float('nan'), 0], [0, float('inf')]])).tolist() == [48, 48]
+
+
+def test_cell_index_counts_the_centres():
+    assert torch.equal(GRID.cell_index(GRID.cell_centers()), torch.arange(48).view(GRID.shape))
+
+
 def test_contains_the_edges_but_not_beyond_nor_nan():
     xy = torch.tensor([[-2.0, -1.0], [4.0, 1.0], [4.01, 0.0], [0.0, -1.01], [float('nan'), 0.0]])
     assert GRID.contains(xy).tolist() == [True, True, False, False, False]

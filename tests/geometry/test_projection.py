@@ -6,6 +6,7 @@ from ssl_bev.geometry import (
     ground_lift,
     invert_rigid,
     pixel_grid,
+    pixel_rays,
     pixels_to_ground,
     project_points,
     transform_points,
@@ -40,6 +41,24 @@ def test_shapes_broadcast(batch, forward_camera):
     camera = forward_camera.expand(*batch, 4, 4)
     pixels, depth, visible = project_points(torch.rand(5, 3), camera, SIZE)
     assert pixels.shape == (*batch, 5, 2) and depth.shape == visible.shape == (*batch, 5)
+
+
+def test_hand_worked_ray(forward_camera):
+    """The pixel (80, 65) of the camera above looks along (1, 0.2, -0.15)."""
+    origin, directions = pixel_rays(torch.tensor([[80.0, 65.0], [100.0, 50.0]]), forward_camera)
+    torch.testing.assert_close(origin, torch.tensor([[0, 0, 1.5]]))
+    torch.testing.assert_close(directions, torch.tensor([[1, 0.2, -0.15], [1, 0, 0]]))
+
+
+def test_rays_lead_back_to_their_pixels(forward_camera, left_camera):
+    cameras = torch.stack([forward_camera, left_camera])
+    pixels = pixel_grid(SIZE, 20).flatten(0, 1)
+    origin, directions = pixel_rays(pixels, cameras)
+    assert origin.shape == (2, 1, 3) and directions.shape == (2, 50, 3)
+    back, depth, visible = project_points(origin + 7 * directions, cameras, SIZE)
+    torch.testing.assert_close(back, pixels.expand(2, -1, -1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(depth, torch.full((2, 50), 7.0))
+    assert visible.all()
 
 
 def test_homography_agrees_with_the_projection_of_road_points(forward_camera):

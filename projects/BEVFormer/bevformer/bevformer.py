@@ -103,7 +103,7 @@ class BEVFormer(BEVEncoder):
             raise ValueError(f'embed_dims must be even, half for rows and half for columns, got {embed_dims}')
         if z_range[1] - z_range[0] < 1:
             raise ValueError(f'z_range must be at least 1 m high, got {tuple(z_range)}')
-        self.grid = _square_grid(x_range, y_range, bev_shape)
+        self.grid = BEVGrid.from_shape(x_range, y_range, bev_shape)
         self.z_range = tuple(z_range)
         self.num_pillar_points = num_pillar_points
         self.pillar_base = pillar_base
@@ -224,21 +224,6 @@ class BEVFormer(BEVEncoder):
             return aligned.flatten(2).transpose(1, 2)
         aligned, valid = warp_bev(aligned, self.grid, current2history)
         return torch.where(valid.flatten(1)[..., None], aligned.flatten(2).transpose(1, 2), query)
-
-
-def _square_grid(
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    bev_shape: tuple[int, int],
-) -> BEVGrid:
-    rows, columns = bev_shape
-    width, height = (x_range[1] - x_range[0]) / columns, (y_range[1] - y_range[0]) / rows
-    if abs(width - height) > 1e-6 * abs(width):
-        raise ValueError(
-            f'bev_shape {(rows, columns)} (rows, columns) makes cells of {width:.4f} m along x and {height:.4f} m '
-            f'along y over x_range {tuple(x_range)} and y_range {tuple(y_range)}; they must be square'
-        )
-    return BEVGrid(tuple(x_range), tuple(y_range), width)
 
 
 def _input_projections(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, lift_to_road, project_points
+from ssl_bev.geometry import BEVGrid, points_over_road, project_points
 from ssl_bev.geometry.projection import MIN_DEPTH
 
 from .deformable_sampling import RowGroups
@@ -41,10 +41,9 @@ def pillar_points(
     road2bev: Tensor | None = None,  # (B, 4, 4)
     device: torch.device | str | None = None,
 ) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
-    """Points above each cell's centre, cells in row-major order.
+    """`points_over_road` at BEVFormer's heights.
 
-    Convention: heights are measured along the BEV frame's z from the road plane, or from z = 0 if `road2bev` is
-    None. They run evenly from half a metre above the lowest to half a metre below the highest, as in BEVFormer.
+    Convention: they run evenly from half a metre above the lowest to half a metre below the highest.
 
     Args:
         grid: the cells.
@@ -54,11 +53,8 @@ def pillar_points(
         device: where to make the points if `road2bev` is None.
     """
     device = device if road2bev is None else road2bev.device
-    xy = grid.cell_centers(device).flatten(0, 1)
     heights = torch.linspace(z_range[0] + 0.5, z_range[1] - 0.5, num_heights, device=device)
-    base = xy.new_zeros(1, len(xy), 1) if road2bev is None else lift_to_road(xy, road2bev.float())[..., 2:]
-    z = base + heights
-    return torch.cat([xy[None, :, None].expand(*z.shape, 2), z[..., None]], -1)
+    return points_over_road(grid, heights, road2bev)
 
 
 @torch.no_grad()

@@ -1,0 +1,3 @@
+from .lift_splat import LiftSplat
+
+__all__ = ['LiftSplat']

@@ -1,0 +1,3 @@
+from .simple_bev import SimpleBEV
+
+__all__ = ['SimpleBEV']

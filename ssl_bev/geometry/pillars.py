@@ -1,0 +1,24 @@
+"""Points at given heights over the road, above the cells of a BEV grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .bev_grid import BEVGrid
+from .projection import lift_to_road
+
+
+def points_over_road(
+    grid: BEVGrid,
+    heights: Tensor,  # (D,), metres
+    road2bev: Tensor | None = None,  # (B, 4, 4)
+) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
+    """Points above each cell's centre, cells in row-major order.
+
+    Convention: heights are measured along the BEV frame's z from the road plane, or from z = 0 if `road2bev` is None.
+    """
+    xy = grid.cell_centers(heights.device).flatten(0, 1)
+    base = xy.new_zeros(1, len(xy), 1) if road2bev is None else lift_to_road(xy, road2bev.float())[..., 2:]
+    z = base + heights
+    return torch.cat([xy[None, :, None].expand(*z.shape, 2), z[..., None]], -1)
