@@ -15,8 +15,9 @@ class BEVDataSample(BaseDataElement):
         frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
         camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and counts nowhere.
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
-        pseudo_target: (T, N, K', h, w) uint8, 0, 1 or 255 = ignore, at a stride of the augmented images.
-        pseudo_confidence: (T, N, h, w) uint8, 255 = certain.
+        pseudo_target: (T', N, K', h, w) uint8 of the window's last T' frames, at a stride of the augmented images:
+            0 ... 254 = share of the class in 254ths, 255 = ignore, see `ssl_bev.targets`.
+        pseudo_confidence: (T', N, h, w) uint8, 255 = certain.
         accumulated_probability: (K', H, W) uint8 soft targets of the current frame, 255 = certainly present.
         accumulated_weight: (K', H, W) uint8, 255 = well observed, 0 = not observed.
         self_probability, self_weight: the same for the K fine classes, from a model's own predictions.
