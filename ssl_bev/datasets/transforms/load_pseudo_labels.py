@@ -163,7 +163,9 @@ class LoadPseudoLabels(BaseTransform):
         homography = ground_homography(bev2img, torch.from_numpy(np.asarray(results['road2bev'][t])))
         xy, _, below_horizon = pixels_to_ground(pixels.expand(num_cameras, -1, -1), homography)
         camera = torch.from_numpy(np.linalg.inv(results['bev2cam'][t])[:, None, :2, 3])
-        near = below_horizon & ((xy - camera).norm(dim=-1) <= self.max_distance)
+        # The BEV frame may be scaled.
+        metre = torch.from_numpy(np.linalg.norm(results['bev2cam'][t][:, :3, 0], axis=-1))[:, None]
+        near = below_horizon & ((xy - camera).norm(dim=-1) * metre <= self.max_distance)
         return near.numpy().reshape(num_cameras, *size)
 
     def _check_cameras(self, camera_names: Sequence[str]) -> None:
