@@ -2,6 +2,7 @@ from .label_subsets import draw_label_subset, read_scene_list, write_label_subse
 from .nuscenes_bev_dataset import NuScenesBEVDataset
 from .preprocessor import BEVDataPreprocessor
 from .transforms import (
+    AdaptMultiViewImages,
     BEVFlipRotate,
     JitterColors,
     LoadAccumulatedTargets,
@@ -9,11 +10,13 @@ from .transforms import (
     LoadBEVMasks,
     LoadPseudoLabels,
     PackBEVInputs,
+    PackDetectionWithBEV,
     PackEvidence,
     ResizeCropFlipImages,
 )
 
 __all__ = [
+    'AdaptMultiViewImages',
     'BEVDataPreprocessor',
     'BEVFlipRotate',
     'JitterColors',
@@ -23,6 +26,7 @@ __all__ = [
     'LoadPseudoLabels',
     'NuScenesBEVDataset',
     'PackBEVInputs',
+    'PackDetectionWithBEV',
     'PackEvidence',
     'ResizeCropFlipImages',
     'draw_label_subset',

@@ -19,7 +19,9 @@ from ssl_bev.geometry import (
     pixels_to_ground,
     project_points,
     reproject,
+    scale_pixels,
 )
+from ssl_bev.targets import is_positive, known
 
 from .gathering import gather_by_token
 
@@ -29,7 +31,8 @@ class ReprojectedIoUMetric(BaseMetric):
     """Per-class IoU at probability 0.5 over the labelled pixels that the BEV grid covers, in all and in each camera.
 
     The pipeline must load pseudo-labels (`LoadPseudoLabels`), whose classes are those that the model predicts. A pixel
-    counts where it is labelled, below the horizon, and its road point lies inside the grid.
+    of the targets counts where it is labelled, below the horizon, and its road point lies inside the grid; it is of the
+    class that has the larger share of it.
 
     Reported, each after `prefix/`: mIoU, IoU_{class}, IoU_{class}_{camera}; NaN where no pixel is labelled positive.
 
@@ -65,12 +68,13 @@ class ReprojectedIoUMetric(BaseMetric):
             predicted = _select(sample['pred_bev_seg'], sample['pred_classes'], self.classes)
             grid = BEVGrid(sample['x_range'], sample['y_range'], sample['cell_size'])
             target = _select(sample['pseudo_target'][-1].transpose(0, 1), sample['pseudo_classes'], self.classes)
-            stride = sample['img_shape'][1] // target.shape[-1]
-            image_size = tuple(sample['img_shape'])
+            # In pixels of the targets, whatever their stride, 1/n included.
+            size = tuple(target.shape[-2:])
             bev2img, road2bev = sample['bev2img'][-1:], sample['road2bev'][-1:]
-            projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road2bev, image_size, stride)
+            bev2img = scale_pixels(bev2img, size[1] / sample['img_shape'][1], size[0] / sample['img_shape'][0])
+            projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road2bev, size, 1)
             if self.shared_ground_only:
-                valid = valid & labelled_by_others(target, bev2img[0], road2bev[0], image_size)
+                valid = valid & labelled_by_others(target, bev2img[0], road2bev[0], size)
             overlap = _overlap(projected[0], target, valid)
             self.results.append((sample['sample_token'], (tuple(sample['camera_names']), overlap.tolist())))
 
@@ -104,7 +108,7 @@ class ReprojectedIoUMetric(BaseMetric):
 
 
 def labelled_by_others(
-    target: Tensor,  # (K, N, h, w), 255 = ignore
+    target: Tensor,  # (K, N, h, w), as stored, see `ssl_bev.targets`
     bev2img: Tensor,  # (N, 4, 4)
     road2bev: Tensor,  # (4, 4)
     image_size: tuple[int, int],
@@ -112,7 +116,7 @@ def labelled_by_others(
     """True where another camera has a label for the road point behind the pixel."""
     cameras, height, width = target.shape[1:]
     stride = image_size[1] // width
-    labelled = (target != 255).any(0)
+    labelled = known(target).any(0)
     pixels = pixel_grid(image_size, stride, target.device).flatten(0, 1)
     xy, _, on_road = pixels_to_ground(pixels, ground_homography(bev2img, road2bev))
     points = torch.cat([xy, torch.ones_like(xy[..., :1])], -1) @ ground_lift(road2bev).mT
@@ -136,8 +140,8 @@ def _overlap(
     target: Tensor,  # (K, N, h, w)
     valid: Tensor,  # (1, N, h, w)
 ) -> Tensor:  # (N, K, 3) int64: intersection, union, positive labels
-    counted = valid & (target != 255)
-    predicted, positive = (projected >= 0.5) & counted, (target == 1) & counted
+    counted = valid & known(target)
+    predicted, positive = (projected >= 0.5) & counted, is_positive(target) & counted
     counts = [predicted & positive, predicted | positive, positive]
     return torch.stack([count.flatten(2).sum(-1) for count in counts], -1).transpose(0, 1).cpu()
 

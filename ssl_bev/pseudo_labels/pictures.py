@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 
 def read_picture(
@@ -37,6 +38,12 @@ def read_picture(
     if picture is None:
         raise ValueError(f'picture cannot be decoded: {path}{where}, {len(content)} bytes')
     return picture
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Height and width of a picture file, from its header."""
+    with Image.open(path) as picture:
+        return picture.height, picture.width
 
 
 def write_png(path: Path, picture: np.ndarray, strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT) -> None:

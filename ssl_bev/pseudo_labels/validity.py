@@ -13,6 +13,8 @@ import numpy as np
 import shapely
 
 Region = float | Sequence[Sequence[float]]
+# Pixels. Below it a dilation by a disc is faster than a distance transform: three times at 8.
+_LARGE_RADIUS = 13
 
 
 def near_movers(
@@ -22,9 +24,14 @@ def near_movers(
     """True on movers and on pixels whose centre is at most `margin` image widths from the centre of a mover's."""
     if not moving.any():
         return moving
-    # The distance transform costs the same for every radius, and its discs are round.
-    distance = cv2.distanceTransform((~moving).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distance <= margin * moving.shape[1] + 1e-6
+    radius = margin * moving.shape[1] + 1e-6
+    picture = moving.view(np.uint8)
+    if radius < _LARGE_RADIUS:
+        offsets = np.arange(-int(radius), int(radius) + 1)
+        disc = (np.hypot(offsets[:, None], offsets) <= radius).astype(np.uint8)
+        return cv2.dilate(picture, disc).view(bool)
+    # The distance transform costs the same for every radius, and its discs are round as well.
+    return cv2.distanceTransform(1 - picture, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius
 
 
 def check_mover_margin(margin: float) -> float:

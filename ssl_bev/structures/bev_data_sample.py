@@ -15,14 +15,15 @@ class BEVDataSample(BaseDataElement):
         frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
         camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and counts nowhere.
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
-        pseudo_target: (T, N, K', h, w) uint8, 0, 1 or 255 = ignore, at a stride of the augmented images.
-        pseudo_confidence: (T, N, h, w) uint8, 255 = certain.
+        pseudo_target: (T', N, K', h, w) uint8 of the window's last T' frames, at a stride of the augmented images:
+            0 ... 254 = share of the class in 254ths, 255 = ignore, see `ssl_bev.targets`.
+        pseudo_confidence: (T', N, h, w) uint8, 255 = certain.
         accumulated_probability: (K', H, W) uint8 soft targets of the current frame, 255 = certainly present.
         accumulated_weight: (K', H, W) uint8, 255 = well observed, 0 = not observed.
         completed_probability, completed_weight: the same for the K fine classes, of a completed map.
         pred_bev_seg: (K, H, W) float32 probabilities, added by the model.
 
     Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
-    img_shape, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, completed_classes,
+    img_shape, image_size, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, completed_classes,
     completed_grid, pred_classes, x_range, y_range, cell_size.
     """

@@ -40,7 +40,8 @@ class CameraRig:
         Raises:
             ValueError: the samples' images differ in size.
         """
-        sizes = {tuple(sample.img_shape[:2]) for sample in data_samples}
+        # A detector's img_shape may be a list of one for each view.
+        sizes = {tuple((sample.get('image_size') or sample.img_shape)[:2]) for sample in data_samples}
         if len(sizes) != 1:
             raise ValueError(f'the images of a batch must have one size (height, width), got {sorted(sizes)}')
         names = [field.name for field in fields(cls) if field.name not in ('image_size', 'camera_valid')]

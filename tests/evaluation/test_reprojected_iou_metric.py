@@ -20,7 +20,7 @@ def sample(two_camera_rig):
     truth = torch.stack([(y.abs() < 4).float(), ((y - 1).abs() < 1).float()])
     bev2img, road2bev = two_camera_rig.bev2img[None], two_camera_rig.road2bev[None]
     projected, _, valid = reproject(truth[None], BEVGrid(**GRID), bev2img, road2bev, (60, 120), 2)
-    target = torch.where(valid, (projected[0] >= 0.5).to(torch.uint8), 255)
+    target = torch.where(valid, 254 * (projected[0] >= 0.5).to(torch.uint8), 255)
     return dict(
         pred_bev_seg=truth,
         pred_classes=CLASSES,
@@ -50,8 +50,8 @@ def test_counts_are_summed_over_cameras_before_dividing(sample):
     """Camera B's labels are all negative, so what is predicted there only adds to the union."""
     wrong = {**sample, 'pseudo_target': sample['pseudo_target'].clone()}
     target = wrong['pseudo_target'][0]
-    positive = (target == 1).flatten(2).sum(-1)  # (N, K)
-    target[1][target[1] == 1] = 0
+    positive = (target == 254).flatten(2).sum(-1)  # (N, K)
+    target[1][target[1] == 254] = 0
     metrics = evaluate(wrong)
     for k, name in enumerate(CLASSES):
         expected = positive[0, k] / (positive[0, k] + positive[1, k])
@@ -66,6 +66,19 @@ def test_ignored_pixels_do_not_count(sample):
     half['pseudo_target'][..., 13:, :] = 255  # ... where nothing is labelled
     assert evaluate(half)['image/IoU_marking'] > 0.9
     assert evaluate({**half, 'pseudo_target': sample['pseudo_target']})['image/IoU_marking'] < 0.9
+
+
+def test_shares_count_as_what_is_the_larger_part(sample):
+    soft = {**sample, 'pseudo_target': sample['pseudo_target'].clone()}
+    target = soft['pseudo_target']
+    target[target == 254] = 128
+    target[target == 0] = 127
+    assert evaluate(soft)['image/mIoU'] == 1
+
+
+def test_targets_finer_than_the_image(sample):
+    fine = {**sample, 'pseudo_target': sample['pseudo_target'].repeat_interleave(4, -1).repeat_interleave(4, -2)}
+    assert evaluate(fine)['image/IoU_drivable'] > 0.95
 
 
 def test_shared_ground_is_what_another_camera_labels(sample, two_camera_rig):
@@ -91,7 +104,7 @@ def test_only_shared_ground_counts(sample):
     """Wrong labels on ground that only one camera sees do not matter."""
     target = sample['pseudo_target'][0].transpose(0, 1)
     shared = labelled_by_others(target, sample['bev2img'][-1], sample['road2bev'][-1], (60, 120))
-    disturbed = torch.where((target != 255) & ~shared, 1 - target.clamp(max=1), target)
+    disturbed = torch.where((target != 255) & ~shared, 254 - target.clamp(max=254), target)
     wrong = {**sample, 'pseudo_target': disturbed.transpose(0, 1)[None]}
     assert evaluate(wrong)['image/mIoU'] < 0.9
     assert evaluate(wrong, shared_ground_only=True)['image/mIoU'] == 1

@@ -1,3 +1,4 @@
+from .adapt_multi_view import AdaptMultiViewImages
 from .augment import ResizeCropFlipImages
 from .augment_bev import BEVFlipRotate
 from .load_accumulated_targets import LoadAccumulatedTargets
@@ -5,10 +6,12 @@ from .load_bev_masks import LoadBEVMasks
 from .load_images import LoadBEVImages
 from .load_pseudo_labels import LoadPseudoLabels
 from .pack import PackBEVInputs
+from .pack_detection import PackDetectionWithBEV
 from .pack_evidence import PackEvidence
 from .photometric import JitterColors
 
 __all__ = [
+    'AdaptMultiViewImages',
     'BEVFlipRotate',
     'JitterColors',
     'LoadAccumulatedTargets',
@@ -16,6 +19,7 @@ __all__ = [
     'LoadBEVMasks',
     'LoadPseudoLabels',
     'PackBEVInputs',
+    'PackDetectionWithBEV',
     'PackEvidence',
     'ResizeCropFlipImages',
 ]

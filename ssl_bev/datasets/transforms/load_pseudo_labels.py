@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +12,40 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.geometry import ground_homography, pixels_to_ground
+from ssl_bev.pseudo_labels.block_average import block_means, oversampling, warp_labels
 from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.pseudo_labels.validity import Region
-
-IGNORE = 255
+from ssl_bev.targets import IGNORE
 
 
 @TRANSFORMS.register_module()
 class LoadPseudoLabels(BaseTransform):
-    """Read the teacher's labels at every `stride`-th position of the augmented images.
+    """Read the teacher's labels, averaged over blocks of `stride` pixels of the augmented images.
 
     Put it after the image augmentation: each target cell (i, j) stands for the image position
-    ((j + 0.5) stride, (i + 0.5) stride), goes back through `img_aug`, and takes the label of the pixel it falls into.
-    So labels, and what of them is ignored, are sampled once, at full resolution, whatever the augmentation was.
+    ((j + 0.5) stride, (i + 0.5) stride). The block around it is read through `img_aug` at the resolution of the label
+    file, about k x k of its pixels, and each class gets its share of those that are labelled. So paint that is thinner
+    than a block is not lost, and all that is ignored is so at full resolution, whatever the augmentation was.
+
+    Frames that a window repeats at the start of a scene (`frame_valid` is False) are not read and all ignored.
 
     Required Keys: frames, camera_names, img_aug, ori_shape, img_shape; cam2img, bev2cam, road2bev with `max_distance`;
-    optional camera_valid
+    optional camera_valid, frame_valid
 
-    Added Keys:
-        - pseudo_target: (T, N, K, h, w) uint8, 1, 0 or 255 = ignore
-        - pseudo_confidence: (T, N, h, w) uint8, 255 = certain, 0 where all is ignored
+    Added Keys (of the window's last T' frames, so index them from the end):
+        - pseudo_target: (T', N, K, h, w) uint8, 0 ... 254 = share of the class in 254ths, 255 = ignore, where fewer
+          than half of a block's pixels are labelled
+        - pseudo_confidence: (T', N, h, w) uint8, mean over the block, 255 = certain, 0 where all is ignored
         - pseudo_classes, pseudo_stride
 
     Args:
         root: pseudo-label folder.
         label_map: name or file of a label map, or its content.
         classes: targets, the K channels.
-        stride: pixels of the augmented image per target cell; must divide its size.
-        min_confidence: labels below become ignored; one value, or one for each class.
+        stride: pixels of the augmented image per target cell: a whole number that divides its size, or 1/n for targets
+            finer than the image.
+        min_confidence: pixels of the file below become ignored; one value, or one for each class.
         mover_margin: labels this near to a mover are ignored, as a fraction of the original image's width (0.005 is
             8 pixels of 1600): shadows, blurred edges and missed wheels are there. What moves says the label map.
         ego_body: camera -> where it sees its own vehicle: a fraction of the original image's height, below which all
@@ -50,11 +56,12 @@ class LoadPseudoLabels(BaseTransform):
         label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
             label map's own class names.
         ignore_cameras: cameras whose labels are all ignored.
+        num_frames: read the window's last n frames only, T' = min(n, T): those whose labels count; None: all.
 
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
         ValueError: a camera of `ignore_cameras` or `ego_body` that the window lacks, another teacher, an unknown
-            class, a label of another size than its image.
+            class, a label of another size than its image, an image augmentation that is not affine.
     """
 
     def __init__(
@@ -62,7 +69,7 @@ class LoadPseudoLabels(BaseTransform):
         root: str,
         label_map: str | Mapping,
         classes: Sequence[str] = ('drivable', 'marking', 'crosswalk'),
-        stride: int = 4,
+        stride: float = 4,
         min_confidence: float | Mapping[str, float] = 0.0,
         mover_margin: float = 0.0,
         ego_body: Mapping[str, Region] | None = None,
@@ -72,68 +79,94 @@ class LoadPseudoLabels(BaseTransform):
         confidence_file: str | None = CONFIDENCE_FILE,
         manifest: str | None = MANIFEST,
         ignore_cameras: Sequence[str] = (),
+        num_frames: int | None = None,
     ) -> None:
-        if not isinstance(stride, int) or stride < 1:
-            raise ValueError(f'stride must be a positive integer, got {stride!r}')
+        if num_frames is not None and (not isinstance(num_frames, int) or num_frames < 1):
+            raise ValueError(f'num_frames must be a positive integer or None, got {num_frames!r}')
         if max_distance is not None and not max_distance > 0:
             raise ValueError(f'max_distance must be positive (metres) or None, got {max_distance}')
         self.labels = TargetReader(
             root, label_map, classes, min_confidence, mover_margin, ego_body, teacher, label_file, confidence_file,
             manifest,
         )  # fmt: skip
-        self.stride = stride
+        self.stride = _check_stride(stride)
+        self.num_frames = num_frames
         self.max_distance = max_distance
         self.ignore_cameras = frozenset(ignore_cameras)
 
     def transform(self, results: dict) -> dict:
-        height, width = results['img_shape']
-        if height % self.stride or width % self.stride:
-            raise ValueError(f'stride {self.stride} must divide the image size (height, width) = {(height, width)}')
         self._check_cameras(results['camera_names'])
-        v, u = ((np.arange(n // self.stride) + 0.5) * self.stride for n in (height, width))
-        positions = np.stack([*np.meshgrid(u, v), np.ones((len(v), len(u)))], -1)
-        num_frames, num_cameras = results['img_aug'].shape[:2]
-        target = np.empty((num_frames, num_cameras, len(self.labels.classes), len(v), len(u)), np.uint8)
-        confidence = np.empty((num_frames, num_cameras, len(v), len(u)), np.uint8)
+        size = self._target_size(results['img_shape'])
+        window, num_cameras = results['img_aug'].shape[:2]
+        frames = range(max(0, window - (self.num_frames or window)), window)
         used = np.array([name not in self.ignore_cameras for name in results['camera_names']])
-        used = used & results.get('camera_valid', np.ones((num_frames, num_cameras), bool))
-        target[~used], confidence[~used] = IGNORE, 0
-        for t, frame in enumerate(results['frames']):
-            near = self._near(results, t, positions)
+        used = used & results.get('camera_valid', np.ones((window, num_cameras), bool))
+        used = used & np.asarray(results.get('frame_valid', np.ones(window, bool)), bool)[:, None]
+        target = np.full((len(frames), num_cameras, len(self.labels.classes), *size), IGNORE, np.uint8)
+        confidence = np.zeros((len(frames), num_cameras, *size), np.uint8)
+        files = self._files(results, frames)
+        for i, t in enumerate(frames):
+            if not used[t].any():
+                continue
             for n in np.flatnonzero(used[t]):
-                ids, certainty = self._sample(results, frame, results['camera_names'][n], t, n, positions)
-                ids, confidence[t, n] = np.where(near[n], ids, IGNORE), np.where(near[n], certainty, 0)
-                target[t, n] = self.labels.targets(ids, confidence[t, n]).transpose(2, 0, 1)
+                target[i, n], confidence[i, n] = self._read(results, t, n, size, files)
+            if self.max_distance is not None:
+                far = ~self._near(results, t, size)
+                target[i].transpose(0, 2, 3, 1)[far] = IGNORE
+                confidence[i][far] = 0
         results['pseudo_target'] = target
         results['pseudo_confidence'] = confidence
         results['pseudo_classes'] = list(self.labels.classes)
         results['pseudo_stride'] = self.stride
         return results
 
-    def _sample(
-        self, results: dict, frame: dict, camera: str, t: int, n: int, positions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:  # two of (h, w): ids and confidence, 255 and 0 outside the image
-        stem = Path(frame['images'][camera]['img_path']).stem
-        height, width = (int(size) for size in results['ori_shape'][t, n])
-        ids, confidence = self.labels.read(camera, stem, frame['token'], (height, width))
-        original = positions @ np.linalg.inv(results['img_aug'][t, n]).T
-        columns, rows = np.floor(original[..., :2]).astype(np.int64).transpose(2, 0, 1)
-        inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-        rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        return np.where(inside, ids[rows, columns], IGNORE), np.where(inside, confidence[rows, columns], 0)
+    def _target_size(self, image_size: Sequence[int]) -> tuple[int, int]:
+        height, width = image_size
+        if self.stride >= 1 and (height % self.stride or width % self.stride):
+            raise ValueError(f'stride {self.stride} must divide the image size (height, width) = {(height, width)}')
+        return round(height / self.stride), round(width / self.stride)
 
-    def _near(self, results: dict, t: int, positions: np.ndarray) -> np.ndarray:  # (N, h, w) bool
-        """True where the road behind the position lies within `max_distance` of the camera."""
+    def _read(
+        self, results: dict, t: int, n: int, size: tuple[int, int], file: Callable
+    ) -> tuple[np.ndarray, np.ndarray]:  # (K, h, w), (h, w)
+        file2image = results['img_aug'][t, n]
+        k = oversampling(file2image, self.stride)
+        ids, confidence = (
+            warp_labels(labels, file2image, self.stride / k, (size[0] * k, size[1] * k), outside)
+            for labels, outside in zip(file(t, n), (IGNORE, 0), strict=True)
+        )
+        return self.labels.soft_targets(ids, confidence, k), block_means(confidence, k)
+
+    def _files(self, results: dict, frames: Sequence[int]) -> Callable:
+        """Reads the label file of a camera's frame; one that the window repeats only once."""
+        tokens = [results['frames'][t]['token'] for t in frames]
+        kept: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+
+        def read(t: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+            frame, camera = results['frames'][t], results['camera_names'][n]
+            if (frame['token'], n) in kept:
+                return kept[frame['token'], n]
+            stem = Path(frame['images'][camera]['img_path']).stem
+            found = self.labels.read(camera, stem, frame['token'], tuple(int(s) for s in results['ori_shape'][t, n]))
+            if tokens.count(frame['token']) > 1:
+                kept[frame['token'], n] = found
+            return found
+
+        return read
+
+    def _near(self, results: dict, t: int, size: tuple[int, int]) -> np.ndarray:  # (N, h, w) bool
+        """True where the road behind a block's centre lies within `max_distance` of the camera."""
+        v, u = ((torch.arange(n, dtype=torch.float64) + 0.5) * self.stride for n in size)
+        pixels = torch.stack(torch.meshgrid(u, v, indexing='xy'), -1).flatten(0, 1)
         num_cameras = len(results['camera_names'])
-        if self.max_distance is None:
-            return np.ones((num_cameras, *positions.shape[:2]), bool)
         bev2img = torch.from_numpy(results['cam2img'][t] @ results['bev2cam'][t])
         homography = ground_homography(bev2img, torch.from_numpy(np.asarray(results['road2bev'][t])))
-        pixels = torch.from_numpy(positions[..., :2].reshape(-1, 2)).expand(num_cameras, -1, -1)
-        xy, _, below_horizon = pixels_to_ground(pixels, homography)
+        xy, _, below_horizon = pixels_to_ground(pixels.expand(num_cameras, -1, -1), homography)
         camera = torch.from_numpy(np.linalg.inv(results['bev2cam'][t])[:, None, :2, 3])
-        near = below_horizon & ((xy - camera).norm(dim=-1) <= self.max_distance)
-        return near.numpy().reshape(num_cameras, *positions.shape[:2])
+        # The BEV frame may be scaled.
+        metre = torch.from_numpy(np.linalg.norm(results['bev2cam'][t][:, :3, 0], axis=-1))[:, None]
+        near = below_horizon & ((xy - camera).norm(dim=-1) * metre <= self.max_distance)
+        return near.numpy().reshape(num_cameras, *size)
 
     def _check_cameras(self, camera_names: Sequence[str]) -> None:
         for argument, cameras in (('ignore_cameras', self.ignore_cameras), ('ego_body', self.labels.ego_body.polygons)):
@@ -144,5 +177,12 @@ class LoadPseudoLabels(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(root={str(self.labels.reader.root)!r}, classes={self.labels.classes}, '
-            f'stride={self.stride})'
+            f'stride={self.stride}, num_frames={self.num_frames})'
         )
+
+
+def _check_stride(stride: float) -> float:
+    parts = 1 / stride if isinstance(stride, Real) and 0 < stride < 1 else stride
+    if not isinstance(parts, Real) or parts < 1 or abs(parts - round(parts)) > 1e-6:
+        raise ValueError(f'stride must be a positive whole number or 1/n, got {stride!r}')
+    return round(parts) if stride >= 1 else 1 / round(parts)

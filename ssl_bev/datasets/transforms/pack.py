@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
+from mmengine.structures import BaseDataElement
 
 from ssl_bev.structures import BEVDataSample
 
@@ -63,30 +64,40 @@ class PackBEVInputs(BaseTransform):
                 'put ResizeCropFlipImages before PackBEVInputs'
             )
         images = _channels_first(results['img'])
-        meta = {key: results[key] for key in META_KEYS if key in results}
-        meta.update(
-            sample_token=current['token'],
-            scene_token=current.get('scene_token', ''),
-            scene_name=current.get('scene_name', ''),
-            frame_index=current.get('frame_index', 0),
-            location=current.get('location', ''),
-            timestamps=[frame['timestamp'] for frame in results['frames']],
-            img_shape=sizes[0],
-        )
-        sample = BEVDataSample(metainfo=meta)
-        sample.bev2img = torch.from_numpy(results['cam2img'] @ results['bev2cam']).float()
-        sample.bev2global = torch.from_numpy(np.array(results['bev2global'], np.float64))
-        sample.road2bev = torch.from_numpy(np.array(results['road2bev'])).float()
-        sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
-        every = np.ones(images.shape[:2], bool)
-        sample.camera_valid = torch.from_numpy(np.array(results.get('camera_valid', every)))
-        for key in LABEL_KEYS:
-            if key in results:
-                sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
+        sample = BEVDataSample(metainfo={'img_shape': sizes[0]})
+        fill_sample(sample, results | {'img_shape': sizes[0]})
         return {'inputs': {'img': torch.from_numpy(images)}, 'data_samples': sample}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def fill_sample(sample: BaseDataElement, results: Mapping) -> None:
+    """Add calibration, poses, labels and what describes them; metainfo of the same name that is there stays.
+
+    So a detector's `img_shape` may be what its own pipeline says, and `image_size` is always (height, width).
+    """
+    current = results['frames'][-1]
+    meta = {key: results[key] for key in META_KEYS if key in results}
+    meta.update(
+        sample_token=current['token'],
+        scene_token=current.get('scene_token', ''),
+        scene_name=current.get('scene_name', ''),
+        frame_index=current.get('frame_index', 0),
+        location=current.get('location', ''),
+        timestamps=[frame['timestamp'] for frame in results['frames']],
+        image_size=tuple(results['img_shape']),
+    )
+    sample.set_metainfo({key: value for key, value in meta.items() if key not in sample.metainfo_keys()})
+    sample.bev2img = torch.from_numpy(results['cam2img'] @ results['bev2cam']).float()
+    sample.bev2global = torch.from_numpy(np.array(results['bev2global'], np.float64))
+    sample.road2bev = torch.from_numpy(np.array(results['road2bev'])).float()
+    sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
+    every = np.ones(results['cam2img'].shape[:2], bool)
+    sample.camera_valid = torch.from_numpy(np.array(results.get('camera_valid', every)))
+    for key in LABEL_KEYS:
+        if key in results:
+            sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
 
 
 def _channels_first(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:  # T x N of (H, W, 3) -> (T, N, 3, H, W)
