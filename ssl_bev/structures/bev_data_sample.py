@@ -24,6 +24,6 @@ class BEVDataSample(BaseDataElement):
         pred_bev_seg: (K, H, W) float32 probabilities, added by the model.
 
     Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
-    img_shape, image_size, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid, self_classes, self_grid,
-    pred_classes, x_range, y_range, cell_size.
+    img_shape, image_size, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid,
+    self_classes, self_grid,     pred_classes, x_range, y_range, cell_size.
     """
