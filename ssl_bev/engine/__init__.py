@@ -1,11 +1,12 @@
 from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.random_state import kept_random_state
 
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .exact_resume_hook import ExactResumeHook
 from .mixed_source_sampler import MixedSourceSampler
 from .phases import Phase, PhasePlan
 from .scene_sampler import SceneContiguousSampler
-from .seeding import derive_seed, kept_random_state, seed_everything, seed_worker_by_epoch
+from .seeding import derive_seed, seed_everything, seed_worker_by_epoch
 from .two_phase_hook import TwoPhaseHook
 
 __all__ = [

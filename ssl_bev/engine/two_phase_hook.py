@@ -11,10 +11,12 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ssl_bev.random_state import kept_random_state
+
 from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
 from .phase_weights import phase_weights
 from .phases import PhasePlan, suggest
-from .seeding import derive_seed, kept_random_state, seed_everything
+from .seeding import derive_seed, seed_everything
 
 
 @HOOKS.register_module()
