@@ -19,7 +19,7 @@ from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from ssl_bev.apis import init_model, load_config
-from ssl_bev.apis.complete_maps import complete_maps
+from ssl_bev.preparation.complete_maps import complete_maps
 from ssl_bev.pseudo_labels.teachers.weight_files import sha256
 
 

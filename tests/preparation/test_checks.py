@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tiny_nuscenes import IMAGE_SIZE
 
-from ssl_bev.datasets.checks import check_data
-from ssl_bev.datasets.checks.report import Report
+from ssl_bev.preparation.checks import check_data
+from ssl_bev.preparation.checks.report import Report
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 from ssl_bev.pseudo_labels.pictures import write_png
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from tiny_nuscenes import VERSION, write_tiny_root
 
-from ssl_bev.datasets import create_infos
 from ssl_bev.datasets.bev_label_files import read_label_manifest, write_label
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
-from ssl_bev.datasets.create_infos import create_data
-from ssl_bev.datasets.nuscenes_tables import NuScenesTables
-from ssl_bev.datasets.staging import staging_folder
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation import create_infos
+from ssl_bev.preparation.create_infos import create_data
+from ssl_bev.preparation.nuscenes_tables import NuScenesTables
+from ssl_bev.preparation.staging import staging_folder
 
 EMPTY = {'show_progress': False}
 

@@ -8,10 +8,10 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ssl_bev.apis.complete_maps import complete_maps
 from ssl_bev.datasets import LoadAccumulatedTargets
 from ssl_bev.datasets.accumulated_target_files import read_target
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.complete_maps import complete_maps
 from ssl_bev.structures import BEVDataSample
 
 GRID = BEVGrid((-4, 4), (-2, 2), 0.5)
