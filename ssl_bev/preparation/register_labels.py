@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import write_label, write_label_manifest
 from ssl_bev.datasets.calibration import frame_poses
+from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_bytes
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_dataset import read_scenes

@@ -17,9 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ssl_bev.files import write_png
+
 from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, labelled_images
 from .manifest import MANIFEST, SCHEMA, lock_manifest, read_manifest, update_manifest, write_manifest
-from .pictures import write_png
 
 __all__ = [
     'CONFIDENCE_FILE',

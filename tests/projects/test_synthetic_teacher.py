@@ -19,8 +19,8 @@ from projects.SyntheticNuScenes.teacher.coarse_fpn import CoarseFPN
 from projects.SyntheticNuScenes.teacher.contrast_resnet import ContrastResNet
 from projects.SyntheticNuScenes.teacher.semantic_mask2former_head import SemanticMask2FormerHead
 from projects.SyntheticNuScenes.teacher.teacher_town import TeacherTown
+from ssl_bev.files import read_picture
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
-from ssl_bev.pseudo_labels.pictures import read_picture
 from ssl_bev.pseudo_labels.teachers import build_teacher
 
 TEACHERS = Path(__file__).resolve().parents[2] / 'projects' / 'SyntheticNuScenes' / 'teacher'

@@ -10,8 +10,8 @@ import numpy as np
 from mmengine.config import Config
 
 from ssl_bev.apis import build_test_dataloader, inference, init_model, load_config
+from ssl_bev.files import write_png
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_png
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.visualization import compose_panel, draw_bev
 
