@@ -74,7 +74,7 @@ class BEVIoUMetric(BaseMetric):
         self.thresholds = tuple(sorted({*self.candidates, *self.chosen.values(), 0.5}))
         self.ring_names = tuple(f'{inner:g}-{outer:g}m' for inner, outer in self.rings)
         self._regions: dict[BEVGrid, Tensor] = {}
-        self._counts = CountRows()  # a row for each token in self.results
+        self.counts = CountRows()  # a row for each token in self.results
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count one batch.
@@ -103,7 +103,7 @@ class BEVIoUMetric(BaseMetric):
             histogram = iou_histogram(
                 probability, target, self._region(grid).to(target.device), len(self.rings) + 1, thresholds
             )
-            self._counts.set(len(self.results), histogram)
+            self.counts.set(len(self.results), histogram)
             self.results.append(token)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -112,7 +112,7 @@ class BEVIoUMetric(BaseMetric):
         Args:
             size: number of samples in the dataset.
         """
-        counts = self._counts.first(len(self.results))
+        counts = self.counts.first(len(self.results))
         histograms = gather_by_token(list(zip(self.results, counts, strict=True)), size, type(self).__name__)
         self.results.clear()
         metrics = self.compute_metrics(histograms)

@@ -266,9 +266,9 @@ def test_radars_and_lidar_sweeps_are_not_kept(own_root):
     table.write_text(json.dumps([*records, radar]))
     tables = NuScenesTables(own_root, VERSION)
     # 3 scenes of 3 keyframes of 3 sensors, and 2 x 2 sweeps of 2 cameras.
-    assert len(tables._tables['sample_data']) == len(tables._tables['ego_pose']) == 3 * (9 + 8)
+    assert len(tables.records['sample_data']) == len(tables.records['ego_pose']) == 3 * (9 + 8)
     assert set(tables.keyframe_data['scene-0061-sample0']) == {'CAM_FRONT', 'CAM_BACK', 'LIDAR_TOP'}
-    assert len(NuScenesTables(own_root, VERSION, with_sweeps=False)._tables['sample_data']) == 27
+    assert len(NuScenesTables(own_root, VERSION, with_sweeps=False).records['sample_data']) == 27
     table.write_text(json.dumps([*records, {'token': 'short'}]))
     with pytest.raises(ValueError, match=r"sample_data.json is no list of sample_data records.*'is_key_frame'"):
         NuScenesTables(own_root, VERSION)
