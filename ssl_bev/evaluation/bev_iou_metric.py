@@ -14,9 +14,10 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.targets import IGNORE
 
 from .gathering import CountRows, gather_by_token
-from .iou_histogram import IGNORE, iou_from_histogram, iou_histogram, ring_index
+from .iou_histogram import iou_from_histogram, iou_histogram, ring_index
 from .iou_table import format_table
 
 THRESHOLDS = (0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65)

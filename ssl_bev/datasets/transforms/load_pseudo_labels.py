@@ -14,8 +14,7 @@ from ssl_bev.geometry import ground_homography, pixels_to_ground
 from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.pseudo_labels.validity import Region
-
-IGNORE = 255
+from ssl_bev.targets import IGNORE
 
 
 @TRANSFORMS.register_module()
