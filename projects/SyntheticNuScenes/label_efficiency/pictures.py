@@ -57,7 +57,7 @@ def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: 
 
 def predict_frames(config: Config, checkpoint: Path, frames: int) -> list[tuple[object, BEVDataSample]]:
     """Images and prediction of test frames, evenly spread."""
-    config = load_config(config.copy())
+    config = load_config(config)
     total = len(build_test_dataloader(config).dataset)
     config.test_dataloader.dataset.sample_interval = max(1, total // frames)
     model = init_model(config, checkpoint)
