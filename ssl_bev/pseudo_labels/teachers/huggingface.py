@@ -11,11 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ssl_bev.files import sha256
+
 from .class_maps import ClassMaps
 from .decisions import by_queries
 from .images import Scale
 from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
-from .weight_files import sha256, weight_files
+from .weight_files import weight_files
 
 if TYPE_CHECKING:
     from transformers import Mask2FormerForUniversalSegmentation

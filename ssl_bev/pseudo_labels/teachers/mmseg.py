@@ -12,12 +12,12 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 
 from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.files import sha256
 
 from .class_maps import ClassMaps
 from .decisions import Decision, by_logits, by_queries, by_scores, by_threshold
 from .images import Scale
 from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
-from .weight_files import sha256
 
 if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
