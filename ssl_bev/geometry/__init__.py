@@ -1,3 +1,4 @@
+from .bev_area import check_area, cut_area
 from .bev_grid import BEVGrid
 from .pillars import points_over_road
 from .projection import (
@@ -18,6 +19,8 @@ from .warp import sample_bev, warp_bev
 __all__ = [
     'BEVGrid',
     'VisibleCells',
+    'check_area',
+    'cut_area',
     'ground_homography',
     'ground_lift',
     'invert_rigid',

@@ -1,3 +1,4 @@
+from .auxiliary_detector import DetectorWithObjectives
 from .bev_encoder import BEVEncoder, FrameInputs
 from .bev_segmentor import BEVSegmentor
 from .heads import BEVSegHead
@@ -22,6 +23,7 @@ __all__ = [
     'BEVMap',
     'BEVSegHead',
     'BEVSegmentor',
+    'DetectorWithObjectives',
     'Frame',
     'FrameInputs',
     'MapCompletion',
