@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ..calibration import check_bev_frame, frame_cameras, frame_poses
+from ..info_files import CREATE_COMMAND
+from ..label_subsets import read_scene_list
 from ..stock_augmentation import image_augmentation, lidar_augmentation
 from .load_calibration import image_file_size
 
@@ -17,6 +21,9 @@ SHARED_KEYS = ('cam2img', 'ori_shape', 'img_shape')
 @TRANSFORMS.register_module()
 class AdaptMultiViewImages(BaseTransform):
     """Add our keys, of a window of one frame, to those of mmdet3d's multi-view loading and augmentation.
+
+    A detector of points needs no image: without `LoadMultiViewImageFromFiles` pseudo-labels are those of the whole
+    image files, which are not read. The dataset's modality needs use_camera=True, for the paths.
 
     Put it after `LoadMultiViewImageFromFiles`, all augmentation of images (`MultiViewWrapper`) and of points
     (`RandomFlip3D`, `GlobalRotScaleTrans`), and before `LoadPseudoLabels` or `LoadBEVMasks`. `PackDetectionWithBEV`
@@ -38,9 +45,10 @@ class AdaptMultiViewImages(BaseTransform):
 
     Points and boxes that were flipped, turned, scaled or moved define a new lidar frame, and all matrices refer to
     it; the frame 'ego' is then `lidar2ego` away from that. A scale makes metres of the BEV frame longer or shorter.
+    `LoadBEVMasks` reads its labels through `bev_aug`.
 
-    Required Keys: images, cam2img, ori_cam2img, lidar2cam, img, lidar_points (with lidar2ego), ego2global, token;
-    optional img_crop_offset, flip, flip_direction, homography_matrix, transformation_3d_flow with pcd_rotation,
+    Required Keys: images, lidar_points (with lidar2ego), ego2global, token; with images cam2img, ori_cam2img,
+    lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix, transformation_3d_flow with pcd_rotation,
     pcd_scale_factor, pcd_trans
 
     Modified Keys: cam2img, ori_shape, img_shape
@@ -48,6 +56,7 @@ class AdaptMultiViewImages(BaseTransform):
     Added Keys:
         - frames: list of one dict with token, timestamp, images and what else describes it
         - camera_names, bev_frame, img_paths, label_dir
+        - bev_aug: (4, 4) float64, from the BEV frame before to the BEV frame after the points were augmented
         - img_aug: (1, N, 3, 3) float64, from pixels of the image file to pixels of `img`
         - cam2img, bev2cam: (1, N, 4, 4) float64; bev2global, road2bev: (1, 4, 4) float64
         - ori_shape: (1, N, 2); img_shape: height and width of the images
@@ -57,29 +66,30 @@ class AdaptMultiViewImages(BaseTransform):
     Args:
         bev_frame: 'lidar', the frame of mmdet3d's points and boxes, or 'ego'.
         label_dir: folder of BEV labels, for `LoadBEVMasks`; None: the sample has none.
+        label_scenes: tokens or names of the scenes that are labelled, or a file of them as tools/make_label_subsets.py
+            writes them; None: all.
 
     Raises:
+        FileNotFoundError: no file of scenes.
         ValueError: images of different sizes, an order of augmentations that is not followed, points that were
-            augmented twice in one way, or no lidar2ego.
+            augmented twice in one way, no lidar2ego, or `label_scenes` for info files that name no scene.
     """
 
-    def __init__(self, bev_frame: str = 'lidar', label_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        bev_frame: str = 'lidar',
+        label_dir: str | None = None,
+        label_scenes: str | Sequence[str] | None = None,
+    ) -> None:
         self.bev_frame = check_bev_frame(bev_frame)
         self.label_dir = label_dir
+        self.label_scenes = None if label_scenes is None else frozenset(read_scene_list(label_scenes))
 
     def transform(self, results: dict) -> dict:
         if 'lidar2ego' not in results.get('lidar_points', {}):
             raise ValueError(f"sample {results['token']} needs lidar_points['lidar2ego']: it says where the road is")
-        sizes = sorted({image.shape[:2] for image in results['img']})
-        if len(sizes) != 1:
-            raise ValueError(f'the images of sample {results["token"]} must have one size, got {sizes}')
         names = list(results['images'])
-        images = {
-            name: {**camera, 'cam2img': cam2img, 'lidar2cam': lidar2cam}
-            for (name, camera), cam2img, lidar2cam in zip(
-                results['images'].items(), results['ori_cam2img'], results['lidar2cam'], strict=True
-            )
-        }
+        images = self._cameras(results)
         info = ('scene_token', 'scene_name', 'frame_index', 'location', 'lidar_points', 'ego2global', 'token')
         frame = {key: results[key] for key in info if key in results}
         frame |= {'images': images, 'timestamp': results.get('timestamp', 0.0)}
@@ -89,7 +99,13 @@ class AdaptMultiViewImages(BaseTransform):
         new2old = np.linalg.inv(old2new)
         # MultiViewWrapper drops ori_shape, and stock info files do not know it.
         ori_shape = [image_file_size(camera) for camera in images.values()]
-        img_aug = np.stack([image_augmentation(results, n, size) for n, size in enumerate(ori_shape)])
+        if 'img' in results:
+            sizes = sorted({image.shape[:2] for image in results['img']})
+            img_aug = np.stack([image_augmentation(results, n, size) for n, size in enumerate(ori_shape)])
+        else:
+            sizes, img_aug = sorted(set(ori_shape)), np.tile(np.eye(3), (len(names), 1, 1))
+        if len(sizes) != 1:
+            raise ValueError(f'the images of sample {results["token"]} must have one size, got {sizes}')
         cam2img = original.copy()
         cam2img[:, :3] = img_aug @ original[:, :3]
         results['detector_keys'] = {key: results[key] for key in SHARED_KEYS if key in results}
@@ -99,6 +115,7 @@ class AdaptMultiViewImages(BaseTransform):
             bev_frame=self.bev_frame,
             img_paths=[[str(camera['img_path']) for camera in images.values()]],
             label_dir=self.label_dir,
+            bev_aug=old2new,
             img_aug=img_aug[None],
             ori_shape=np.array([ori_shape]),
             img_shape=sizes[0],
@@ -108,9 +125,32 @@ class AdaptMultiViewImages(BaseTransform):
             road2bev=(old2new @ road2bev)[None],
             frame_valid=[True],
             camera_valid=np.ones((1, len(names)), bool),
-            labelled=self.label_dir is not None,
+            labelled=self.label_dir is not None and self._in_label_scenes(results),
         )
         return results
+
+    @staticmethod
+    def _cameras(results: dict) -> dict[str, dict]:
+        """Each camera as the info file has it, before its image was augmented."""
+        images = results['images']
+        if 'img' not in results:
+            return dict(images)
+        matrices = zip(images.items(), results['ori_cam2img'], results['lidar2cam'], strict=True)
+        return {
+            name: {**camera, 'cam2img': cam2img, 'lidar2cam': lidar2cam}
+            for (name, camera), cam2img, lidar2cam in matrices
+        }
+
+    def _in_label_scenes(self, results: dict) -> bool:
+        if self.label_scenes is None:
+            return True
+        names = {results[key] for key in ('scene_token', 'scene_name') if key in results}
+        if not names:
+            raise ValueError(
+                f'label_scenes needs info files that name scenes, sample {results["token"]} has none; '
+                f'make them with {CREATE_COMMAND}'
+            )
+        return not names.isdisjoint(self.label_scenes)
 
     def _bev_augmentation(self, results: dict) -> np.ndarray:  # (4, 4)
         """From the BEV frame before to the BEV frame after the points were augmented."""
@@ -121,4 +161,6 @@ class AdaptMultiViewImages(BaseTransform):
         return lidar2ego @ old2new @ np.linalg.inv(lidar2ego)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(bev_frame={self.bev_frame!r}, label_dir={self.label_dir!r})'
+        scenes = None if self.label_scenes is None else len(self.label_scenes)
+        settings = f'bev_frame={self.bev_frame!r}, label_dir={self.label_dir!r}, label_scenes={scenes}'
+        return f'{type(self).__name__}({settings})'

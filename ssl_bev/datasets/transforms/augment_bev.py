@@ -10,6 +10,7 @@ from mmdet3d.registry import TRANSFORMS
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.targets import IGNORE
 
+from ..move_labels import move_labels
 from .load_accumulated_targets import KINDS
 
 
@@ -86,7 +87,7 @@ def _move_points(points: np.ndarray, old2new: np.ndarray) -> np.ndarray:  # (P, 
 
 def _move(labels: np.ndarray, grid: BEVGrid, flips: np.ndarray, turn: np.ndarray, outside: int) -> np.ndarray:
     labels = _flip(labels, grid, *flips)
-    return labels if turn[1, 0] == 0 else _rotate(labels, grid, turn[:2, :2], outside)
+    return labels if turn[1, 0] == 0 else move_labels(labels, grid, turn, outside)
 
 
 def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.ndarray:
@@ -98,14 +99,3 @@ def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.n
             raise ValueError(f'BEVFlipRotate: a flip needs a {name} that is symmetric about 0, got {(low, high)}')
         labels = np.flip(labels, axis) if flip else labels
     return np.ascontiguousarray(labels)
-
-
-def _rotate(labels: np.ndarray, grid: BEVGrid, rotation: np.ndarray, outside: int) -> np.ndarray:
-    centers = grid.cell_centers().double().numpy()
-    old = centers @ rotation  # the inverse rotation, on row vectors
-    low = np.array([grid.x_range[0], grid.y_range[0]])
-    columns, rows = np.moveaxis(np.floor((old - low) / grid.cell_size).astype(np.int64), -1, 0)
-    height, width = grid.shape
-    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    rotated = labels[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return np.where(inside, rotated, outside).astype(labels.dtype)

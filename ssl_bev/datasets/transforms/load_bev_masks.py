@@ -11,18 +11,22 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.files import read_picture
+from ssl_bev.targets import IGNORE
 
 from ..bev_label_files import label_path, read_label_manifest
+from ..move_labels import move_labels
 
 
 @TRANSFORMS.register_module()
 class LoadBEVMasks(BaseTransform):
     """Read the label file of a labelled window's current frame; other samples pass unchanged.
 
-    Required Keys: frames, labelled, label_dir, bev_frame
+    Where a detector's pipeline turned, mirrored or scaled the frame before, the labels follow.
+
+    Required Keys: frames, labelled, label_dir, bev_frame; optional bev_aug
 
     Added Keys (of labelled samples):
-        - gt_bev_seg: (K, H, W) uint8, 0 or 1
+        - gt_bev_seg: (K, H, W) uint8, 0 or 1; with bev_aug 255 = ignore where the file has no label
         - bev_classes, x_range, y_range, cell_size
 
     Args:
@@ -60,6 +64,8 @@ class LoadBEVMasks(BaseTransform):
         classes = self.classes or tuple(manifest['classes'])
         positions = np.array([manifest['classes'].index(name) for name in classes], np.uint16)
         results['gt_bev_seg'] = ((bits >> positions[:, None, None]) & 1).astype(np.uint8)
+        if not np.array_equal(results.get('bev_aug', np.eye(4)), np.eye(4)):
+            results['gt_bev_seg'] = move_labels(results['gt_bev_seg'], manifest['grid'], results['bev_aug'], IGNORE)
         results['bev_classes'] = list(classes)
         for key in ('x_range', 'y_range', 'cell_size'):
             results[key] = getattr(manifest['grid'], key)
