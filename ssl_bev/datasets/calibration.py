@@ -48,6 +48,26 @@ def frame_cameras(
     return cam2img, bev2cam
 
 
+def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)
+    """The pose of a frame's lidar in its BEV frame, float64."""
+    return np.linalg.inv(_bev2ego(frame, bev_frame)) @ _matrix(frame['lidar_points']['lidar2ego'])
+
+
+def window_calibration(
+    frames: Sequence[Mapping], camera_names: Sequence[str], bev_frame: str
+) -> dict[str, np.ndarray]:  # (T, N, 4, 4) and (T, 4, 4)
+    """cam2img, bev2cam, bev2global and road2bev of the frames of a window."""
+    cameras, poses = [], []
+    for frame in frames:
+        # A camera that is not calibrated either borrows what is never used.
+        calibrated = [name if name in frame['images'] else next(iter(frame['images']), name) for name in camera_names]
+        cameras.append(frame_cameras(frame, calibrated, bev_frame))
+        poses.append(frame_poses(frame, bev_frame))
+    names = ('cam2img', 'bev2cam', 'bev2global', 'road2bev')
+    matrices = (*zip(*cameras, strict=True), *zip(*poses, strict=True))
+    return {name: np.stack(values) for name, values in zip(names, matrices, strict=True)}
+
+
 def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
     return np.eye(4) if check_bev_frame(bev_frame) == 'ego' else _matrix(frame['lidar_points']['lidar2ego'])
 

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
+from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
+
+from ssl_bev.structures import BEVDataSample
 
 
 @MODELS.register_module()
 class BEVDataPreprocessor(BaseDataPreprocessor):
-    """Turn a collated batch into a float image tensor (B, T, N, 3, H, W); data samples move to the same device.
+    """Turn a collated batch into a float image tensor (B, T, N, 3, H, W); points and data samples move to its device.
 
     Images are padded with zeros (after normalisation) on the right and at the bottom, where pixel coordinates and
     so `bev2img` stay as they are. `img_shape` remains the size without padding; `pad_shape` is added.
@@ -47,17 +50,34 @@ class BEVDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Preprocess `dict(inputs=dict(img=[(T, N, 3, H, W), ...]), data_samples=[...])`, or a single sample of it."""
-        single = not isinstance(data['data_samples'], (list, tuple))
-        if single:
-            data = {'inputs': {'img': [data['inputs']['img']]}, 'data_samples': [data['data_samples']]}
+        """Preprocess a batch as `pseudo_collate` makes it, or a single sample.
+
+        Args:
+            data: `dict(inputs=dict(img=[(T, N, 3, H, W), ...], points=[[(P, F), ...], ...]), data_samples=[...])`; of
+                the points, T' lists of B clouds. Either input may be missing.
+            training: has no effect.
+
+        Returns:
+            dict with inputs, of which `img` is (B, T, N, 3, H, W) and `points` are B lists of T' clouds, and
+            data_samples.
+        """
+        if not isinstance(data['data_samples'], (list, tuple)):
+            data = pseudo_collate([data])
         data = self.cast_data(data)
-        images = [self._normalize(image) for image in data['inputs']['img']]
+        samples, inputs = list(data['data_samples']), {}
+        if 'img' in data['inputs']:
+            inputs['img'] = self._stack(data['inputs']['img'], samples)
+        if 'points' in data['inputs']:
+            inputs['points'] = [list(clouds) for clouds in zip(*data['inputs']['points'], strict=True)]
+        return {'inputs': inputs, 'data_samples': samples}
+
+    def _stack(self, images: Sequence[Tensor], samples: Sequence[BEVDataSample]) -> Tensor:
+        images = [self._normalize(image) for image in images]
         height, width = (self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1))
         padded = [F.pad(image, (0, width - image.shape[-1], 0, height - image.shape[-2])) for image in images]
-        for sample in data['data_samples']:
+        for sample in samples:
             sample.set_metainfo({'pad_shape': (height, width)})
-        return {'inputs': {'img': torch.stack(padded)}, 'data_samples': list(data['data_samples'])}
+        return torch.stack(padded)
 
     def _normalize(self, image: Tensor) -> Tensor:
         if image.shape[-3] != 3:

@@ -13,7 +13,6 @@ from ssl_bev.apis import inference, predict_online
 from ssl_bev.datasets import BEVDataPreprocessor, NuScenesBEVDataset
 from ssl_bev.models import BEVSegmentor
 
-LOSS = {'type': 'SegmentationLoss'}
 GRID = {'x_range': (-12, 12), 'y_range': (-8, 8), 'cell_size': 1.0}
 
 
@@ -30,7 +29,7 @@ def model():
         ),
         seg_head=dict(
             type='BEVSegHead', in_channels=16, channels=8, num_upsamples=1, grid=GRID, classes=['road', 'line'],
-            coarse_classes={'road': ['road'], 'line': ['line']}, loss=LOSS,
+            coarse_classes={'road': ['road'], 'line': ['line']},
         ),
     )  # fmt: skip
     randomize(model.bev_encoder, torch.Generator().manual_seed(0))

@@ -3,7 +3,9 @@ from .augment import ResizeCropFlipImages
 from .augment_bev import BEVFlipRotate
 from .load_accumulated_targets import LoadAccumulatedTargets
 from .load_bev_masks import LoadBEVMasks
+from .load_calibration import LoadCalibration
 from .load_images import LoadBEVImages
+from .load_points import LoadBEVPoints
 from .load_pseudo_labels import LoadPseudoLabels
 from .pack import PackBEVInputs
 from .pack_detection import PackDetectionWithBEV
@@ -17,6 +19,8 @@ __all__ = [
     'LoadAccumulatedTargets',
     'LoadBEVImages',
     'LoadBEVMasks',
+    'LoadBEVPoints',
+    'LoadCalibration',
     'LoadPseudoLabels',
     'PackBEVInputs',
     'PackDetectionWithBEV',

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.pseudo_labels.pictures import picture_size
-
 from ..calibration import check_bev_frame, frame_cameras, frame_poses
 from ..stock_augmentation import image_augmentation, lidar_augmentation
+from .load_calibration import image_file_size
 
 # Ours that mmdet3d uses as well, with another meaning.
 SHARED_KEYS = ('cam2img', 'ori_shape', 'img_shape')
@@ -90,7 +87,8 @@ class AdaptMultiViewImages(BaseTransform):
         bev2global, road2bev = frame_poses(frame, self.bev_frame)
         old2new = self._bev_augmentation(results)
         new2old = np.linalg.inv(old2new)
-        ori_shape = [self._file_size(camera) for camera in images.values()]
+        # MultiViewWrapper drops ori_shape, and stock info files do not know it.
+        ori_shape = [image_file_size(camera) for camera in images.values()]
         img_aug = np.stack([image_augmentation(results, n, size) for n, size in enumerate(ori_shape)])
         cam2img = original.copy()
         cam2img[:, :3] = img_aug @ original[:, :3]
@@ -121,12 +119,6 @@ class AdaptMultiViewImages(BaseTransform):
             return old2new
         lidar2ego = np.asarray(results['lidar_points']['lidar2ego'], np.float64)
         return lidar2ego @ old2new @ np.linalg.inv(lidar2ego)
-
-    @staticmethod
-    def _file_size(camera: Mapping) -> tuple[int, int]:
-        # MultiViewWrapper drops ori_shape, and stock info files do not know it.
-        known = camera.get('height') and camera.get('width')
-        return (int(camera['height']), int(camera['width'])) if known else picture_size(camera['img_path'])
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(bev_frame={self.bev_frame!r}, label_dir={self.label_dir!r})'

@@ -20,15 +20,15 @@ class BEVFlipRotate(BaseTransform):
 
     Flips move labels exactly; a rotation reads them at the nearest cell and ignores what comes from outside. One
     draw holds for all frames of a window, so their relative motion is that of the mirrored, turned world. Put it
-    after `LoadBEVMasks` and `LoadAccumulatedTargets`.
+    after `LoadBEVMasks`, `LoadAccumulatedTargets` and `LoadBEVPoints`.
 
     For models that look at no image, such as `MapCompletion`, or that lift by geometry alone, as in LSS. Not for
     BEVFormer: it learns sampling offsets in the image, which a mirrored map contradicts.
 
-    Optional Keys: bev2cam, bev2global, road2bev; gt_bev_seg with x_range, y_range, cell_size, and
+    Optional Keys: bev2cam, bev2global, road2bev, points; gt_bev_seg with x_range, y_range, cell_size, and
     accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'completed'
 
-    Modified Keys: bev2cam, bev2global, road2bev, gt_bev_seg, accumulated_probability, accumulated_weight,
+    Modified Keys: bev2cam, bev2global, road2bev, points, gt_bev_seg, accumulated_probability, accumulated_weight,
     completed_probability, completed_weight
 
     Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
@@ -65,6 +65,8 @@ class BEVFlipRotate(BaseTransform):
                 results[key] = results[key] @ new2old
         if 'road2bev' in results:
             results['road2bev'] = old2new @ results['road2bev']
+        if 'points' in results:
+            results['points'] = [_move_points(points, old2new) for points in results['points']]
         results['bev_aug'] = old2new
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
@@ -77,6 +79,10 @@ class BEVFlipRotate(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(flip_x={self.flip_x}, flip_y={self.flip_y}, max_rotation={self.max_rotation})'
+
+
+def _move_points(points: np.ndarray, old2new: np.ndarray) -> np.ndarray:  # (P, F)
+    return np.concatenate([(points[:, :3] @ old2new[:3, :3].T).astype(points.dtype), points[:, 3:]], 1)
 
 
 def _move(labels: np.ndarray, grid: BEVGrid, flips: np.ndarray, turn: np.ndarray, outside: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.pseudo_labels.pictures import read_picture
 
-from ..calibration import frame_cameras, frame_poses
+from ..calibration import window_calibration
 
 
 @TRANSFORMS.register_module()
@@ -39,37 +39,20 @@ class LoadBEVImages(BaseTransform):
     def transform(self, results: dict) -> dict:
         names = results['camera_names']
         loaded: dict[str, list[np.ndarray]] = {}  # a padded window repeats its first frame
-        images, paths, cam2img, bev2cam, poses = [], [], [], [], []
+        images, paths = [], []
         for frame in results['frames']:
-            frame_paths = [self._path(results, frame, name) for name in names]
+            frame_paths = [image_path(results, frame, name) for name in names]
             if frame['token'] not in loaded:
                 loaded[frame['token']] = self._load_all(frame_paths, frame, names)
             images.append(list(loaded[frame['token']]))
             paths.append([str(path or '') for path in frame_paths])
-            # A camera that is not calibrated either borrows what is never used.
-            calibrated = [name if name in frame['images'] else next(iter(frame['images']), name) for name in names]
-            intrinsics, extrinsics = frame_cameras(frame, calibrated, results['bev_frame'])
-            cam2img.append(intrinsics)
-            bev2cam.append(extrinsics)
-            poses.append(frame_poses(frame, results['bev_frame']))
         results['img'] = images
         results['img_paths'] = paths
         results['camera_valid'] = np.array([[bool(path) for path in row] for row in paths])
-        results['cam2img'] = np.stack(cam2img)
-        results['bev2cam'] = np.stack(bev2cam)
-        results['bev2global'] = np.stack([bev2global for bev2global, _ in poses])
-        results['road2bev'] = np.stack([road2bev for _, road2bev in poses])
+        results |= window_calibration(results['frames'], names, results['bev_frame'])
         results['img_aug'] = np.tile(np.eye(3), (len(images), len(names), 1, 1))
         results['ori_shape'] = np.array([[image.shape[:2] for image in row] for row in images])
         return results
-
-    @staticmethod
-    def _path(results: dict, frame: dict, name: str) -> Path | None:
-        may_miss = results.get('allow_missing_cameras', False)
-        if may_miss and name not in frame['images']:
-            return None
-        path = Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
-        return None if may_miss and not path.is_file() else path
 
     def _load_all(self, paths: Sequence[Path | None], frame: dict, names: Sequence[str]) -> list[np.ndarray]:
         pictures = [path and self._load(path, frame, name) for path, name in zip(paths, names, strict=True)]
@@ -92,3 +75,15 @@ class LoadBEVImages(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def image_path(results: dict, frame: dict, name: str, must_exist: bool = True) -> Path | None:
+    """Where a camera's image lies; None if the frame lacks it and may do so.
+
+    With `must_exist` False, what the info file says is enough.
+    """
+    may_miss = results.get('allow_missing_cameras', False)
+    if may_miss and name not in frame['images']:
+        return None
+    path = Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
+    return None if may_miss and must_exist and not path.is_file() else path

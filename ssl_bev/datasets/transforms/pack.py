@@ -1,4 +1,4 @@
-"""The last transform: one image tensor and one data sample."""
+"""The last transform: tensors of what the sensors saw, and one data sample."""
 
 from __future__ import annotations
 
@@ -44,29 +44,31 @@ META_KEYS = (
 class PackBEVInputs(BaseTransform):
     """Pack a window into `inputs` and `data_samples`; `bev2img` is composed here and nowhere else.
 
-    Required Keys: img, cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; labels (`LABEL_KEYS`) where
-    loaded; camera_valid where a camera may be missing
+    Required Keys: cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; img or img_shape; labels (`LABEL_KEYS`)
+    and points where loaded; camera_valid where a camera may be missing
 
     Added Keys:
-        - inputs: dict(img=(T, N, 3, H, W) uint8 tensor, BGR)
+        - inputs: img, (T, N, 3, H, W) uint8 tensor, BGR, where images were loaded; points, list of T' tensors (P, F)
+          float32, where points were
         - data_samples: BEVDataSample
 
     Raises:
-        ValueError: images of different sizes.
+        ValueError: images of different sizes, or neither images nor points.
     """
 
     def transform(self, results: dict) -> dict:
-        current = results['frames'][-1]
-        sizes = sorted({image.shape[:2] for row in results['img'] for image in row})
-        if len(sizes) != 1:
-            raise ValueError(
-                f'the images of sample {current["token"]} must have one size, got (height, width) {sizes}; '
-                'put ResizeCropFlipImages before PackBEVInputs'
-            )
-        images = _channels_first(results['img'])
-        sample = BEVDataSample(metainfo={'img_shape': sizes[0]})
-        fill_sample(sample, results | {'img_shape': sizes[0]})
-        return {'inputs': {'img': torch.from_numpy(images)}, 'data_samples': sample}
+        token = results['frames'][-1]['token']
+        inputs: dict[str, torch.Tensor | list[torch.Tensor]] = {}
+        if 'img' in results:
+            results = results | {'img_shape': _common_size(results['img'], token)}
+            inputs['img'] = torch.from_numpy(_channels_first(results['img']))
+        if 'points' in results:
+            inputs['points'] = [torch.from_numpy(points) for points in results['points']]
+        if not inputs:
+            raise ValueError(f'sample {token} has neither images nor points; load them before PackBEVInputs')
+        sample = BEVDataSample()
+        fill_sample(sample, results)
+        return {'inputs': inputs, 'data_samples': sample}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
@@ -98,6 +100,16 @@ def fill_sample(sample: BaseDataElement, results: Mapping) -> None:
     for key in LABEL_KEYS:
         if key in results:
             sample.set_field(torch.from_numpy(np.ascontiguousarray(results[key])), key)
+
+
+def _common_size(rows: Sequence[Sequence[np.ndarray]], token: str) -> tuple[int, int]:
+    sizes = sorted({image.shape[:2] for row in rows for image in row})
+    if len(sizes) != 1:
+        raise ValueError(
+            f'the images of sample {token} must have one size, got (height, width) {sizes}; '
+            'put ResizeCropFlipImages before PackBEVInputs'
+        )
+    return sizes[0]
 
 
 def _channels_first(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:  # T x N of (H, W, 3) -> (T, N, 3, H, W)

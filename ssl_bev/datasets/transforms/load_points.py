@@ -1,0 +1,101 @@
+"""Load the lidar points of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ..calibration import lidar2bev
+
+
+@TRANSFORMS.register_module()
+class LoadBEVPoints(BaseTransform):
+    """Read the lidar points of a window's last frames, each in the BEV frame of its own time.
+
+    Put it before `BEVFlipRotate`, which moves them with everything else. A frame that the window repeats is read once.
+
+    Required Keys: frames, bev_frame, data_root, data_prefix ('pts': a folder before the lidar's paths)
+
+    Added Keys:
+        - points: list of T' arrays (P, F) float32, x, y, z in metres first, of the window's last T' frames, so index
+          it from the end
+
+    Args:
+        num_frames: read the window's last n frames only, T' = min(n, T); None: all.
+        load_dim: columns of the files, float32.
+        use_dim: those to keep, the first three being 0, 1, 2.
+        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; what lies outside is dropped. None:
+            everything stays.
+
+    Raises:
+        FileNotFoundError: a missing file, with its path and the frame's token.
+        ValueError: an argument out of range, a frame without a lidar file, as between keyframes, or a file that does
+            not have `load_dim` columns.
+    """
+
+    def __init__(
+        self,
+        num_frames: int | None = None,
+        load_dim: int = 5,
+        use_dim: Sequence[int] = (0, 1, 2, 3),
+        point_range: Sequence[float] | None = None,
+    ) -> None:
+        if num_frames is not None and (not isinstance(num_frames, int) or num_frames < 1):
+            raise ValueError(f'num_frames must be a positive integer or None, got {num_frames!r}')
+        if tuple(use_dim[:3]) != (0, 1, 2) or not all(0 <= column < load_dim for column in use_dim):
+            raise ValueError(
+                f'use_dim must begin with 0, 1, 2 and stay below load_dim={load_dim}, got {tuple(use_dim)}'
+            )
+        if point_range is not None and (
+            len(point_range) != 6
+            or not all(low < high for low, high in zip(point_range[:3], point_range[3:], strict=True))
+        ):
+            raise ValueError(
+                'point_range must be (x_min, y_min, z_min, x_max, y_max, z_max), each minimum below its maximum, got '
+                f'{tuple(point_range)}'
+            )
+        self.num_frames = num_frames
+        self.load_dim = load_dim
+        self.use_dim = list(use_dim)
+        self.point_range = None if point_range is None else np.asarray(point_range, np.float32)
+
+    def transform(self, results: dict) -> dict:
+        frames = results['frames'][-(self.num_frames or len(results['frames'])) :]
+        loaded: dict[str, np.ndarray] = {}
+        for frame in frames:
+            if frame['token'] not in loaded:
+                loaded[frame['token']] = self._load(results, frame)
+        results['points'] = [loaded[frame['token']] for frame in frames]
+        return results
+
+    def _load(self, results: dict, frame: dict) -> np.ndarray:  # (P, F) float32
+        file, token = frame['lidar_points'].get('lidar_path'), frame['token']
+        if not file:
+            raise ValueError(
+                f'frame {token} has no lidar file, as those between keyframes have none; use the dataset with '
+                "frames='keyframes', or a smaller num_frames"
+            )
+        path = Path(results['data_root'], results['data_prefix'].get('pts', ''), file)
+        if not path.is_file():
+            raise FileNotFoundError(f'lidar file not found: {path} (frame {token})')
+        values = np.fromfile(path, np.float32)
+        if values.size % self.load_dim:
+            raise ValueError(f'{path} (frame {token}): {values.size} numbers are no rows of load_dim={self.load_dim}')
+        points = values.reshape(-1, self.load_dim)[:, self.use_dim]
+        pose = lidar2bev(frame, results['bev_frame'])
+        points[:, :3] = points[:, :3] @ pose[:3, :3].T + pose[:3, 3]
+        if self.point_range is not None:
+            inside = (points[:, :3] >= self.point_range[:3]) & (points[:, :3] < self.point_range[3:])
+            points = points[inside.all(1)]
+        return points
+
+    def __repr__(self) -> str:
+        point_range = None if self.point_range is None else self.point_range.tolist()
+        return (
+            f'{type(self).__name__}(num_frames={self.num_frames}, load_dim={self.load_dim}, use_dim={self.use_dim}, '
+            f'point_range={point_range})'
+        )
