@@ -135,10 +135,10 @@ def test_streams_side_by_side_are_as_alone(model, frames):
     streams = [[0, 1, 2], [1, 2, 3]]
     state, together = None, []
     for pair in zip(*streams, strict=True):
-        before = state and state.bev.clone()
+        before = state and state.encoder.bev.clone()
         batch = pseudo_collate([dataset[i] for i in pair])
         samples, following = predict_online(model, batch, state)
-        assert state is None or torch.equal(state.bev, before)
+        assert state is None or torch.equal(state.encoder.bev, before)
         state = following
         together.append(torch.stack([sample.pred_bev_seg for sample in samples]))
     for k, stream in enumerate(streams):
