@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bev.targets import IGNORE
-
-from .label_map import LabelMap
+from .label_map import IGNORE, LabelMap
 from .reader import PseudoLabelReader
 from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from .validity import EgoBody, Region, check_mover_margin, near_movers
