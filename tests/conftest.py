@@ -42,7 +42,7 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='session')
 def tiny_data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Info files and BEV labels of `tiny_root`; read only."""
-    from ssl_bev.datasets.create_infos import create_data
+    from ssl_bev.preparation.create_infos import create_data
 
     out = tmp_path_factory.mktemp('tiny_data')
     create_data(tiny_root, VERSION, out, show_progress=False)

@@ -13,8 +13,8 @@ import argparse
 import json
 import sys
 
-from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,7 +13,7 @@ import json
 import sys
 
 from ssl_bev.apis.browse_pseudo_labels import browse_pseudo_labels
-from ssl_bev.datasets.accumulate_dataset import Accumulation
+from ssl_bev.preparation.accumulate_dataset import Accumulation
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,7 +12,7 @@ import logging
 import sys
 from pathlib import Path
 
-from ssl_bev.datasets.checks import check_data
+from ssl_bev.preparation.checks import check_data
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

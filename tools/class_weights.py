@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ssl_bev.datasets.class_frequency import class_frequencies, positive_weights
+from ssl_bev.preparation.class_frequency import class_frequencies, positive_weights
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from ssl_bev.apis import init_model, load_config
-from ssl_bev.apis.complete_maps import complete_maps
-from ssl_bev.pseudo_labels.teachers.weight_files import sha256
+from ssl_bev.files import sha256
+from ssl_bev.preparation.complete_maps import complete_maps
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,8 +40,8 @@ def main() -> None:
     config = load_config(args.config, args.cfg_options)
     model = init_model(config, args.checkpoint, args.device)
     loader = Runner.build_dataloader(config.test_dataloader)
-    teacher = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
-    counts = complete_maps(model, loader, args.out, teacher, args.unseen_weight, not args.quiet)
+    source = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
+    counts = complete_maps(model, loader, args.out, source, args.unseen_weight, not args.quiet)
     print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')
 
 

@@ -14,9 +14,9 @@ import logging
 import sys
 from pathlib import Path
 
-from ssl_bev.datasets.create_infos import BASE_CLASSES, LABEL_DIR, create_data
-from ssl_bev.datasets.protocols import LabelProtocol
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.create_infos import BASE_CLASSES, LABEL_DIR, create_data
+from ssl_bev.preparation.protocols import LabelProtocol
 
 PROTOCOLS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'protocols'
 DEFAULTS = dict(x_range=(-30, 30), y_range=(-15, 15), cell_size=0.25, line_width=0.5)

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssl_bev.datasets.geo_split import near_fraction, scene_tracks, split_by_place
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.datasets.label_subsets import write_scene_list
+from ssl_bev.preparation.geo_split import near_fraction, scene_tracks, split_by_place
 
 
 def main(arguments: list[str] | None = None) -> int:

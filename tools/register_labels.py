@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bev.datasets.label_agreement import label_iou
-from ssl_bev.datasets.map_geometry import BASE_CLASSES
-from ssl_bev.datasets.protocols import LabelProtocol
-from ssl_bev.datasets.register_labels import register_labels
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.label_agreement import label_iou
+from ssl_bev.preparation.map_geometry import BASE_CLASSES
+from ssl_bev.preparation.protocols import LabelProtocol
+from ssl_bev.preparation.register_labels import register_labels
 
 
 def parse_args() -> argparse.Namespace:

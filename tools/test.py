@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from ssl_bev.engine.launch import load_config, run_and_close
+from ssl_bev.engine import load_config
+from ssl_bev.engine.launch import prepare_run, run_and_close
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
-    cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+    cfg = load_config(args.config, args.cfg_options)
+    prepare_run(cfg, args.work_dir, args.launcher)
     cfg.resume, cfg.load_from = False, args.checkpoint
     metrics = run_and_close(cfg, 'test')
     if args.out and int(os.environ.get('RANK', 0)) == 0:

@@ -10,7 +10,8 @@ import os
 
 from mmengine.config import DictAction
 
-from ssl_bev.engine.launch import load_config, run_and_close, use_checkpoint, use_mixed_precision
+from ssl_bev.engine import load_config
+from ssl_bev.engine.launch import prepare_run, run_and_close, use_checkpoint, use_mixed_precision
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,7 +37,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+    cfg = load_config(args.config, args.cfg_options)
+    prepare_run(cfg, args.work_dir, args.launcher)
     use_checkpoint(cfg, args.resume)
     if args.amp:
         use_mixed_precision(cfg)

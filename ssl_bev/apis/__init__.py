@@ -1,8 +1,9 @@
 """Inference from Python: build a model from a config and a checkpoint, predict, save."""
 
-from ssl_bev.apis.inference import build_test_dataloader, inference, init_model, load_config
+from ssl_bev.apis.inference import build_test_dataloader, inference, init_model
 from ssl_bev.apis.online import OnlineState, predict_online
 from ssl_bev.apis.results import draw_sample, save_panel, save_prediction
+from ssl_bev.engine import load_config
 
 __all__ = [
     'OnlineState',

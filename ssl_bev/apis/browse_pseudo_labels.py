@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ssl_bev.datasets.accumulate_dataset import Accumulation, read_scenes
-from ssl_bev.datasets.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
+from ssl_bev.files import read_picture, write_png
+from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
+from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels.label_map import LabelMap
-from ssl_bev.pseudo_labels.pictures import read_picture, write_png
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.visualization import camera_places, draw_bev
 from ssl_bev.visualization.label_sheet import BEVPicture, CameraLabels, draw_histogram, draw_label_sheet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -11,34 +11,13 @@ from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ssl_bev.apis.online import predict_online
-from ssl_bev.engine import load_weights
+from ssl_bev.engine import load_config, load_weights
 from ssl_bev.structures import BEVDataSample
-
-
-def load_config(config: str | Path | Config, options: Mapping | None = None) -> Config:
-    """Read a config, register what it imports, and make its scope the default one.
-
-    Args:
-        config: path of a config file, or a config.
-        options: `a.b.c` to value, laid over the config.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'no config at {config}')
-        config = Config.fromfile(str(config))
-    if options:
-        config.merge_from_dict(dict(options))
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
-    return config
 
 
 def init_model(

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from ssl_bev.files import write_bytes, write_png
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_bytes, write_png
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.visualization import draw_panel
 

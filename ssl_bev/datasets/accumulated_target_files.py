@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_bytes
 
 MANIFEST = 'manifest.json'
 HOW_TO_MAKE = 'tools/accumulate_pseudo_labels.py or tools/complete_maps.py'

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_bev.files import write_bytes, write_png
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_bytes, write_png
 
 MANIFEST = 'manifest.json'
 MAX_CLASSES = 16

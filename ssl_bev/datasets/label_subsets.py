@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ssl_bev.pseudo_labels.pictures import write_bytes
+from ssl_bev.files import write_bytes
 
 
 def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 0) -> list[str]:

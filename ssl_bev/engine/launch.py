@@ -1,8 +1,7 @@
-"""From a config file and command-line choices to a runner, on GPUs or on CPU cores."""
+"""From a config and command-line choices to a runner, on GPUs or on CPU cores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,18 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 
-def load_config(
-    config: str | Path,
-    work_dir: str | Path | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    launcher: str = 'none',
-) -> Config:
-    """A config with what the command line adds. Paths are relative to the current directory.
+def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str = 'none') -> None:
+    """Set where a run writes and how its processes find each other. Paths are relative to the current directory.
 
     Args:
-        work_dir: for logs and checkpoints; by default the config's, else work_dirs/{name of the config}.
-        cfg_options: dotted names -> values that replace those of the file.
+        cfg: of a config file, as `load_config` reads it; changed in place.
+        work_dir: for logs and checkpoints; by default the config's, else work_dirs/{name of the config file}.
         launcher: 'none' or what started several processes: 'pytorch', 'slurm', 'mpi'.
-
-    Raises:
-        FileNotFoundError: there is no such config file.
     """
-    path = Path(config)
-    if not path.is_file():
-        raise FileNotFoundError(f'config file {path} does not exist (current directory: {Path.cwd()})')
-    cfg = Config.fromfile(path)
-    if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
     cfg.launcher = launcher
-    cfg.work_dir = str(Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / path.stem).absolute())
+    cfg.work_dir = str(Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem).absolute())
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
-    return cfg
 
 
 def use_checkpoint(cfg: Config, resume: str | None) -> None:

@@ -14,9 +14,10 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.targets import IGNORE
 
 from .gathering import CountRows, gather_by_token
-from .iou_histogram import IGNORE, iou_from_histogram, iou_histogram, ring_index
+from .iou_histogram import iou_from_histogram, iou_histogram, ring_index
 from .iou_table import format_table
 
 THRESHOLDS = (0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65)
@@ -74,7 +75,7 @@ class BEVIoUMetric(BaseMetric):
         self.thresholds = tuple(sorted({*self.candidates, *self.chosen.values(), 0.5}))
         self.ring_names = tuple(f'{inner:g}-{outer:g}m' for inner, outer in self.rings)
         self._regions: dict[BEVGrid, Tensor] = {}
-        self._counts = CountRows()  # a row for each token in self.results
+        self.counts = CountRows()  # a row for each token in self.results
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count one batch.
@@ -103,7 +104,7 @@ class BEVIoUMetric(BaseMetric):
             histogram = iou_histogram(
                 probability, target, self._region(grid).to(target.device), len(self.rings) + 1, thresholds
             )
-            self._counts.set(len(self.results), histogram)
+            self.counts.set(len(self.results), histogram)
             self.results.append(token)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -112,7 +113,7 @@ class BEVIoUMetric(BaseMetric):
         Args:
             size: number of samples in the dataset.
         """
-        counts = self._counts.first(len(self.results))
+        counts = self.counts.first(len(self.results))
         histograms = gather_by_token(list(zip(self.results, counts, strict=True)), size, type(self).__name__)
         self.results.clear()
         metrics = self.compute_metrics(histograms)

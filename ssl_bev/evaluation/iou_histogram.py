@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-IGNORE = 255
+from ssl_bev.targets import IGNORE
 
 
 def ring_index(

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .label_map import IGNORE, LabelMap
+from ssl_bev.targets import IGNORE
+
+from .label_map import LabelMap
 from .layout import labelled_images
 from .noise import LabelNoise, NoiseLevel
 from .reader import PseudoLabelReader

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from ssl_bev.files import read_picture
+
 from .image_list import LabelImage
 from .layout import labelled_images
-from .pictures import read_picture
 from .storage import PseudoLabelWriter
 from .teachers import Teacher
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-IGNORE = 255
+from ssl_bev.targets import IGNORE
+
 _VALUES = {'positive': 1, 'negative': 0, 'ignore': IGNORE}
 _FOLDER = Path(__file__).parent / 'label_maps'
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ssl_bev.files import write_bytes
+
 from .layout import HOW_TO_MAKE, LABEL_FILE, labelled_images
-from .pictures import write_bytes
 
 SCHEMA = 1
 MANIFEST = 'manifest.json'

@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .pictures import read_picture
+from ssl_bev.files import read_picture
+
 from .storage import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, MANIFEST, read_manifest
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ssl_bev.files import write_png
+from ssl_bev.targets import IGNORE
+
 from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, labelled_images
 from .manifest import MANIFEST, SCHEMA, lock_manifest, read_manifest, update_manifest, write_manifest
-from .pictures import write_png
 
 __all__ = [
     'CONFIDENCE_FILE',
@@ -141,7 +143,7 @@ def foreign_ids(ids: np.ndarray, num_classes: int) -> list[int]:
     """The values that are neither a class id nor 255 (ignore)."""
     if ids.max(initial=0) < num_classes:
         return []
-    return [int(value) for value in np.unique(ids) if value >= num_classes and value != 255]
+    return [int(value) for value in np.unique(ids) if value >= num_classes and value != IGNORE]
 
 
 def _short(value: object) -> str:

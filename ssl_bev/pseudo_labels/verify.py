@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from ssl_bev.files import read_picture
+
 from .image_list import LabelImage
 from .layout import CONFIDENCE_FILE, LABEL_FILE, labelled_images
 from .manifest import MANIFEST, read_manifest, update_manifest
-from .pictures import read_picture
 from .reader import PseudoLabelReader
 from .storage import foreign_ids
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ssl_bev.targets import IGNORE
 from ssl_bev.visualization.canvas import FAINT, Label, blank, fit_text, hatch, write
 from ssl_bev.visualization.legend import draw_legend
 from ssl_bev.visualization.palette import paint
@@ -17,7 +18,6 @@ GAP = 8
 CAPTION = 22
 HISTOGRAM_WIDTH = 420
 HISTOGRAM_ROW = 20
-IGNORE = 255
 COLUMNS = ('image', 'classes of the teacher', 'targets; hatched: ignored', 'confidence: dark 0, bright 1')
 
 

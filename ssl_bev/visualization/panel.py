@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.targets import IGNORE
 from ssl_bev.visualization.bev_image import draw_bev
 from ssl_bev.visualization.canvas import FAINT, Label, blank, fit_text, write
 from ssl_bev.visualization.legend import draw_legend
@@ -96,7 +97,7 @@ def draw_panel(
     shown = list(classes)
     if truth is not None:
         truth = _tensor(truth).numpy()
-        observed = ~(truth == 255).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
+        observed = ~(truth == IGNORE).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
         known = np.where(truth == 1, 1.0, 0.0)
         bevs.append(
             ('BEV truth, forward is up', _bev(known, truth_classes, truth_grid or grid, bev_frame, height, observed))

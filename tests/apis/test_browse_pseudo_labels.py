@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ssl_bev.apis.browse_pseudo_labels import browse_pseudo_labels
-from ssl_bev.datasets.accumulate_dataset import Accumulation
+from ssl_bev.files import read_picture
+from ssl_bev.preparation.accumulate_dataset import Accumulation
 from ssl_bev.pseudo_labels import PseudoLabelWriter
-from ssl_bev.pseudo_labels.pictures import read_picture
 
 
 @pytest.fixture(scope='module')

@@ -21,14 +21,17 @@ def test_a_checkpoint_of_other_shape_names_the_parameter(config, checkpoint):
 
 
 def test_missing_files_are_named(config_file, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'no config at .*absent\.py'):
+    with pytest.raises(FileNotFoundError, match=r'config file .*absent\.py does not exist'):
         init_model(tmp_path / 'absent.py')
     with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*absent\.pth'):
         init_model(config_file, tmp_path / 'absent.pth')
 
 
 def test_options_are_laid_over_the_config(config_file):
-    assert load_config(config_file, {'model.width': 7}).model.width == 7
+    config = load_config(config_file, {'model.width': 7})
+    assert config.model.width == 7
+    assert load_config(config, {'model.width': 8}).model.width == 8
+    assert config.model.width == 7  # the caller's is kept
 
 
 @pytest.mark.parametrize('as_dataset', [True, False])

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.structures import BaseDataElement
 
-from ssl_bev.datasets.create_infos import create_data
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.create_infos import create_data
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'bevformer'
 # images and padded images as (height, width)

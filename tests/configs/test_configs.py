@@ -16,10 +16,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from ssl_bev.datasets import LoadAccumulatedTargets
-from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.datasets.accumulated_target_files import start_folder, write_target
 from ssl_bev.datasets.bev_label_files import read_label_manifest
-from ssl_bev.datasets.create_infos import create_data
+from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.preparation.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'

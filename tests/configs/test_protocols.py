@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 
-from ssl_bev.datasets.create_infos import create_data
-from ssl_bev.datasets.map_geometry import BASE_CLASSES
-from ssl_bev.datasets.protocols import LabelProtocol
+from ssl_bev.preparation.create_infos import create_data
+from ssl_bev.preparation.map_geometry import BASE_CLASSES
+from ssl_bev.preparation.protocols import LabelProtocol
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ssl_bev.datasets import LoadBEVImages, LoadBEVMasks, NuScenesBEVDataset, PackBEVInputs, ResizeCropFlipImages
-from ssl_bev.pseudo_labels.pictures import write_png
+from ssl_bev.files import write_png
 
 
 def dataset(tiny_data, root, pipeline, **arguments):

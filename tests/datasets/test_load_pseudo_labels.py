@@ -158,7 +158,7 @@ def test_low_confidence_is_ignored_by_class(label_root):
 
 
 def test_ids_beyond_the_names_are_ignored(tmp_path):
-    from ssl_bev.pseudo_labels.pictures import write_png
+    from ssl_bev.files import write_png
 
     write_png(tmp_path / 'labels' / 'CAM_FRONT.png', np.full(SIZE, 65, np.uint8))
     bare = {'label_file': 'labels/{camera}.png', 'confidence_file': None, 'manifest': None}

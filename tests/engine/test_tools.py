@@ -11,8 +11,8 @@ import torch
 from engine_toy import CLASSES, make_config, two_phases
 from mmengine.config import Config
 
-from ssl_bev.engine import load_checkpoint_file
-from ssl_bev.engine.launch import load_config, use_checkpoint, use_mixed_precision
+from ssl_bev.engine import load_checkpoint_file, load_config
+from ssl_bev.engine.launch import prepare_run, use_checkpoint, use_mixed_precision
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +88,7 @@ def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: 
     train.main([str(write_config(tmp_path / 'first.py'))])
     second = write_config(tmp_path / 'second.py', load_from='work_dirs/first/epoch_5.pth')
     cfg = load_config(second)
+    prepare_run(cfg)
     use_checkpoint(cfg, 'auto')
     assert (cfg.get('resume', False), cfg.load_from) == (False, 'work_dirs/first/epoch_5.pth')
 

@@ -171,7 +171,7 @@ def test_repeated_samples_count_once_and_state_is_cleared() -> None:
 def test_counts_kept_do_not_grow_with_the_grid() -> None:
     metric = BEVIoUMetric(CLASSES)
     metric.process(None, [random_samples(1)[0].to_dict()])
-    assert metric._counts.first(1).size == 2 * 4 * 2 * 8
+    assert metric.counts.first(1).size == 2 * 4 * 2 * 8
 
 
 def test_classes_are_found_by_name() -> None:

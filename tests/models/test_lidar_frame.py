@@ -8,11 +8,11 @@ import torch
 from projects.BEVFormer.bevformer.reference_points import pillar_points
 from ssl_bev.apis import draw_sample
 from ssl_bev.datasets import LoadBEVImages, LoadBEVMasks, NuScenesBEVDataset, PackBEVInputs, ResizeCropFlipImages
-from ssl_bev.datasets.create_infos import create_data
 from ssl_bev.evaluation import BEVIoUMetric
 from ssl_bev.geometry import BEVGrid, project_points, reproject, sample_bev, transform_points, warp_bev
 from ssl_bev.models import ReprojectionHead
 from ssl_bev.models.losses import temporal_consistency_loss
+from ssl_bev.preparation.create_infos import create_data
 from ssl_bev.structures import CameraRig
 from ssl_bev.targets import IGNORE, POSITIVE
 from ssl_bev.visualization import turn_forward_up

@@ -110,7 +110,8 @@ def test_queries_positions_and_embeddings_find_their_places(official, model):
     names = ('col_embed', 'row_embed')
     columns, rows = (official[f'{HEAD}positional_encoding.{name}.weight'] for name in names)
     expected = torch.cat([columns[column], rows[row]])
-    torch.testing.assert_close(ours._positions()[0, row * COLUMNS + column], expected)
+    positions = ours.positional_encoding(torch.zeros(1, *ours.grid.shape, dtype=torch.bool))
+    torch.testing.assert_close(positions[0, :, row, column], expected)
     weight = 'layer1.0.conv1.weight'
     assert torch.equal(model.img_backbone.get_parameter(weight), official[f'img_backbone.{weight}'])
 

@@ -35,7 +35,7 @@ def predictions(monkeypatch):
     nothing, road = torch.zeros(2, 20, 40), torch.zeros(2, 20, 40)
     road[0] = 1
     given = {'nothing': nothing, 'road': road}
-    monkeypatch.setattr(module, '_predict', lambda config, checkpoint, frames: [sample(given[checkpoint.stem])] * 2)
+    monkeypatch.setattr(module, 'predict_frames', lambda config, checkpoint, _: [sample(given[checkpoint.stem])] * 2)
 
 
 def test_truth_is_exact_and_maps_stand_in_the_order_of_the_arms(predictions, tmp_path):

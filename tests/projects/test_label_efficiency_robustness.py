@@ -18,8 +18,8 @@ def base(tmp_path, monkeypatch):
     monkeypatch.setattr(base, 'make_towns', lambda: (base.root / 'towns').mkdir(parents=True, exist_ok=True))
     monkeypatch.setattr(base, 'make_pseudo_labels', lambda setting: (base.root / 'pseudo_labels').mkdir(exist_ok=True))
     (tmp_path / 'data').mkdir()
-    base._note('numbers', dict(train=dict(keyframes=2)))
-    base._note('seconds_per_file', dict(teacher=dict(seconds=1.0), accumulation_more_images=dict(seconds=2.0)))
+    base.note('numbers', dict(train=dict(keyframes=2)))
+    base.note('seconds_per_file', dict(teacher=dict(seconds=1.0), accumulation_more_images=dict(seconds=2.0)))
     return base
 
 

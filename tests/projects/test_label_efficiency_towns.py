@@ -112,7 +112,7 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'run_tool', teacher)
     data = TownData(tmp_path, POOLS, 'mask2former', tmp_path / 'logs')
     numbers = dict(train=dict(keyframes=2, frames=4), unlabelled=dict(keyframes=3, frames=6))
-    data._note('numbers', numbers)
+    data.note('numbers', numbers)
     return data, teacher
 
 
@@ -147,7 +147,7 @@ def test_a_teacher_that_was_stopped_goes_on_and_still_has_all_seconds(data):
 
 def test_data_of_another_teacher_are_refused(data):
     data, _ = data
-    data._note('teacher', 'oracle')
+    data.note('teacher', 'oracle')
     with pytest.raises(ValueError, match='made with teacher oracle, now mask2former; choose another folder'):
         data.make_towns()
 

@@ -19,8 +19,8 @@ from projects.SyntheticNuScenes.teacher.coarse_fpn import CoarseFPN
 from projects.SyntheticNuScenes.teacher.contrast_resnet import ContrastResNet
 from projects.SyntheticNuScenes.teacher.semantic_mask2former_head import SemanticMask2FormerHead
 from projects.SyntheticNuScenes.teacher.teacher_town import TeacherTown
+from ssl_bev.files import read_picture
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
-from ssl_bev.pseudo_labels.pictures import read_picture
 from ssl_bev.pseudo_labels.teachers import build_teacher
 
 TEACHERS = Path(__file__).resolve().parents[2] / 'projects' / 'SyntheticNuScenes' / 'teacher'
@@ -70,7 +70,7 @@ def test_drawn_points_are_the_picture_without_bias():
     labels[0, 5, :16] = 1
     labels[0, 10:] = 255
     labels[1] = 255
-    positions, classes, weights, shown = head()._draw(labels)
+    positions, classes, weights, shown = head().draw_points(labels)
     assert shown.tolist() == [[True, True], [False, False]]
     assert (positions[0, :, 1] < 0.5).all()  # never where nothing is labelled
     drawn, share = classes[0] == 1, 16 / 400
@@ -87,7 +87,7 @@ def test_the_loss_is_that_of_the_combined_scores():
     class_logits = torch.tensor([[[50.0, 0, 0], [0, 50.0, 0]]])
     positions = torch.rand(1, 4, 2, generator=torch.Generator().manual_seed(0))
     classes, shown = torch.tensor([[0, 0, 0, 1]]), torch.tensor([[True, True]])
-    losses = head()._layer_loss(class_logits, masks, positions, classes, torch.ones(1, 4), shown)
+    losses = head().layer_loss(class_logits, masks, positions, classes, torch.ones(1, 4), shown)
     assert losses['loss_class'] < 1e-6
     assert math.isclose(losses['loss_pixel'].item(), -(3 * math.log(0.9) + 2 * math.log(0.1)) / 4, rel_tol=1e-4)
     dice = [1 - 2 * 2.7 / (3.6 + 3 + 1), 1 - 2 * 0.1 / (0.4 + 1 + 1)]
@@ -99,9 +99,9 @@ def test_the_loss_is_that_of_the_combined_scores():
 def test_without_labels_the_loss_is_zero():
     masks = torch.zeros(1, 2, 4, 4, requires_grad=True)
     labels = torch.full((1, 8, 8), 255)
-    *targets, shown = head(num_points=10)._draw(labels)
+    *targets, shown = head(num_points=10).draw_points(labels)
     class_logits = torch.tensor([[[0.0, 0, 50], [0, 0, 50]]])  # no class is there, and the queries know
-    losses = head()._layer_loss(class_logits, masks, *targets, shown)
+    losses = head().layer_loss(class_logits, masks, *targets, shown)
     assert sum(losses.values()) < 1e-6
     sum(losses.values()).backward()
     assert (masks.grad == 0).all()

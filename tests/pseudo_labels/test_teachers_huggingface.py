@@ -68,7 +68,7 @@ def teacher(folder: Path) -> Teacher:
 def outputs(teacher: Teacher) -> Iterator[list]:
     """(pixel values, output) of each forward pass."""
     seen = []
-    hook = teacher._network.register_forward_hook(
+    hook = teacher.network.register_forward_hook(
         lambda module, args, kwargs, output: seen.append((kwargs['pixel_values'], output)), with_kwargs=True
     )
     yield seen
@@ -122,7 +122,7 @@ def test_a_line_of_two_pixels_survives_at_image_size(folder: Path, monkeypatch: 
         masks[0, 1, :, 401] = masks[0, 1, 300] = 8.0  # one cell is 4 pixels of the network, 2 of the image
         return SimpleNamespace(class_queries_logits=class_logits, masks_queries_logits=masks)
 
-    monkeypatch.setattr(teacher, '_network', forward)
+    monkeypatch.setattr(teacher, 'network', forward)
     ((ids, confidence),) = teacher.predict([np.zeros((900, 1600, 3), np.uint8)])
     assert seen == [(1, 3, 1824, 3200)]
     expected = np.full((900, 1600), NAMES.index('Road'), np.uint8)
@@ -148,7 +148,7 @@ def test_a_batch_equals_single_images_and_takes_one_pass_a_size(teacher: Teacher
 def test_labels_have_the_size_of_the_image_at_any_scale(folder: Path, scale: object, seen: tuple[int, int]) -> None:
     teacher = build_teacher('huggingface', model=folder, scale=scale)
     sizes = []
-    teacher._network.register_forward_pre_hook(
+    teacher.network.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append(tuple(kwargs['pixel_values'].shape[2:])), with_kwargs=True
     )
     ((ids, confidence),) = teacher.predict([random_image(5, 61, 101)])

@@ -39,7 +39,7 @@ def random_image(seed: int, height: int, width: int) -> np.ndarray:
 
 def naive_labels(teacher: Teacher, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By a loop over the pixels, from what the head gives at its own resolution."""
-    model = teacher._model
+    model = teacher.model
     height, width = image.shape[:2]
     padded = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), np.float32)
     mean, std = np.array([120.0, 110, 100]), np.array([60.0, 58, 57])
@@ -91,7 +91,7 @@ def test_labels_agree_with_the_library(folder: Path, tmp_path: Path, head: str, 
 def test_a_batch_equals_single_images_and_takes_one_pass_a_size(folder: Path, head: str) -> None:
     teacher = teacher_of(folder, head)
     batches = []
-    teacher._model.backbone.register_forward_pre_hook(lambda module, args: batches.append(len(args[0])))
+    teacher.model.backbone.register_forward_pre_hook(lambda module, args: batches.append(len(args[0])))
     images = [random_image(2, *SIZE), random_image(3, 40, 36), random_image(4, *SIZE)]
     together = teacher.predict(images)
     assert sorted(batches) == [1, 2]
@@ -138,7 +138,7 @@ def test_the_network_sees_what_scale_or_config_says(
     config = write_config(tmp_path, 'mask2former', test_pipeline=pipeline)
     teacher = build_teacher('mmseg', config=config, checkpoint=folder / 'mask2former.pth', scale=scale)
     shapes = []
-    teacher._model.backbone.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape[2:])))
+    teacher.model.backbone.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape[2:])))
     ((ids, confidence),) = teacher.predict([random_image(5, *SIZE)])
     assert shapes == [seen]
     assert ids.shape == confidence.shape == SIZE
@@ -219,7 +219,7 @@ def test_bfloat16_computes_nearly_the_same(folder: Path, head: str, monkeypatch:
     image = random_image(5, *SIZE)
     teacher = teacher_of(folder, head, autocast='bfloat16')
     dtypes = set()
-    teacher._model.backbone.register_forward_hook(lambda module, args, out: dtypes.update(x.dtype for x in out))
+    teacher.model.backbone.register_forward_hook(lambda module, args, out: dtypes.update(x.dtype for x in out))
     (_, quick), (_, exact) = (teacher.predict([image])[0], teacher_of(folder, head).predict([image])[0])
     assert dtypes == {torch.bfloat16}
     assert np.abs(quick.astype(int) - exact.astype(int)).mean() < 5  # of 255

@@ -24,11 +24,9 @@ from measure import conditions
 from mmdet3d.registry import DATASETS
 from mmdet3d.utils import register_all_modules
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
-from ssl_bev.engine.launch import load_config
+from ssl_bev.engine import load_config
 from ssl_bev.engine.seeding import seed_everything
 
 
@@ -105,8 +103,6 @@ def main() -> int:
     args = parse_args()
     config = load_config(args.config)
     register_all_modules(init_default_scope=False)
-    import_modules_from_strings(**config.custom_imports)
-    init_default_scope(config.default_scope)
     if args.loader not in config:
         raise ValueError(f'--loader: {args.config} has no {args.loader}')
     loader = config[args.loader]

@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 import torch
 from measure import conditions
 
+from ssl_bev.files import read_picture
 from ssl_bev.pseudo_labels.arguments import add_image_arguments, add_teacher_arguments, images_of, teacher_of
 from ssl_bev.pseudo_labels.generate import generate_pseudo_labels
 from ssl_bev.pseudo_labels.image_list import LabelImage
-from ssl_bev.pseudo_labels.pictures import read_picture
 from ssl_bev.pseudo_labels.storage import PseudoLabelWriter
 from ssl_bev.pseudo_labels.teachers import Teacher
 

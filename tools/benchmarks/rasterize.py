@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from nuscenes.map_expansion.map_api import NuScenesMap
 
-from ssl_bev.datasets.map_geometry import MapGeometry
-from ssl_bev.datasets.protocols import LabelProtocol
-from ssl_bev.datasets.rasterize import MapRasterizer
+from ssl_bev.preparation.map_geometry import MapGeometry
+from ssl_bev.preparation.protocols import LabelProtocol
+from ssl_bev.preparation.rasterize import MapRasterizer
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'protocols'
 

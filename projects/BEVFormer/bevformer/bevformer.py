@@ -17,7 +17,7 @@ from ssl_bev.models.initialization import starts_pretrained
 from ssl_bev.structures import CameraRig
 
 from .encoder import BEVFormerEncoder
-from .input_checks import check_inputs
+from .input_checks import InputSizes, check_inputs
 from .reference_points import PillarViews, pillar_points, view_pillars
 
 
@@ -118,6 +118,8 @@ class BEVFormer(BEVEncoder):
         nn.init.normal_(self.level_embeds, std=0.02)
         nn.init.normal_(self.cams_embeds, std=0.02)
         self.input_projections = _input_projections(in_channels, num_levels, embed_dims)
+        channels = [layer.in_channels for layer in self.input_projections or ()] or [embed_dims] * num_levels
+        self.input_sizes = InputSizes(tuple(channels), num_cams, (embed_dims, rows, columns))
         self.encoder = BEVFormerEncoder(
             num_layers=num_layers,
             embed_dims=embed_dims,
@@ -176,7 +178,8 @@ class BEVFormer(BEVEncoder):
         Raises:
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
         """
-        check_inputs(self, image_features, bev2img, road2bev, history, current2history, history_valid, camera_valid)
+        past = (history, current2history, history_valid)
+        check_inputs(self.input_sizes, image_features, bev2img, road2bev, *past, camera_valid)
         batch = len(bev2img)
         query = self.bev_embedding.weight.expand(batch, -1, -1)
         features, level_shapes = self._flatten(image_features)

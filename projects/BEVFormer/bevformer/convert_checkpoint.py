@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_bev.checkpoints import load_checkpoint_file
-from ssl_bev.pseudo_labels.pictures import write_bytes
+from ssl_bev.files import write_bytes
 
 # Beginnings of parameter names there and here. What begins otherwise has no place: the detector's decoder and its
 # branches, the MLP of the CAN bus.

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .bevformer import BEVFormer
+
+@dataclass(frozen=True)
+class InputSizes:
+    """What the configuration says of the inputs.
+
+    Args:
+        level_channels: channels of the image features, of each level.
+        num_cams: the largest number of cameras.
+        bev_shape: (C, H, W) of the BEV.
+    """
+
+    level_channels: tuple[int, ...]
+    num_cams: int
+    bev_shape: tuple[int, int, int]
 
 
 def check_inputs(
-    model: BEVFormer,
+    sizes: InputSizes,
     image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
     bev2img: Tensor,  # (B, N, 4, 4)
     road2bev: Tensor | None,  # (B, 4, 4)
@@ -23,7 +35,7 @@ def check_inputs(
     camera_valid: Tensor | None,  # (B, N), bool
 ) -> None:
     """Raise ValueError for a shape that contradicts the configuration or the other arguments."""
-    num_levels, num_cams = len(model.level_embeds), len(model.cams_embeds)
+    num_levels, num_cams = len(sizes.level_channels), sizes.num_cams
     if len(image_features) != num_levels:
         raise ValueError(f'image_features must have num_levels = {num_levels} levels, got {len(image_features)}')
     if bev2img.dim() != 4 or bev2img.shape[2:] != (4, 4):
@@ -32,8 +44,7 @@ def check_inputs(
     if cameras > num_cams:
         raise ValueError(f'num_cams is {num_cams}, got {cameras} cameras; raise num_cams')
     for level, features in enumerate(image_features):
-        projection = model.input_projections and model.input_projections[level]
-        expected = (batch, cameras, projection.in_channels if projection else model.embed_dims)
+        expected = (batch, cameras, sizes.level_channels[level])
         if features.dim() != 5 or tuple(features.shape[:3]) != expected:
             raise ValueError(
                 f'image_features[{level}] must have the shape (B, N, C, h, w) with (B, N, C) = {expected}, '
@@ -41,7 +52,7 @@ def check_inputs(
             )
     _check_shape('road2bev', road2bev, (batch, 4, 4))
     _check_shape('current2history', current2history, (batch, 4, 4))
-    _check_shape('history', history, (batch, model.embed_dims, *model.grid.shape))
+    _check_shape('history', history, (batch, *sizes.bev_shape))
     _check_flags('history_valid', history_valid, (batch,))
     _check_flags('camera_valid', camera_valid, (batch, cameras))
 

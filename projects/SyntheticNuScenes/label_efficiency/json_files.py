@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ssl_bev.pseudo_labels.pictures import write_bytes
+from ssl_bev.files import write_bytes
 
 
 def read_json(path: Path) -> dict:

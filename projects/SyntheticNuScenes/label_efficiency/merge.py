@@ -11,7 +11,7 @@ import numpy as np
 
 from ssl_bev.datasets.bev_label_files import MAX_CLASSES, label_path, read_label_manifest, write_label_manifest
 from ssl_bev.datasets.info_files import read_info_file
-from ssl_bev.pseudo_labels.pictures import read_picture, write_bytes, write_png
+from ssl_bev.files import read_picture, write_bytes, write_png
 
 INFOS = 'ssl_bev_infos_{}.pkl'
 TRUTH_PREFIX = 'exact_'

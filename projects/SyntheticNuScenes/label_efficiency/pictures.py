@@ -10,8 +10,8 @@ import numpy as np
 from mmengine.config import Config
 
 from ssl_bev.apis import build_test_dataloader, inference, init_model, load_config
+from ssl_bev.files import write_png
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_png
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.visualization import compose_panel, draw_bev
 
@@ -32,7 +32,7 @@ def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: 
     Returns:
         The paths.
     """
-    predictions = [list(_predict(config, checkpoint, frames)) for _, config, checkpoint in arms]
+    predictions = [list(predict_frames(config, checkpoint, frames)) for _, config, checkpoint in arms]
     paths = []
     for number, seen in enumerate(zip(*predictions, strict=True)):
         images, sample = seen[0]
@@ -55,14 +55,15 @@ def draw_frames(arms: Sequence[tuple[str, Config, Path]], folder: Path, frames: 
     return paths
 
 
-def _enlarge(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    return cv2.resize(image, (TILE_WIDTH, round(height * TILE_WIDTH / width)), interpolation=cv2.INTER_CUBIC)
-
-
-def _predict(config: Config, checkpoint: Path, frames: int) -> list[tuple[object, BEVDataSample]]:
-    config = load_config(config.copy())
+def predict_frames(config: Config, checkpoint: Path, frames: int) -> list[tuple[object, BEVDataSample]]:
+    """Images and prediction of test frames, evenly spread."""
+    config = load_config(config)
     total = len(build_test_dataloader(config).dataset)
     config.test_dataloader.dataset.sample_interval = max(1, total // frames)
     model = init_model(config, checkpoint)
     return list(inference(model, build_test_dataloader(config)))[:frames]
+
+
+def _enlarge(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    return cv2.resize(image, (TILE_WIDTH, round(height * TILE_WIDTH / width)), interpolation=cv2.INTER_CUBIC)

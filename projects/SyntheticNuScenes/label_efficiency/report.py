@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssl_bev.pseudo_labels.pictures import write_bytes
+from ssl_bev.files import write_bytes
 
 from .ablation import HEAD as ABLATION_HEAD
 from .ablation import ablation_tables, is_short

@@ -67,6 +67,10 @@ class TownData:
         """What was made: pools, teacher, numbers of frames, seconds."""
         return read_json(self.root / 'data.json')
 
+    def note(self, key: str, value: object) -> None:
+        """Put an entry into the record."""
+        write_json(self.root / 'data.json', {**self.record, key: value})
+
     def make_towns(self) -> None:
         """Images, maps, info files and labels of all pools.
 
@@ -91,7 +95,7 @@ class TownData:
                 elif name == 'train':
                     merge_labels(self.root, parts, LABELS, source=f'{self._maps}bev_labels')
                 merge_infos(self.root, parts, pool.split, name)
-        self._note('numbers', scene_numbers(self.root, list(self.pools)))
+        self.note('numbers', scene_numbers(self.root, list(self.pools)))
 
     def make_pseudo_labels(self, setting: str) -> None:
         """The teacher's labels of the images that a setting sees."""
@@ -125,7 +129,7 @@ class TownData:
             scenes = len(todo) * self.pools['train'].scenes
             rates = self.record.get('seconds_per_file', {})
             rates['registration'] = {'seconds': seconds / scenes, 'files': scenes}
-            self._note('seconds_per_file', rates)
+            self.note('seconds_per_file', rates)
         merge_labels(self.root, [f'registered/{town}' for town in towns], REGISTERED, source='')
 
     @property
@@ -173,7 +177,7 @@ class TownData:
             )  # fmt: skip
             with self._lock:
                 before = self.record.get('seconds', {})
-                self._note('seconds', {**before, f'generation_{name}_{index}': round(seconds, 1)})
+                self.note('seconds', {**before, f'generation_{name}_{index}': round(seconds, 1)})
         create = ['create_data.py', '--version', VERSION, '--quiet', '--root']
         if not (town / INFOS.format(pool.split)).is_file():
             run_tool(*create, town, '--out', town, log=log)
@@ -197,10 +201,7 @@ class TownData:
         if not written and key not in rates:
             raise ValueError(f'{self.root}: the files of {tool} are there, their seconds are not; delete the files')
         if written > rates.get(key, {}).get('files', 0):
-            self._note('seconds_per_file', {**rates, key: {'seconds': seconds / written, 'files': written}})
-
-    def _note(self, key: str, value: object) -> None:
-        write_json(self.root / 'data.json', {**self.record, key: value})
+            self.note('seconds_per_file', {**rates, key: {'seconds': seconds / written, 'files': written}})
 
 
 def collect_oracles(root: Path) -> Path:

@@ -24,6 +24,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import ground_homography, pixel_grid, pixels_to_ground
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.pseudo_labels.label_map import reduction_table
+from ssl_bev.targets import IGNORE
 
 RINGS = {'0-10 m': (0, 10), '10-20 m': (10, 20), '20-30 m': (20, 30), '30-50 m': (30, 50)}
 WITHIN = 30.0
@@ -50,12 +51,12 @@ class Comparison:
         # The truth bears v2.0 names: bring its ids to the teacher's.
         if self.same_space:
             ids = {name: i for i, name in enumerate(labels.class_names)}
-            self.to_teacher = np.array([ids.get(name, 255) for name in truth.class_names], np.uint8)
+            self.to_teacher = np.array([ids.get(name, IGNORE) for name in truth.class_names], np.uint8)
         else:
             coarser = [*names.class_names, 'Unlabeled']
             ids = {name: i for i, name in enumerate(labels.class_names)}
             reduced = reduction_table(truth.class_names, coarser)
-            self.to_teacher = np.array([ids.get(coarser[index], 255) for index in reduced], np.uint8)
+            self.to_teacher = np.array([ids.get(coarser[index], IGNORE) for index in reduced], np.uint8)
         self.positive = np.zeros((256, len(targets)), bool)
         self.positive[: len(labels.class_names)] = names.table(labels.class_names, targets) == 1
         self.counts: dict[str, np.ndarray] = {}
@@ -65,7 +66,7 @@ class Comparison:
         """Count one image; `distance` is (H, W) in metres, infinite above the horizon."""
         true_ids, _ = self.truth.read(camera, stem)
         ids, confidence = self.labels.read(camera, stem)
-        known = np.full(256, 255, np.uint8)
+        known = np.full(256, IGNORE, np.uint8)
         known[: len(self.to_teacher)] = self.to_teacher
         true_ids = known[true_ids]
         truth, found = self.positive[true_ids], self.positive[ids]
@@ -74,7 +75,7 @@ class Comparison:
         for name, where in regions.items():
             t, f = truth[where], found[where]
             self.counts[name] = self.counts.get(name, 0) + np.stack([(t & f).sum(0), (t | f).sum(0)])
-        valid = true_ids != 255
+        valid = true_ids != IGNORE
         bins = np.minimum(confidence[valid].astype(np.int64) * BINS // 255, BINS - 1)
         right = true_ids[valid] == ids[valid]
         self.hits += np.stack([np.bincount(bins, right, BINS), np.bincount(bins, minlength=BINS)]).astype(np.int64)

@@ -57,15 +57,15 @@ class SemanticMask2FormerHead(Mask2FormerHead):
     ) -> dict[str, Tensor]:
         """`loss_class`, `loss_pixel`, `loss_dice` of the last decoder layer; `d{i}.loss_*` of those before."""
         labels = torch.cat([sample.gt_sem_seg.data for sample in batch_data_samples])
-        targets = self._draw(labels)
+        targets = self.draw_points(labels)
         losses, layers = {}, list(zip(*self(x, batch_data_samples), strict=True))
         for number, (class_logits, mask_logits) in enumerate(layers):
             prefix = '' if number == len(layers) - 1 else f'd{number}.'
-            for name, value in self._layer_loss(class_logits.float(), mask_logits.float(), *targets).items():
+            for name, value in self.layer_loss(class_logits.float(), mask_logits.float(), *targets).items():
                 losses[prefix + name] = value
         return losses
 
-    def _draw(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def draw_points(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Points of (B, H, W) labels.
 
         Returns:
@@ -85,7 +85,7 @@ class SemanticMask2FormerHead(Mask2FormerHead):
         shown = torch.zeros(len(labels), 256, dtype=torch.bool, device=labels.device).scatter_(1, labels, True)
         return positions, classes, weights, shown[:, : self.num_classes]
 
-    def _layer_loss(
+    def layer_loss(
         self,
         class_logits: Tensor,  # (B, K, K + 1), the last one is "no object"
         mask_logits: Tensor,  # (B, K, h, w)
@@ -94,6 +94,7 @@ class SemanticMask2FormerHead(Mask2FormerHead):
         weights: Tensor,
         shown: Tensor,
     ) -> dict[str, Tensor]:
+        """The losses of one decoder layer at points that `draw_points` drew."""
         own = torch.arange(self.num_queries, device=shown.device)
         masks = point_sample(mask_logits, positions, padding_mode='border').sigmoid()  # (B, K, P)
         scores = class_logits.softmax(-1)[..., :-1].mT @ masks + 1e-6

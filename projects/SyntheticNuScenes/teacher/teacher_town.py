@@ -11,6 +11,7 @@ from mmseg.registry import DATASETS
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES
 from ssl_bev.pseudo_labels.label_map import LabelMap, reduction_table
+from ssl_bev.targets import IGNORE
 
 
 @DATASETS.register_module()
@@ -37,7 +38,7 @@ class TeacherTown(BaseSegDataset):
         info = self.get_data_info(idx)
         shown = np.unique(mmcv.imread(info['seg_map_path'], 'unchanged')).tolist()
         classes = {info['label_map'][number] for number in shown} if info['label_map'] else set(shown)
-        return sorted(classes - {255})
+        return sorted(classes - {IGNORE})
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:
@@ -46,7 +47,7 @@ class TeacherTown(BaseSegDataset):
             return None
         ids = {name: i for i, name in enumerate(new_classes)}
         if set(new_classes) <= set(CLASS_NAMES):
-            return {i: ids.get(name, 255) for i, name in enumerate(CLASS_NAMES)}
+            return {i: ids.get(name, IGNORE) for i, name in enumerate(CLASS_NAMES)}
         coarser = [*LabelMap.load('mapillary_v1').class_names, 'Unlabeled']
         reduced = reduction_table(CLASS_NAMES, coarser)
-        return {i: ids.get(coarser[index], 255) for i, index in enumerate(reduced)}
+        return {i: ids.get(coarser[index], IGNORE) for i, index in enumerate(reduced)}

@@ -8,10 +8,9 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.targets import IGNORE
 
 from .load_accumulated_targets import KINDS
-
-IGNORE = 255
 
 
 @TRANSFORMS.register_module()

@@ -10,7 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.pseudo_labels.pictures import read_picture
+from ssl_bev.files import read_picture
 
 from ..bev_label_files import label_path, read_label_manifest
 

@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.pseudo_labels.pictures import read_picture
+from ssl_bev.files import read_picture
 
 from ..calibration import window_calibration
 

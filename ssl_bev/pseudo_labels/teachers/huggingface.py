@@ -11,11 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ssl_bev.files import sha256
+
 from .class_maps import ClassMaps
 from .decisions import by_queries
 from .images import Scale
 from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
-from .weight_files import sha256, weight_files
+from .weight_files import weight_files
 
 if TYPE_CHECKING:
     from transformers import Mask2FormerForUniversalSegmentation
@@ -58,15 +60,15 @@ class HuggingFaceTeacher(NetworkTeacher):
             raise ValueError(f'model {model}: model_type must be "mask2former", got {config.get("model_type")!r}')
         self._device = check_device(device)
         super().__init__(name, sha256(weight_files(folder)), _class_names(config, name), self._device, scale, autocast)
-        self._network = _load(transformers.Mask2FormerForUniversalSegmentation, folder).to(self._device)
+        self.network = _load(transformers.Mask2FormerForUniversalSegmentation, folder).to(self._device)
         self._factor, self._offset = self._normalisation(_read_json(folder / PREPROCESSOR))
 
-    def _forward(self, images: np.ndarray) -> ClassMaps:
+    def run_network(self, images: np.ndarray) -> ClassMaps:
         height, width = images.shape[1:3]
         rgb = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).flip(1)
         pixels = torch.addcmul(self._offset, rgb.float(), self._factor)
         pixels = F.pad(pixels, (0, -width % STRIDE, 0, -height % STRIDE))
-        outputs = self._network(pixel_values=pixels, output_auxiliary_logits=False)
+        outputs = self.network(pixel_values=pixels, output_auxiliary_logits=False)
         masks = outputs.masks_queries_logits.float()
         content = content_size(masks.shape[2:], pixels.shape[2:], (height, width))
         return ClassMaps(masks, content, by_queries(outputs.class_queries_logits.float()))

@@ -12,12 +12,12 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 
 from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.files import sha256
 
 from .class_maps import ClassMaps
 from .decisions import Decision, by_logits, by_queries, by_scores, by_threshold
 from .images import Scale
 from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
-from .weight_files import sha256
 
 if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
@@ -53,38 +53,38 @@ class MMSegTeacher(NetworkTeacher):
             raise FileNotFoundError(f'config {config} does not exist')
         content = load_checkpoint_file(checkpoint, map_location='cpu')
         where = check_device(device)
-        self._model = _build(config, where)
-        _load_weights(self._model, content, checkpoint)
-        head = self._model.decode_head
+        self.model = _build(config, where)
+        _load_weights(self.model, content, checkpoint)
+        head = self.model.decode_head
         self._head = head[-1] if isinstance(head, torch.nn.ModuleList) else head
-        class_names = _class_names(content.get('meta', {}), self._model.cfg)
+        class_names = _class_names(content.get('meta', {}), self.model.cfg)
         if len(class_names) != self._head.num_classes:
             raise ValueError(
                 f'{checkpoint} names {len(class_names)} classes, the head of {config} has {self._head.num_classes}'
             )
-        scale = _test_scale(self._model.cfg) if scale is None else scale
+        scale = _test_scale(self.model.cfg) if scale is None else scale
         super().__init__(config.stem, sha256([checkpoint]), class_names, where, scale, autocast)
         self._has_queries, self._decide = _kind_of_head(self._head)
-        whole = (self._model.test_cfg or {}).get('mode', 'whole') == 'whole'
+        whole = (self.model.test_cfg or {}).get('mode', 'whole') == 'whole'
         self._combines_queries = self._has_queries and whole
-        preprocessor = self._model.data_preprocessor
+        preprocessor = self.model.data_preprocessor
         if self._has_queries and not preprocessor.test_cfg:
             preprocessor.test_cfg = dict(size_divisor=STRIDE)
 
-    def _forward(self, images: np.ndarray) -> ClassMaps:
+    def run_network(self, images: np.ndarray) -> ClassMaps:
         from mmseg.structures import SegDataSample
 
         tensors = list(torch.from_numpy(images).permute(0, 3, 1, 2))
         data = dict(inputs=tensors, data_samples=[SegDataSample() for _ in tensors])
-        inputs = self._model.data_preprocessor(data)['inputs']
+        inputs = self.model.data_preprocessor(data)['inputs']
         size = tuple(inputs.shape[2:])
         metas = [dict(ori_shape=size, img_shape=size, batch_input_shape=size) for _ in tensors]
         if self._combines_queries:
             samples = [SegDataSample(metainfo=meta) for meta in metas]
-            class_logits, masks = (layers[-1] for layers in self._head(self._model.extract_feat(inputs), samples))
+            class_logits, masks = (layers[-1] for layers in self._head(self.model.extract_feat(inputs), samples))
             content = content_size(masks.shape[2:], size, images.shape[1:3])
             return ClassMaps(masks.float(), content, by_queries(class_logits.float()))
-        maps = self._model.inference(inputs, metas).float()
+        maps = self.model.inference(inputs, metas).float()
         return ClassMaps(maps, content_size(maps.shape[2:], size, images.shape[1:3]), self._decide)
 
 

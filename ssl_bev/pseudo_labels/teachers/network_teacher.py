@@ -73,12 +73,12 @@ class NetworkTeacher(ABC):
         for size, members in group_by_size(images).items():
             seen = scaled_size(size, self._scale)
             with torch.autocast(**self._autocast):
-                maps = self._forward(np.stack([resize(images[index], seen) for index in members]))
+                maps = self.run_network(np.stack([resize(images[index], seen) for index in members]))
             labels.update(zip(members, zip(*maps.label(size), strict=True), strict=True))
         return [labels[index] for index in range(len(images))]
 
     @abstractmethod
-    def _forward(self, images: np.ndarray) -> ClassMaps:  # (B, H, W, 3) uint8, BGR
+    def run_network(self, images: np.ndarray) -> ClassMaps:  # (B, H, W, 3) uint8, BGR
         """Run the network."""
 
 

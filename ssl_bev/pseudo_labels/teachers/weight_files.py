@@ -1,10 +1,8 @@
-"""The weights of a folder in the layout of the `transformers` library, and the hash that names them."""
+"""The weights of a folder in the layout of the `transformers` library."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 # In the order in which `transformers` prefers them; an index names the parts of weights that are split.
@@ -30,13 +28,3 @@ def weight_files(folder: Path) -> list[Path]:
             raise FileNotFoundError(f'{path} names weights that are not there: {", ".join(missing)}')
         return parts
     raise FileNotFoundError(f'no weights in {folder}: it needs one of {", ".join((*SAFETENSORS, *PICKLES))}')
-
-
-def sha256(files: Iterable[Path]) -> str:
-    """The SHA-256 of the files' contents one after the other; of a single file as `sha256sum` prints it."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open('rb') as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ssl_bev.datasets.bev_label_files import write_label, write_label_manifest
+from ssl_bev.datasets.calibration import frame_poses
+from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.pictures import write_bytes
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_dataset import read_scenes
 from .accumulate_scene import accumulate_scene
-from .bev_label_files import write_label, write_label_manifest
-from .calibration import frame_poses
 from .map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
 from .map_registration import Correction, register_map
 from .rasterize import MapRasterizer

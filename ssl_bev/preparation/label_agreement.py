@@ -7,9 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssl_bev.pseudo_labels.pictures import read_picture
-
-from .bev_label_files import label_path, read_label_manifest
+from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
+from ssl_bev.files import read_picture
 
 
 def label_iou(folder: str | Path, truth: str | Path) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from ssl_bev.pseudo_labels.pictures import read_picture
+from ssl_bev.files import read_picture
 
 from .report import Report
 from .sequences import all_frames

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from .windows import flatten_frames
+from ssl_bev.datasets.windows import flatten_frames
 
 _DIRECTIONS = 72
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tiny_nuscenes import IMAGE_SIZE
 
-from ssl_bev.datasets.checks import check_data
-from ssl_bev.datasets.checks.report import Report
+from ssl_bev.files import write_png
+from ssl_bev.preparation.checks import check_data
+from ssl_bev.preparation.checks.report import Report
 from ssl_bev.pseudo_labels import PseudoLabelWriter
-from ssl_bev.pseudo_labels.pictures import write_png
 
 INFOS = ('ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl')
 IMAGE = 'samples/CAM_BACK/scene-0061-CAM_BACK-3.jpg'

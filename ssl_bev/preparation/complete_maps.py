@@ -19,7 +19,7 @@ def complete_maps(
     model: MapCompletion,
     loader: DataLoader,
     out: str | Path,
-    teacher: Mapping,
+    source: Mapping,
     unseen_weight: float = 0.1,
     show_progress: bool = True,
 ) -> dict[str, int]:
@@ -29,7 +29,7 @@ def complete_maps(
         model: in evaluation mode.
         loader: of a `NuScenesBEVDataset` whose pipeline ends with `PackEvidence`.
         out: folder, made where missing; `LoadAccumulatedTargets(root=out, kind='completed')` reads it.
-        teacher: what names the model, for the manifest, such as its checkpoint and that file's hash.
+        source: what names the model, for the manifest, such as its checkpoint and that file's hash.
         unseen_weight: weight of what is only inferred, where no pseudo-label showed the ground, 0 ... 1. What was seen
             weighs as much as its evidence, at least this.
         show_progress: whether to draw a progress bar.
@@ -44,7 +44,7 @@ def complete_maps(
         raise ValueError(f'unseen_weight must be in [0, 1], got {unseen_weight}')
     head, frame = model.seg_head, loader.dataset.bev_frame
     settings = dict(asdict(head.grid), bev_frame=frame, classes=head.classes, unseen_weight=unseen_weight)
-    start_folder(out, {**settings, 'teacher': dict(teacher)})
+    start_folder(out, {**settings, 'source': dict(source)})
     counts = {'written': 0, 'there': 0}
     for batch in tqdm(loader, desc='completing maps', unit='batch', disable=not show_progress):
         tokens = [sample.sample_token for sample in batch['data_samples']]

@@ -11,10 +11,10 @@ from pathlib import Path
 from nuscenes.utils.splits import create_splits_scenes
 from tqdm import tqdm
 
+from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
+from ssl_bev.datasets.calibration import check_bev_frame, frame_poses
 from ssl_bev.geometry import BEVGrid
 
-from .bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
-from .calibration import check_bev_frame, frame_poses
 from .frame_records import BOX_CLASSES, FrameRecords
 from .image_index import ImageIndex
 from .known_issues import OFF_ROAD_SCENES

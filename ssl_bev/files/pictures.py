@@ -1,13 +1,14 @@
-"""Picture files: atomic writing, and reading that notices a truncated file."""
+"""Picture files: reading that notices a truncated file, and writing."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from .atomic import write_bytes
 
 
 def read_picture(
@@ -53,17 +54,6 @@ def write_png(path: Path, picture: np.ndarray, strategy: int = cv2.IMWRITE_PNG_S
     if not done:
         raise ValueError(f'cannot encode {path} from an array of {picture.shape} {picture.dtype}')
     write_bytes(path, encoded.tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then rename it; its folder is made where missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_truncated(content: bytes) -> bool:

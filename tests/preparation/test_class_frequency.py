@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ssl_bev.datasets.bev_label_files import write_label, write_label_manifest
-from ssl_bev.datasets.class_frequency import class_frequencies, positive_weights
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.class_frequency import class_frequencies, positive_weights
 
 
 def test_weights_from_a_folder(tmp_path, monkeypatch, capsys):

@@ -7,9 +7,9 @@ import torch
 from shapely.geometry import LineString, Point, Polygon
 from tiny_nuscenes import crossroads_map
 
-from ssl_bev.datasets.map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
-from ssl_bev.datasets.rasterize import MapRasterizer, plane_to_map
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
+from ssl_bev.preparation.rasterize import MapRasterizer, plane_to_map
 
 GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 FINE = BEVGrid((-10, 10), (-10, 10), 0.02)

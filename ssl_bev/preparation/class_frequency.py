@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssl_bev.pseudo_labels.pictures import read_picture
-
-from .bev_label_files import read_label_manifest
+from ssl_bev.datasets.bev_label_files import read_label_manifest
+from ssl_bev.files import read_picture
 
 
 def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str, float]:

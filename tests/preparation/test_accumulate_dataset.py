@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from ssl_bev.datasets import LoadAccumulatedTargets, LoadBEVImages, NuScenesBEVDataset, PackBEVInputs
-from ssl_bev.datasets import accumulate_dataset as accumulate_module
-from ssl_bev.datasets.accumulate_dataset import Accumulation, accumulate_dataset
-from ssl_bev.datasets.accumulate_scene import accumulate_scene
 from ssl_bev.datasets.accumulated_target_files import read_target, read_target_manifest, target_path, write_target
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground
+from ssl_bev.preparation import accumulate_dataset as accumulate_module
+from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.preparation.accumulate_scene import accumulate_scene
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 

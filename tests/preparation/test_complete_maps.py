@@ -8,10 +8,10 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ssl_bev.apis.complete_maps import complete_maps
 from ssl_bev.datasets import LoadAccumulatedTargets
 from ssl_bev.datasets.accumulated_target_files import read_target
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.complete_maps import complete_maps
 from ssl_bev.structures import BEVDataSample
 
 GRID = BEVGrid((-4, 4), (-2, 2), 0.5)
@@ -73,7 +73,7 @@ def test_it_goes_on_where_it_stopped_but_not_with_another_network(loader, tmp_pa
     model.asked = 0
     counts = complete_maps(model, loader, tmp_path / 'out', dict(name='a'), show_progress=False)
     assert counts == dict(written=1, there=4) and model.asked == 1
-    with pytest.raises(ValueError, match=r"made with teacher .*'a'.*now .*'b'"):
+    with pytest.raises(ValueError, match=r"made with source .*'a'.*now .*'b'"):
         complete_maps(model, loader, tmp_path / 'out', dict(name='b'), show_progress=False)
     with pytest.raises(ValueError, match=r'unseen_weight must be in \[0, 1\], got 2'):
         complete_maps(model, loader, tmp_path / 'other', dict(name='a'), 2, show_progress=False)

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ssl_bev.datasets.accumulated_target_files import start_folder, target_path, write_target
+from ssl_bev.datasets.calibration import check_bev_frame
+from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.datasets.windows import flatten_frames
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_scene import accumulate_scene, crop_frame
-from .accumulated_target_files import start_folder, target_path, write_target
-from .calibration import check_bev_frame
-from .info_files import read_info_file
-from .windows import flatten_frames
 
 DEFAULT_GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 

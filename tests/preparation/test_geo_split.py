@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ssl_bev.datasets import NuScenesBEVDataset, read_scene_list
-from ssl_bev.datasets.geo_split import SceneTrack, near_fraction, scene_tracks, split_by_place
 from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.preparation.geo_split import SceneTrack, near_fraction, scene_tracks, split_by_place
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_geo_split.py'
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ssl_bev.pseudo_labels.pictures import read_picture
+from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
+from ssl_bev.files import read_picture
 
-from ..bev_label_files import label_path, read_label_manifest
 from ..known_issues import OFF_ROAD_SCENES
 from .report import Report
 from .settings import Settings

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from tiny_nuscenes import VERSION, write_tiny_root
 
-from ssl_bev.datasets import create_infos
 from ssl_bev.datasets.bev_label_files import read_label_manifest, write_label
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
-from ssl_bev.datasets.create_infos import create_data
-from ssl_bev.datasets.nuscenes_tables import NuScenesTables
-from ssl_bev.datasets.staging import staging_folder
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation import create_infos
+from ssl_bev.preparation.create_infos import create_data
+from ssl_bev.preparation.nuscenes_tables import NuScenesTables
+from ssl_bev.preparation.staging import staging_folder
 
 EMPTY = {'show_progress': False}
 
@@ -266,9 +266,9 @@ def test_radars_and_lidar_sweeps_are_not_kept(own_root):
     table.write_text(json.dumps([*records, radar]))
     tables = NuScenesTables(own_root, VERSION)
     # 3 scenes of 3 keyframes of 3 sensors, and 2 x 2 sweeps of 2 cameras.
-    assert len(tables._tables['sample_data']) == len(tables._tables['ego_pose']) == 3 * (9 + 8)
+    assert len(tables.records['sample_data']) == len(tables.records['ego_pose']) == 3 * (9 + 8)
     assert set(tables.keyframe_data['scene-0061-sample0']) == {'CAM_FRONT', 'CAM_BACK', 'LIDAR_TOP'}
-    assert len(NuScenesTables(own_root, VERSION, with_sweeps=False)._tables['sample_data']) == 27
+    assert len(NuScenesTables(own_root, VERSION, with_sweeps=False).records['sample_data']) == 27
     table.write_text(json.dumps([*records, {'token': 'short'}]))
     with pytest.raises(ValueError, match=r"sample_data.json is no list of sample_data records.*'is_key_frame'"):
         NuScenesTables(own_root, VERSION)

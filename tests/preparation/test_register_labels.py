@@ -11,12 +11,12 @@ from tiny_nuscenes import crossroads_map
 
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
-from ssl_bev.datasets.label_agreement import label_iou
-from ssl_bev.datasets.map_geometry import BASE_CLASSES, MapGeometry
-from ssl_bev.datasets.map_registration import Correction, mutual_information, register_map
-from ssl_bev.datasets.rasterize import MapRasterizer
-from ssl_bev.datasets.register_labels import register_labels
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground
+from ssl_bev.preparation.label_agreement import label_iou
+from ssl_bev.preparation.map_geometry import BASE_CLASSES, MapGeometry
+from ssl_bev.preparation.map_registration import Correction, mutual_information, register_map
+from ssl_bev.preparation.rasterize import MapRasterizer
+from ssl_bev.preparation.register_labels import register_labels
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 
 GRID = BEVGrid((-20, 20), (-10, 10), 0.25)

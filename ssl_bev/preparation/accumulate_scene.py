@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.geometry import BEVGrid, ground_homography
-from ssl_bev.pseudo_labels.accumulate import SceneEvidence, View
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
-from .calibration import frame_cameras, frame_poses
 from .rasterize import plane_to_map
+from .scene_evidence import SceneEvidence, View
 
 
 class Scene(NamedTuple):

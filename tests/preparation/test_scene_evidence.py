@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.accumulate import SceneEvidence, View
+from ssl_bev.preparation.scene_evidence import SceneEvidence, View
 
 GRID = BEVGrid((-4, 12), (-6, 6), 1.0)
 # f = 60 px, 1.5 m above the plane, looking along x: u = 48 - 60 y / x, v = 12 + 90 / x, depth = x.

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..info_files import read_info_file
+from ssl_bev.datasets.info_files import read_info_file
+
 from .bev_labels import check_bev_labels
 from .drives import check_drives
 from .images import check_images

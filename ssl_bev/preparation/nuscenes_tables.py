@@ -58,19 +58,19 @@ class NuScenesTables:
             raise FileNotFoundError(
                 f'--version: {self.root} has no tables {version!r}; versions there: {", ".join(found) or "none"}'
             )
-        self._tables = {name: self._read(name) for name in SMALL_TABLES}
-        self._tables['sample_data'] = self._read('sample_data', self._sensor_record_filter(with_sweeps))
-        poses = {record['ego_pose_token'] for record in self._tables['sample_data'].values()}
-        self._tables['ego_pose'] = self._read('ego_pose', lambda pose: pose if pose['token'] in poses else None)
+        self.records = {name: self._read(name) for name in SMALL_TABLES}
+        self.records['sample_data'] = self._read('sample_data', self._sensor_record_filter(with_sweeps))
+        poses = {record['ego_pose_token'] for record in self.records['sample_data'].values()}
+        self.records['ego_pose'] = self._read('ego_pose', lambda pose: pose if pose['token'] in poses else None)
         if with_boxes and (self.root / version / 'sample_annotation.json').is_file():
-            self._tables |= {name: self._read(name) for name in BOX_TABLES}
-        self.scenes = list(self._tables['scene'].values())
+            self.records |= {name: self._read(name) for name in BOX_TABLES}
+        self.scenes = list(self.records['scene'].values())
         self.keyframe_data: dict[str, dict[str, dict]] = defaultdict(dict)
-        for record in self._tables['sample_data'].values():
+        for record in self.records['sample_data'].values():
             if record['is_key_frame']:
                 self.keyframe_data[record['sample_token']][self.channel(record)] = record
         self.annotations: dict[str, list[dict]] = defaultdict(list)
-        for record in self._tables.get('sample_annotation', {}).values():
+        for record in self.records.get('sample_annotation', {}).values():
             self.annotations[record['sample_token']].append(record)
 
     def get(self, table: str, token: str) -> dict:
@@ -80,7 +80,7 @@ class NuScenesTables:
             ValueError: no such record: a broken link between the tables.
         """
         try:
-            return self._tables[table][token]
+            return self.records[table][token]
         except KeyError as error:
             raise ValueError(f'{self.root / self.version}: table {table} has no record {token!r}') from error
 
@@ -118,7 +118,7 @@ class NuScenesTables:
     def _sensor_record_filter(self, with_sweeps: bool) -> Callable[[dict], dict | None]:
         """What to keep of sample_data: keyframes of cameras and lidar, sweeps of cameras."""
         # Records of an unknown sensor are kept, so that the broken link is noticed.
-        others = {token for token in self._tables['calibrated_sensor'] if not self._is_camera(token)}
+        others = {token for token in self.records['calibrated_sensor'] if not self._is_camera(token)}
         radars = {token for token in others if self.channel({'calibrated_sensor_token': token}) != LIDAR}
 
         def keep(record: dict) -> dict | None:

@@ -1,0 +1,33 @@
+"""Reading of config files."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+
+def load_config(config: str | Path | Config, options: Mapping[str, Any] | None = None) -> Config:
+    """A config with options laid over it. What it imports is registered, and its scope is the default one.
+
+    Args:
+        config: path of a config file, relative to the current directory, or a config, which stays as it is.
+        options: `a.b.c` -> value that replaces the config's.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if isinstance(config, Config):
+        config = copy.deepcopy(config)
+    elif Path(config).is_file():
+        config = Config.fromfile(config)
+    else:
+        raise FileNotFoundError(f'config file {config} does not exist (current directory: {Path.cwd()})')
+    if options:
+        config.merge_from_dict(dict(options))
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    return config

@@ -1,0 +1,5 @@
+from .atomic import write_bytes
+from .hashes import sha256
+from .pictures import read_picture, write_png
+
+__all__ = ['read_picture', 'sha256', 'write_bytes', 'write_png']
