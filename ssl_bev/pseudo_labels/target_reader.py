@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ssl_bev.targets import IGNORE
 
+from .block_average import block_shares
 from .label_map import LabelMap
 from .reader import PseudoLabelReader
 from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
@@ -58,7 +60,7 @@ class TargetReader:
         # Ids beyond the teacher's classes (unlabelled, void) are ignored.
         self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
         self.table[: len(table)] = table
-        self.moving = np.zeros(256, bool)
+        self.moving = np.zeros(256, np.uint8)
         if mover_margin:
             self.moving[: len(table)] = names.moving(teacher_classes)
 
@@ -87,8 +89,9 @@ class TargetReader:
             confidence = np.full(ids.shape, 255, np.uint8)
         for ignored in (self._near_movers(ids), self.ego_body.mask(camera, *ids.shape)):
             if ignored is not None:
-                ids, confidence = np.where(ignored, IGNORE, ids), np.where(ignored, 0, confidence)
-        return ids.astype(np.uint8, copy=False), confidence.astype(np.uint8, copy=False)
+                np.copyto(ids, IGNORE, where=ignored)
+                np.copyto(confidence, 0, where=ignored)
+        return ids, confidence
 
     def targets(
         self,
@@ -100,8 +103,27 @@ class TargetReader:
         values[confidence[..., None] < self.min_confidence] = IGNORE
         return values
 
+    def soft_targets(
+        self,
+        ids: np.ndarray,  # (h k, w k) uint8
+        confidence: np.ndarray,  # (h k, w k) uint8
+        k: int,
+    ) -> np.ndarray:  # (K, h, w) uint8
+        """The share of each class among the labelled pixels of each k x k block, see `block_shares`."""
+        certain = {threshold: _certain(ids, confidence, threshold) for threshold in set(self.min_confidence)}
+        pairs = zip(self.table.T, self.min_confidence, strict=True)
+        return np.stack([block_shares(certain[threshold], values, k) for values, threshold in pairs])
+
     def _near_movers(self, ids: np.ndarray) -> np.ndarray | None:
-        return near_movers(self.moving[ids], self.mover_margin) if self.mover_margin else None
+        return near_movers(cv2.LUT(ids, self.moving).view(bool), self.mover_margin) if self.mover_margin else None
+
+
+def _certain(ids: np.ndarray, confidence: np.ndarray, threshold: float) -> np.ndarray:
+    """The ids, 255 where the confidence is below the threshold."""
+    if threshold == 0:
+        return ids
+    doubtful = np.where(np.arange(256) < threshold, IGNORE, 0).astype(np.uint8)
+    return cv2.bitwise_or(ids, cv2.LUT(confidence, doubtful))
 
 
 def per_class(argument: str, value: float | Mapping[str, float], classes: Sequence[str]) -> np.ndarray:  # (K,)

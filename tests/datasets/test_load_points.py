@@ -92,7 +92,7 @@ def test_calibration_needs_sizes_and_cameras(tiny_data, tiny_root, tmp_path):
         return results
 
     assert dataset(tiny_data, tiny_root, [forget, LoadCalibration()])[0]['img_shape'] == (48, 96)
-    with pytest.raises(FileNotFoundError, match='CAM_FRONT-0.jpg'):
+    with pytest.raises(FileNotFoundError, match=r'CAM_FRONT-0\.jpg'):
         dataset(tiny_data, tmp_path, [forget, LoadCalibration()])[0]
 
     def grow(results):

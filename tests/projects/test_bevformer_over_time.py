@@ -13,7 +13,6 @@ from ssl_bev.apis import inference, predict_online
 from ssl_bev.datasets import BEVDataPreprocessor, NuScenesBEVDataset
 from ssl_bev.models import BEVSegmentor
 
-LOSS = {'type': 'SegmentationLoss'}
 GRID = {'x_range': (-12, 12), 'y_range': (-8, 8), 'cell_size': 1.0}
 
 
@@ -30,7 +29,7 @@ def model():
         ),
         seg_head=dict(
             type='BEVSegHead', in_channels=16, channels=8, num_upsamples=1, grid=GRID, classes=['road', 'line'],
-            coarse_classes={'road': ['road'], 'line': ['line']}, loss=LOSS,
+            coarse_classes={'road': ['road'], 'line': ['line']},
         ),
     )  # fmt: skip
     randomize(model.bev_encoder, torch.Generator().manual_seed(0))
@@ -136,10 +135,10 @@ def test_streams_side_by_side_are_as_alone(model, frames):
     streams = [[0, 1, 2], [1, 2, 3]]
     state, together = None, []
     for pair in zip(*streams, strict=True):
-        before = state and state.bev.clone()
+        before = state and state.encoder.bev.clone()
         batch = pseudo_collate([dataset[i] for i in pair])
         samples, following = predict_online(model, batch, state)
-        assert state is None or torch.equal(state.bev, before)
+        assert state is None or torch.equal(state.encoder.bev, before)
         state = following
         together.append(torch.stack([sample.pred_bev_seg for sample in samples]))
     for k, stream in enumerate(streams):

@@ -48,8 +48,8 @@ class AdaptMultiViewImages(BaseTransform):
     `LoadBEVMasks` reads its labels through `bev_aug`.
 
     Required Keys: images, lidar_points (with lidar2ego), ego2global, token; with images cam2img, ori_cam2img,
-    lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix, transformation_3d_flow with pcd_rotation,
-    pcd_scale_factor, pcd_trans
+    lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix,
+    transformation_3d_flow with pcd_rotation, pcd_scale_factor, pcd_trans
 
     Modified Keys: cam2img, ori_shape, img_shape
 

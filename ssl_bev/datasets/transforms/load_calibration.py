@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.pseudo_labels.pictures import picture_size
+from ssl_bev.files.pictures import picture_size
 
 from ..calibration import window_calibration
 from .load_images import image_path
