@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 
 from ssl_bev.datasets import AdaptMultiViewImages, LoadPseudoLabels, PackDetectionWithBEV
 from ssl_bev.datasets.stock_augmentation import lidar_augmentation
+from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 from ssl_bev.structures import CameraRig
 
@@ -224,3 +225,55 @@ def test_bev_labels_of_a_stock_sample(info, tiny_data):
     sample = PackDetectionWithBEV(dict(type='Pack3DDetInputs', keys=['img']))(results)['data_samples']
     assert sample.gt_bev_seg.shape == (1, 120, 240) and sample.bev_classes == ['drivable_area']
     assert sample.x_range == (-30.0, 30.0)
+
+
+@pytest.mark.parametrize('bev_frame', ['lidar', 'ego'])
+def test_without_images_the_calibration_is_that_of_their_files(info, bev_frame):
+    """A detector of points: nothing decodes a picture, and all else is as if they had been loaded and left alone."""
+    np.random.seed(3)  # noqa: NPY002
+    turn = dict(type='GlobalRotScaleTrans', rot_range=[0.3, 0.5], scale_ratio_range=[0.9, 1.1])
+    for transform in (turn, dict(type='RandomFlip3D', sync_2d=False, flip_ratio_bev_horizontal=1.0)):
+        info = TRANSFORMS.build(transform)(info)
+    load = TRANSFORMS.build(dict(type='LoadMultiViewImageFromFiles', color_type='color', num_views=2))
+    read = AdaptMultiViewImages(bev_frame)(load(copy.deepcopy(info)))
+    unread = AdaptMultiViewImages(bev_frame)(info)
+    assert 'img' not in unread and unread['img_shape'] == (HEIGHT, WIDTH)
+    for key in ('cam2img', 'bev2cam', 'bev2global', 'road2bev', 'img_aug', 'ori_shape', 'camera_valid', 'bev_aug'):
+        np.testing.assert_allclose(unread[key], read[key], atol=1e-12, err_msg=key)
+    labels = LoadPseudoLabels(info['root'], 'mapillary_v1', classes=['marking'], stride=2)
+    np.testing.assert_array_equal(labels(unread)['pseudo_target'], labels(read)['pseudo_target'])
+    sample = PackDetectionWithBEV(dict(type='Pack3DDetInputs', keys=['points']))(unread)['data_samples']
+    assert CameraRig.from_data_samples([sample]).image_size == (HEIGHT, WIDTH)
+
+
+def test_bev_labels_follow_augmented_points(info, tiny_data):
+    """A labelled cell is where its place in the world has gone."""
+    from ssl_bev.datasets import LoadBEVMasks
+
+    np.random.seed(6)  # noqa: NPY002
+    info['token'] = 'scene-0061-sample0'
+    turn = dict(type='GlobalRotScaleTrans', rot_range=[0.3, 0.5], scale_ratio_range=[1.1, 1.1])
+    flip = dict(type='RandomFlip3D', sync_2d=False, flip_ratio_bev_horizontal=1.0)
+    adapt = AdaptMultiViewImages('ego', label_dir=str(tiny_data / 'bev_labels'))
+    before = LoadBEVMasks(['drivable_area'])(adapt(run(copy.deepcopy(info))))
+    after = LoadBEVMasks(['drivable_area'])(adapt(run(info, turn, flip)))
+    grid = BEVGrid(after['x_range'], after['y_range'], after['cell_size'])
+    assert set(np.unique(after['gt_bev_seg'])) == {0, 1, 255}
+    assert (before['gt_bev_seg'] != after['gt_bev_seg']).any()
+    centers = np.concatenate([grid.cell_centers().double(), np.zeros((*grid.shape, 1)), np.ones((*grid.shape, 1))], -1)
+    old = torch.from_numpy((centers @ np.linalg.inv(after['bev_aug']).T)[..., :2])
+    cells = grid.cell_index(old)
+    expected = np.append(before['gt_bev_seg'].ravel(), 255)[cells]
+    assert (after['gt_bev_seg'][0] == expected).mean() > 0.999
+
+
+def test_some_scenes_are_labelled(info, tiny_data, tmp_path):
+    from ssl_bev.datasets import LoadBEVMasks
+
+    (tmp_path / 'half.txt').write_text('# half\nscene-0061\n')
+    adapt = AdaptMultiViewImages('ego', str(tiny_data / 'bev_labels'), str(tmp_path / 'half.txt'))
+    with pytest.raises(ValueError, match='label_scenes needs info files that name scenes, sample one has none'):
+        adapt(run(copy.deepcopy(info)))
+    for name, labelled in (('scene-0061', True), ('scene-0553', False)):
+        found = LoadBEVMasks()(adapt(run(copy.deepcopy(info) | dict(scene_name=name, token=f'{name}-sample0'))))
+        assert ('gt_bev_seg' in found) == found['labelled'] == labelled
