@@ -298,3 +298,19 @@ def test_centerpoint_without_weights_is_centerpoint():
         pairs = [(mine[k], other[k]) for k in mine] if isinstance(mine, dict) else [(mine, other)]
         assert mine.keys() == other.keys() if isinstance(mine, dict) else True
         assert all((a is None and b is None) or torch.equal(a, b) for a, b in pairs)
+
+
+def test_weights_go_from_detector_to_model_and_back(tmp_path):
+    config = Config.fromfile(CONFIG).model
+    plain = MODELS.build(copy.deepcopy(config.detector))
+    torch.save(dict(state_dict=plain.state_dict()), tmp_path / 'stock.pth')
+    config.detector.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'stock.pth'))
+    model = MODELS.build(config)
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'ours.pth')
+    config.detector.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'ours.pth'), prefix='detector.')
+    back = MODELS.build(config.detector)
+    back.init_weights()
+    for name, value in plain.state_dict().items():
+        assert torch.equal(model.detector.state_dict()[name], value), name
+        assert torch.equal(back.state_dict()[name], value), name

@@ -30,7 +30,7 @@ detector.pts_neck.update(in_channels=[32, 64, 64], out_channels=[32, 32, 32])
 detector.pts_bbox_head.update(in_channels=96, share_conv_channel=32)
 detector.pts_bbox_head.bbox_coder.update(pc_range=point_cloud_range[:2], voxel_size=[0.25, 0.25])
 detector.train_cfg.pts.update(grid_size=[256, 256, 1], point_cloud_range=point_cloud_range, **pillar)
-detector.test_cfg.pts.update(pc_range=point_cloud_range[:2], voxel_size=[0.25, 0.25])
+detector.test_cfg.pts.update(pc_range=point_cloud_range[:2], voxel_size=[0.25, 0.25], nms_type='circle')
 
 loss = dict(type='SegmentationLoss', dice_weight=0.5)
 model = dict(
