@@ -2,11 +2,12 @@
 
     python tools/benchmarks/reprojection.py --json     # with kornia: pip install -e .[benchmark]
 
-The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 read at stride 2, three classes on
-120x240 cells, every pixel labelled. The bare call samples all pixels at positions computed beforehand; kornia warps
-the map into one camera after the other (and shows mirrored ground above the horizon; the loss gets ready-made weights
-that leave it out). Both compute the positions anew in each step, for in training every step has its own augmentation.
-`ours, with the loss` is `ReprojectionHead.loss`. All include the backward pass to the map.
+The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 with labels at stride 2, three classes on
+120x240 cells, every pixel labelled. The bare call samples the map at all pixels, at positions computed beforehand.
+kornia warps the map into one camera after the other (and shows mirrored ground above the horizon; the loss gets
+ready-made weights that leave it out). `ours` is `ReprojectionHead.compare`: it projects the cells, reads labels with
+paint widened, and takes the loss. kornia and ours compute positions anew in each step, for in training every step has
+its own augmentation. All include the backward pass to the map.
 """
 
 from __future__ import annotations
@@ -80,10 +81,6 @@ def _integer_centers(size: float, x: float, y: float) -> Tensor:  # (3, 3)
     return torch.tensor([[1 / size, 0, -x / size - 0.5], [0, 1 / size, -y / size - 0.5], [0, 0, 1]])
 
 
-def ours(bev2img: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda logits: reproject(logits, GRID, bev2img, ROAD, IMAGE_SIZE, STRIDE)[0]
-
-
 def make_labels() -> tuple[Tensor, Tensor]:  # (1, N, K, h, w), (1, N, h, w)
     generator = torch.Generator().manual_seed(0)
     size = (1, len(CAMERAS), NUM_CLASSES, *LABEL_SIZE)
@@ -106,7 +103,6 @@ BARE = 'bare grid_sample'
 READERS = {
     BARE: bare_grid_sample,
     'kornia': kornia_warp,
-    'ours': ours,
     'kornia, with the loss': kornia_with_loss,
     'ours, with the loss': ours_with_loss,
 }
