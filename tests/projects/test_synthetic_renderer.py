@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from shapely.geometry import box as rectangle
 
+from projects.SyntheticNuScenes.synthetic_nuscenes import lidar
+from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import LIDAR
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES, MARKING_IDS, class_id
 from projects.SyntheticNuScenes.synthetic_nuscenes.ground_view import pixel_rays, view_ground
 from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapBuilder
@@ -100,6 +102,17 @@ def test_paint_is_brighter_than_the_road_where_the_class_map_says_so(plain):
     road = ids == class_id('Road')
     line[:50], road[:50] = False, False
     assert np.percentile(grey[line], 10) > np.percentile(grey[road], 95)
+
+
+def test_a_lidar_sees_paint_by_its_brightness(plain_world):
+    """The crossing and the divider throw back more than the road between them."""
+    pose = LIDAR.sensor2ego.copy()
+    pose[:2, 3] += 20, 30
+    result = lidar.scan(pose, [], Terrain('flat', 0), np.random.default_rng(0), plain_world.ground)
+    points = result.points[:, :3] @ pose[:3, :3].T + pose[:3, 3]
+    cover = plain_world.ground.sample(0, points[None, :, :2])[0][0, :, 3]
+    painted, bare = result.points[cover > 200, 3], result.points[cover < 20, 3]
+    assert len(painted) > 20 and painted.min() > bare.max()
 
 
 def test_left_of_the_vehicle_is_left_in_the_image(plain_world):

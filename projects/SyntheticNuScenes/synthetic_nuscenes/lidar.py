@@ -1,4 +1,4 @@
-"""A spinning lidar that sees the ground and boxes."""
+"""A spinning lidar that sees the ground, its paint, and boxes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .calibration import LIDAR_ELEVATIONS
+from .ground import Ground
 from .structures import Box
 from .terrain import Terrain
 
 MAX_RANGE = 80.0
+# Of 255. Paint throws light back to where it comes from.
+_GROUND, _PAINT, _BOX = 12.0, 70.0, 40.0
 _AZIMUTHS = 400
 
 
@@ -29,8 +32,10 @@ class LidarScan:
     reachable: dict[int, int]
 
 
-def scan(lidar2world: np.ndarray, boxes: list[Box], terrain: Terrain, rng: np.random.Generator) -> LidarScan:
-    """Cast all rays of one turn from the pose ``lidar2world`` (4, 4)."""
+def scan(
+    lidar2world: np.ndarray, boxes: list[Box], terrain: Terrain, rng: np.random.Generator, ground: Ground | None = None
+) -> LidarScan:
+    """Cast all rays of one turn from the pose ``lidar2world`` (4, 4); ``ground`` is where paint is looked up."""
     azimuth = (np.arange(_AZIMUTHS) + 0.5) / _AZIMUTHS * 2 * np.pi - np.pi
     local = np.stack(
         [
@@ -63,7 +68,11 @@ def scan(lidar2world: np.ndarray, boxes: list[Box], terrain: Terrain, rng: np.ra
     seen = distance < MAX_RANGE
     noisy = distance[seen] + rng.normal(0.0, 0.02, int(seen.sum()))
     ring = np.repeat(np.arange(len(LIDAR_ELEVATIONS))[:, None], _AZIMUTHS, axis=1)[seen]
-    intensity = np.where(owner[seen] < 0, 12.0, 40.0) + rng.uniform(0, 20, len(noisy))
+    met = np.full(distance.shape, _GROUND)
+    if ground is not None:
+        hits = origin[:2] + rays[..., :2] * np.where(seen, distance, 0.0)[..., None]
+        met += (_PAINT - _GROUND) * (ground.sample(0, hits)[0][..., 3] / 255)
+    intensity = np.where(owner < 0, met, _BOX)[seen] + rng.uniform(0, 20, len(noisy))
     points = np.column_stack([local[seen] * noisy[:, None], intensity, ring]).astype(np.float32)
     instances, counts = np.unique(owner[seen], return_counts=True)
     return LidarScan(points, dict(zip(instances.tolist(), counts.tolist(), strict=True)), reachable)

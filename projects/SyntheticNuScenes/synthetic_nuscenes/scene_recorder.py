@@ -156,7 +156,7 @@ class SceneRecorder:
         sample = {'token': self._token('sample', frame), 'timestamp': timestamp, 'scene_token': self._token('scene')}
         self.tables['sample'].append(sample)
         boxes, pose = self.traffic.boxes_at(time), self.traffic.ego_pose(time)
-        result = lidar.scan(pose @ LIDAR.sensor2ego, boxes, self.terrain, self._rng)
+        result = lidar.scan(pose @ LIDAR.sensor2ego, boxes, self.terrain, self._rng, self.world.ground)
         planar = self.traffic.ego_pose(time, planar=True)
         self._annotations.add(sample['token'], boxes, pose, planar, planar @ self._error.delta(time), result)
         name = f'samples/LIDAR_TOP/{self._logfile}__LIDAR_TOP__{timestamp}.pcd.bin'
