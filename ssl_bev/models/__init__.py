@@ -15,6 +15,7 @@ from .objectives import (
     TemporalConsistencyLoss,
     Window,
 )
+from .pillar_encoder import PillarEncoder
 
 __all__ = [
     'BEVEncoder',
@@ -28,6 +29,7 @@ __all__ = [
     'Objective',
     'ObjectiveSet',
     'PerspectiveHead',
+    'PillarEncoder',
     'ReprojectionHead',
     'SegmentationLoss',
     'TargetMapLoss',
