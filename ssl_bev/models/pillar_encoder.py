@@ -23,8 +23,8 @@ class PillarEncoder(BEVEncoder):
     """PointPillars up to its BEV features (arXiv 1812.05784), of the modules and configs of a detector.
 
     Each cloud is cut into pillars by itself, as a detector's data preprocessor does it. What several modules must agree
-    on is said once, in `voxel_layer`: `voxel_size` and `point_cloud_range` are handed to the voxel encoder, the number of
-    rows and columns to the middle encoder.
+    on is said once, in `voxel_layer`: the voxel encoder is given its `voxel_size` and `point_cloud_range`, the middle
+    encoder the number of rows and columns.
 
     Convention: the rows of the BEV grow with y and its columns with x, over the x and y of `point_cloud_range`.
 
