@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from ssl_bev.checkpoints import load_checkpoint_file
 
 
-def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
-    """Check that the weights fit the model where both have a parameter of the same name.
+def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str, min_share: float = 0.0) -> str:
+    """Check that the weights fit the model where both have a parameter of the same name, and say how much does.
 
     Args:
         source: where the weights come from, for the error.
+        min_share: part of the file's numbers that the model must have a place for, 0 ... 1.
 
     Raises:
-        ValueError: naming the source, the parameters and both shapes; or that no name is common to both.
+        ValueError: naming the source, the parameters and both shapes; that no name is common to both; or that less than
+            `min_share` of the file fits.
     """
     expected = model.state_dict()
     common = [name for name in state_dict if name in expected]
@@ -40,6 +42,20 @@ def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str
         )
         more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise ValueError(f'checkpoint {source} is of another shape than the model: {shown}{more}')
+    sizes = {name: tensor.numel() for name, tensor in state_dict.items()}
+    fits, in_file = sum(sizes[name] for name in common), sum(sizes.values())
+    share, in_model = fits / max(in_file, 1), sum(tensor.numel() for tensor in expected.values())
+    said = (
+        f'{len(common)} of {len(state_dict)} tensors of {source} fit ({100 * share:.0f} % of its numbers), '
+        f'and give the model {100 * fits / max(in_model, 1):.0f} % of its own'
+    )
+    if share < min_share:
+        lost = [name for name in state_dict if name not in expected]
+        raise ValueError(
+            f'{said}; CheckpointShapeHook wants min_share = {100 * min_share:.0f} %. The model has no '
+            f'{", ".join(lost[:3])} ...; convert the names, or lower min_share if the rest is to start anew'
+        )
+    return said
 
 
 def load_weights(
@@ -76,15 +92,19 @@ class CheckpointShapeHook(Hook):
     Args:
         reinitialize: regular expressions of parameter names that may differ in shape when training starts with
             `load_from` (a class layer for other classes); they keep their initial values. Not when resuming.
+        min_share: part of the checkpoint's numbers that the model must have a place for, 0 ... 1; when resuming, all.
 
     Raises:
-        ValueError: naming the file, the parameters and both shapes.
+        ValueError: naming the file, the parameters and both shapes, or how little of the file fits.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, reinitialize: Sequence[str] = ()) -> None:
+    def __init__(self, reinitialize: Sequence[str] = (), min_share: float = 0.5) -> None:
+        if not 0 <= min_share <= 1:
+            raise ValueError(f'min_share must lie in 0 ... 1, got {min_share}')
         self.reinitialize = tuple(reinitialize)
+        self.min_share = min_share
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check, before the weights go into the model."""
@@ -93,7 +113,8 @@ class CheckpointShapeHook(Hook):
         if not runner._resume:
             self._drop_reinitialized(runner, model, weights)
         source = runner._load_from or find_latest_checkpoint(runner.work_dir)
-        check_shapes(model, _without_wrapper(weights), str(source))
+        min_share = 1.0 if runner._resume else self.min_share
+        runner.logger.info(check_shapes(model, _without_wrapper(weights), str(source), min_share))
 
     def _drop_reinitialized(self, runner: Runner, model: nn.Module, weights: dict[str, Tensor]) -> None:
         expected = model.state_dict()

@@ -174,6 +174,29 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         runner.load_or_resume()
 
 
+def test_a_checkpoint_must_fit_by_its_share(tmp_path: Path) -> None:
+    """One name in common is not enough: of 32 + 68 numbers the model has a place for 32."""
+    weights = {'encoder.0.weight': torch.rand(8, 4), 'pts_bbox_head.weight': torch.rand(68)}
+    torch.save(dict(state_dict=weights), tmp_path / 'part.pth')
+
+    def load(name: str, **hook) -> list[str]:
+        hooks, said = [dict(type='CheckpointShapeHook', **hook)], []
+        runner = make_runner(
+            tmp_path / name, two_phases(), name, load_from=str(tmp_path / 'part.pth'), custom_hooks=hooks
+        )
+        runner.logger.info = said.append
+        runner.load_or_resume()
+        return said
+
+    message = r'1 of 2 tensors of .*part\.pth fit \(32 % of its numbers\).*min_share = 50 %.*no pts_bbox_head\.weight'
+    with pytest.raises(ValueError, match=message):
+        load('default')
+    said = [line for line in load('lower', min_share=0.3) if 'tensors of' in str(line)]
+    assert len(said) == 1 and 'give the model 38 % of its own' in said[0]
+    with pytest.raises(ValueError, match=r'min_share must lie in 0 \.\.\. 1, got 2'):
+        load('wrong', min_share=2)
+
+
 def test_weights_load_outside_a_runner(tmp_path: Path) -> None:
     source, target = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
     torch.save(

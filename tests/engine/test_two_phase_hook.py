@@ -4,6 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 from engine_toy import FINETUNE, PRETRAIN, ToyHead, dataloader, make_runner, run, two_phases, weights_of
+from mmdet3d.registry import MODELS
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from torch import nn
 
 
 def assert_same_rows(rows: dict, expected: dict) -> None:
@@ -159,6 +163,64 @@ def test_average_model_gets_the_new_class_layer(tmp_path: Path) -> None:
         for head in (average.seg_head, runner.model.seg_head)
     ]
     assert torch.allclose(*differences, atol=1e-5)
+
+
+def test_an_average_restarts_with_each_phase(tmp_path: Path) -> None:
+    """After two steps of fine-tuning the average is made of what fine-tuning gave, whatever pretraining left."""
+    phases = [PRETRAIN, dict(copy.deepcopy(FINETUNE), epochs=1)]
+    hooks = [dict(type='TwoPhaseHook', phases=phases), dict(type='EMAHook', momentum=0.5), dict(type='RecordHook')]
+    runner = make_runner(tmp_path, phases, 'ema_restart', custom_hooks=hooks)
+    runner.train()
+    ema = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model
+    assert ema.steps == 4  # the steps of an epoch
+
+
+class Plain(BaseModel):
+    """Any mmengine model: it knows neither phases nor weights of losses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, inputs, data_samples, mode='tensor'):
+        return dict(loss=self.layer(torch.stack(inputs)).square().mean())
+
+
+MODELS.register_module(module=Plain, name='PlainModel', force=True)
+
+
+def test_a_model_without_loss_weights_has_phases_too(tmp_path: Path) -> None:
+    phases = [dict(name='a', epochs=1), dict(name='b', epochs=2, lr=0.5, train_dataloader=dataloader(6, 100.0))]
+    hooks = [dict(type='TwoPhaseHook', phases=phases), dict(type='ExactResumeHook')]
+    rates, first = [], []
+
+    class Note(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+            first.append(torch.stack(data_batch['inputs']).max() > 9)
+
+    runner = make_runner(
+        tmp_path, phases, 'plain', model=dict(type='PlainModel'), custom_hooks=hooks, param_scheduler=[]
+    )
+    runner.register_hook(Note())
+    runner.train()
+    assert rates == [0.01] * 4 + [0.5] * 6 and first == [False] * 4 + [True] * 6
+
+
+@pytest.mark.parametrize(
+    ('wish', 'message'),
+    [
+        (dict(losses=dict(seg=1.0)), "'b' has losses, for which the model needs get_loss_weights and set_loss_weights"),
+        (dict(init_classes='coarse'), "'b' has init_classes, for which the model needs init_fine_from_coarse"),
+    ],
+)
+def test_what_a_model_cannot_do_is_said_before_the_first_phase(tmp_path: Path, wish: dict, message: str) -> None:
+    phases = [dict(name='a', epochs=1), dict(name='b', epochs=1, **wish)]
+    hooks = [dict(type='TwoPhaseHook', phases=phases)]
+    runner = make_runner(tmp_path, phases, 'cannot', model=dict(type='PlainModel'), custom_hooks=hooks)
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_changed_lengths_of_phases_are_found_when_resuming(tmp_path: Path) -> None:

@@ -141,6 +141,19 @@ def test_cameras_may_change_places_if_their_embeddings_do(generator):
     torch.testing.assert_close(model.encode(**inputs), output)
 
 
+def test_a_batch_in_which_no_pillar_is_visible_trains_on(generator):
+    """All cameras look at the sky: the output is that of the queries alone, and every parameter has a gradient."""
+    model, inputs = build_bevformer(generator), two_samples(generator)
+    inputs['bev2img'][..., 1, :] += 1e5 * inputs['bev2img'][..., 2, :]
+    output = model.encode(**inputs)
+    output.square().sum().backward()
+    changed = dict(inputs, image_features=[level + 1 for level in inputs['image_features']])
+    torch.testing.assert_close(model.encode(**changed), output)
+    assert output.isfinite().all()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
 @torch.no_grad()
 def test_the_road_carries_the_pillars(generator):
     inputs = choose(two_samples(generator), [0])

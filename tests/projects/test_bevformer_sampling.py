@@ -86,6 +86,15 @@ def test_no_rows_at_all():
     assert (inputs[0].grad == 0).all()
 
 
+def test_no_rows_at_all_for_the_padded_operator():
+    groups = RowGroups.from_index(torch.zeros(0, dtype=torch.int64), 3)
+    assert groups.longest == 1
+    value = torch.randn(3, 12, 2, 4, requires_grad=True)
+    output = padded_sampling(value, [(3, 4)], torch.zeros(0, 2, 1, 4, 2), torch.zeros(0, 2, 1, 4), groups)
+    output.sum().backward()
+    assert output.shape == (0, 8) and (value.grad == 0).all()
+
+
 def test_groups_know_the_slot_of_each_row():
     groups = RowGroups.from_index(torch.tensor([0, 0, 2, 2, 2]), 4)
     assert groups.slot.tolist() == [0, 1, 0, 1, 2]

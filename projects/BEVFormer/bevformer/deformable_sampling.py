@@ -26,7 +26,7 @@ class RowGroups:
         index: feature map of each row, (R,), int64.
         slot: position of each row among those of its map, (R,), int64.
         num_groups: number of feature maps.
-        longest: the most rows that one map has.
+        longest: the most rows that one map has, at least 1: CUDA launches no empty kernel.
     """
 
     index: Tensor
@@ -39,7 +39,7 @@ class RowGroups:
         """Rows with a feature map each; waits for the device once."""
         counts = torch.bincount(index, minlength=num_groups)
         slot = torch.arange(len(index), device=index.device) - (counts.cumsum(0) - counts)[index]
-        return cls(index, slot, num_groups, int(counts.max()))
+        return cls(index, slot, num_groups, max(int(counts.max()), 1))
 
     @classmethod
     def equal(cls, num_groups: int, rows_per_group: int, device: torch.device) -> RowGroups:
