@@ -6,7 +6,7 @@ python tools/complete_maps.py configs/map_completion.py work_dirs/map_completion
     --out data/nuscenes/completed
 
 All frames of the config's test dataloader. The same command goes on where it stopped.
-`LoadAccumulatedTargets(root=OUT, kind='completed')` loads the result for `loss_completed`.
+`LoadAccumulatedTargets(root=OUT, kind='completed')` loads the result for `TargetMapLoss(kind='completed')`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from .objectives import (
     TemporalConsistencyLoss,
     Window,
 )
+from .pillar_encoder import PillarEncoder
 
 __all__ = [
     'BEVEncoder',
@@ -30,6 +31,7 @@ __all__ = [
     'Objective',
     'ObjectiveSet',
     'PerspectiveHead',
+    'PillarEncoder',
     'ReprojectionHead',
     'SegmentationLoss',
     'TargetMapLoss',

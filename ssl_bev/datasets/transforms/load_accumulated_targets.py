@@ -18,7 +18,7 @@ KINDS = ('accumulated', 'completed')
 
 @TRANSFORMS.register_module()
 class LoadAccumulatedTargets(BaseTransform):
-    """Read the soft BEV targets of a window's current frame, for `loss_accumulated` or `loss_completed`.
+    """Read the soft BEV targets of a window's current frame, for `TargetMapLoss`.
 
     Put it before `BEVFlipRotate`, which moves them as it moves BEV labels.
 
@@ -32,8 +32,8 @@ class LoadAccumulatedTargets(BaseTransform):
     Args:
         root: folder of tools/accumulate_pseudo_labels.py or tools/complete_maps.py.
         classes: the K classes by name; None: all of the folder, in its order.
-        kind: 'accumulated' = of the coarse classes, for `loss_accumulated`; 'completed' = maps of the fine classes that
-            `MapCompletion` completed, for `loss_completed`.
+        kind: as in `TargetMapLoss`: 'accumulated' = of the coarse classes; 'completed' = maps of the fine classes that
+            `MapCompletion` completed.
         min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
             (others: 0). The gate is here and not in the files, so that it may move without making them again.
 
