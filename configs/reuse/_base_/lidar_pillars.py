@@ -1,5 +1,5 @@
-# Pillars of a quarter of a metre, and BEV features of one metre as those of the other encoders. The lidar of the synthetic
-# world does not see paint: there only areas can be learnt.
+# Pillars of a quarter of a metre, and BEV features of one metre as those of the other encoders. Paint shows in the
+# intensity.
 lidar_pillars = dict(
     type='PillarEncoder',
     voxel_layer=dict(
