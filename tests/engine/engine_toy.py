@@ -54,6 +54,9 @@ class ToySegmentor(BaseModel):
         if unknown := set(weights) - set(LOSS_NAMES):
             raise ValueError(f'unknown loss {unknown}')
         self.loss_weights = {name: float(weights.get(name, 0)) for name in LOSS_NAMES}
+        # As `BEVSegmentor`: what has no loss wants no gradient, and a distributed model must be wrapped anew.
+        self.seg_head.fine.requires_grad_(bool(self.loss_weights['seg']))
+        self.seg_head.coarse.requires_grad_(bool(self.loss_weights['reprojection']))
 
     def forward(self, inputs: list[Tensor], data_samples: list[BaseDataElement], mode: str = 'tensor') -> Any:
         features = self.encoder(torch.stack(inputs))
@@ -63,7 +66,8 @@ class ToySegmentor(BaseModel):
                 sample.pred_bev_seg = logits.view(3, 1, 1).sigmoid().expand(3, 2, 4)
             return data_samples
         losses = dict(seg=(fine - 1).square().mean(), reprojection=(coarse + 1).square().mean())
-        return {f'loss_{name}': self.loss_weights[name] * value for name, value in losses.items()}
+        weights = self.loss_weights
+        return {f'loss_{name}': weights[name] * (v if weights[name] else v.detach()) for name, v in losses.items()}
 
     def init_fine_from_coarse(self) -> None:
         self.seg_head.init_fine_from_coarse()
