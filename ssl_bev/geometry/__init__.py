@@ -1,5 +1,6 @@
 from .bev_area import check_area, cut_area
 from .bev_grid import BEVGrid
+from .cell_points import cell_points
 from .pillars import points_over_road
 from .projection import (
     ground_homography,
@@ -19,6 +20,7 @@ from .warp import sample_bev, warp_bev
 __all__ = [
     'BEVGrid',
     'VisibleCells',
+    'cell_points',
     'check_area',
     'cut_area',
     'ground_homography',

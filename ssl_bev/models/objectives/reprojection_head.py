@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, visible_cells
+from ssl_bev.geometry import BEVGrid, cell_points, visible_cells
 from ssl_bev.structures import CameraRig
 from ssl_bev.targets import IGNORE, POSITIVE, known
 
 from .labels import stack_pseudo_labels
 from .objective import Frame, Objective, Window
-
-_SPACING = 0.15  # metres between points on the ground; paint is hardly narrower
 
 
 @MODELS.register_module()
@@ -154,7 +150,7 @@ class ReprojectionHead(Objective):
         """What the cameras say of each cell: each class's probability, 255 where nothing is known, and its weight."""
         batch, _, num_classes, height, width = target.shape
         radii = self._radii(classes, num_classes)
-        offsets, in_cell, asked = _points(grid.cell_size, radii, bev2img.device)
+        offsets, in_cell, asked = cell_points(grid.cell_size, radii, bev2img.device)
         cells = visible_cells(grid, bev2img, road2bev, image_size, offsets)
         u, v = cells.pixels.unbind(-1)  # (V, S)
         column = (u * (width / image_size[1])).long().clamp(0, width - 1)
@@ -198,26 +194,3 @@ class ReprojectionHead(Objective):
             raise ValueError(f'line_width names {unknown}, which are not among the classes of the map {tuple(classes)}')
         radius = {name: max(width - self.paint_width, 0.0) / 2 for name, width in self.line_width.items()}
         return tuple(radius.get(name) for name in classes) or (None,) * num_classes
-
-
-@lru_cache(maxsize=16)
-def _points(
-    cell_size: float, radii: tuple[float | None, ...], device: torch.device
-) -> tuple[Tensor, int, list[Tensor]]:  # (S, 2), number, K times (S',)
-    """Points around a cell's centre; how many, the first ones, are spread over the cell; which each class asks."""
-    number = math.ceil(cell_size / _SPACING)
-    along = ((torch.arange(number) + 0.5) / number - 0.5) * cell_size
-    in_cell = torch.cartesian_prod(along, along)
-    rings = [_ring(radius) for radius in sorted({radius for radius in radii if radius})]
-    offsets = torch.cat([in_cell, *rings])
-    distance = offsets.norm(dim=1)
-    near = [distance <= (math.inf if radius is None else max(radius, distance[0]) + 1e-6) for radius in radii]
-    return offsets.to(device), len(in_cell), [n.nonzero()[:, 0].to(device) for n in near]
-
-
-def _ring(radius: float) -> Tensor:  # (S, 2)
-    """Points on a circle and on circles within it."""
-    circles = math.ceil(radius / (2 * _SPACING))
-    angles = torch.arange(8 * circles) * (math.pi / (4 * circles))
-    directions = torch.stack([angles.cos(), angles.sin()], -1)
-    return torch.cat([directions * radius * (circle + 1) / circles for circle in range(circles)])

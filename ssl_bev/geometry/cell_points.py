@@ -1,0 +1,44 @@
+"""Points around a cell's centre at which labels are asked what is there."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_SPACING = 0.15  # metres between points on the ground; paint is hardly narrower
+
+
+@lru_cache(maxsize=16)
+def cell_points(
+    cell_size: float, radii: tuple[float | None, ...], device: torch.device
+) -> tuple[Tensor, int, list[Tensor]]:  # (S, 2), number, K times (S',)
+    """Points around a cell's centre, for classes that are areas and for classes that are lines.
+
+    Args:
+        cell_size: edge of a cell, metres.
+        radii: of each of the K classes: how far from the centre its paint may lie, metres; None: it is an area.
+        device: of the result.
+
+    Returns:
+        (x, y) offsets from the centre; how many of them, the first ones, are spread evenly over the cell; and for each
+        class which points lie within its radius, of an area all.
+    """
+    number = math.ceil(cell_size / _SPACING)
+    along = ((torch.arange(number) + 0.5) / number - 0.5) * cell_size
+    in_cell = torch.cartesian_prod(along, along)
+    rings = [_ring(radius) for radius in sorted({radius for radius in radii if radius})]
+    offsets = torch.cat([in_cell, *rings])
+    distance = offsets.norm(dim=1)
+    near = [distance <= (math.inf if radius is None else max(radius, distance[0]) + 1e-6) for radius in radii]
+    return offsets.to(device), len(in_cell), [n.nonzero()[:, 0].to(device) for n in near]
+
+
+def _ring(radius: float) -> Tensor:  # (S, 2)
+    """Points on a circle and on circles within it."""
+    circles = math.ceil(radius / (2 * _SPACING))
+    angles = torch.arange(8 * circles) * (math.pi / (4 * circles))
+    directions = torch.stack([angles.cos(), angles.sin()], -1)
+    return torch.cat([directions * radius * (circle + 1) / circles for circle in range(circles)])
