@@ -48,7 +48,7 @@ class BEVSegmentor(BaseModel):
         init_cfg: dict | None = None,
         **moved: Any,
     ) -> None:
-        refuse_moved(moved)
+        refuse_moved(self, moved)
         super().__init__(data_preprocessor, init_cfg)
         self.img_backbone = MODELS.build(img_backbone) if img_backbone else None
         self.img_neck = MODELS.build(img_neck) if img_neck else None

@@ -32,6 +32,8 @@ def test_bad_head_arguments():
     arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE)
     with pytest.raises(ValueError, match='exactly once'):
         BEVSegHead(**{**arguments, 'coarse_classes': dict(drivable=['drivable_area'])})
+    with pytest.raises(ValueError, match=r'BEVSegHead has no argument loss any more; use objectives=dict\(seg='):
+        BEVSegHead(**arguments, loss=dict(type='SegmentationLoss'))
     with pytest.raises(ValueError, match="predict_classes must be 'fine' or 'coarse'"):
         BEVSegHead(**arguments, predict_classes='all')
     for size, steps in (((3, 3), 1), ((2, 4), 1), ((4, 8), 3), ((4, 8), 0), ((16, 32), 1)):

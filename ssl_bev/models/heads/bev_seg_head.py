@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ssl_bev.geometry import BEVGrid
 
 from ..initialization import starts_pretrained
+from ..moved_arguments import refuse_moved
 from ..objectives import BEVMap
 
 
@@ -57,7 +58,9 @@ class BEVSegHead(BaseModule):
         new_classes: Sequence[str] = (),
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
+        **moved: object,
     ) -> None:
+        refuse_moved(self, moved)
         super().__init__(init_cfg)
         self.grid = BEVGrid(**grid)
         self.classes = tuple(classes)
