@@ -7,7 +7,7 @@ help:
 	@echo 'make demo    synthetic nuScenes, both training phases, evaluation, pictures in work_dirs/demo (CPU, 10 min)'
 	@echo 'make benchmark       label efficiency: supervised 100 %, SSL + 50 %, SSL + 10 %; one seed (CPU)'
 	@echo 'make benchmark-full  the same for every arm, share of labels and seed (many hours)'
-	@echo 'make test    the tests, with coverage'
+	@echo 'make test    the tests on all cores, with coverage'
 	@echo 'make lint    ruff and codespell; make format mends what it can'
 	@echo 'make setup   only the environment in .venv; make clean removes it and all that is generated'
 
@@ -24,7 +24,7 @@ benchmark-full: setup
 	@$(BIN)/python tools/label_efficiency.py
 
 test: setup
-	@$(BIN)/python -m pytest --cov --cov-report=term tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term tests
 
 lint: setup
 	@$(BIN)/ruff check .

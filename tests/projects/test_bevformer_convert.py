@@ -60,7 +60,7 @@ def model():
 
 def model_config(**encoder):
     low, high = -51.2, 51.2
-    loss, classes = {'type': 'SegmentationLoss'}, ['road']
+    classes = ['road']
     encoder = dict(
         type='BEVFormer', x_range=(low, low + (high - low) * COLUMNS / ROWS), y_range=(low, high),
         bev_shape=(ROWS, COLUMNS), embed_dims=CHANNELS, num_layers=2, num_levels=LEVELS, feedforward_channels=64,
@@ -73,7 +73,7 @@ def model_config(**encoder):
         bev_encoder=encoder,
         seg_head=dict(
             type='BEVSegHead', in_channels=CHANNELS, channels=8, num_upsamples=0, grid=grid, classes=classes,
-            coarse_classes={'road': classes}, loss=loss,
+            coarse_classes={'road': classes},
         ),
     )  # fmt: skip
 
