@@ -25,7 +25,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='RepeatDataset',
-        times=40,
+        times=20,
         dataset=dict(_base_.dataset, **frames, with_labels=False, pipeline=pipeline),
     )
 )
