@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssl_bev.files import read_picture
+from ssl_bev.files import read_ids, read_picture
 
 from .storage import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, MANIFEST, read_manifest
 
@@ -75,7 +75,9 @@ class PseudoLabelReader:
         path = self.root / pattern.format(camera=camera, stem=stem)
         if not path.is_file():
             raise FileNotFoundError(f'pseudo-label not found: {path} (frame {token}); write it with {HOW_TO_MAKE}')
+        if pattern == self.label_file:
+            return read_ids(path, f'frame {token}')
         picture = read_picture(path, cv2.IMREAD_UNCHANGED, f'frame {token}')
         if picture.ndim != 2 or picture.dtype != np.uint8:
-            raise ValueError(f'pseudo-label {path} (frame {token}) is no single-channel 8-bit PNG')
+            raise ValueError(f'confidence {path} (frame {token}) is no single-channel 8-bit PNG')
         return picture
