@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 
 logger = logging.getLogger(__name__)
@@ -51,3 +52,15 @@ def all_cameras(frames: Sequence[Mapping]) -> list[str]:
     """
     fullest = max(frames, key=lambda frame: len(frame['images']), default={'images': {}})
     return list(dict.fromkeys([*fullest['images'], *(name for frame in frames for name in frame['images'])]))
+
+
+def shared_names(frames: Sequence[Mapping]) -> frozenset[tuple[str, str]]:
+    """(camera, stem of the file name) that several images have: no name for their labels."""
+    paths: dict[tuple[str, str], str] = {}
+    shared = set()
+    for frame in frames:
+        for camera, entry in frame['images'].items():
+            name = camera, os.path.splitext(os.path.basename(entry['img_path']))[0]
+            if paths.setdefault(name, entry['img_path']) != entry['img_path']:
+                shared.add(name)
+    return frozenset(shared)

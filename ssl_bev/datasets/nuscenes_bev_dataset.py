@@ -9,7 +9,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from .calibration import check_bev_frame
-from .cameras import choose_cameras
+from .cameras import choose_cameras, shared_names
 from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
 from .serialised_list import SerialisedList
@@ -145,6 +145,7 @@ class NuScenesBEVDataset(BaseDataset):
         labelled_scenes = self._labelled_scenes(frames)
         self._may_lack = self.allow_missing_cameras or not self.camera_names
         self.camera_names = choose_cameras(frames, self.camera_names, self.allow_missing_cameras, self.ann_file)
+        self._shared_names = shared_names(frames)
         samples = []
         segments = segment_frames(frames, self.max_time_gap)
         for last, (window, valid) in enumerate(scene_windows(segments, self.num_frames, self.frame_stride)):
@@ -176,6 +177,7 @@ class NuScenesBEVDataset(BaseDataset):
             'data_root': self.data_root,
             'data_prefix': dict(self.image_prefix),
             'label_dir': self.label_dir,
+            'shared_names': self._shared_names,
         }
 
     def __getitem__(self, idx: int) -> dict:

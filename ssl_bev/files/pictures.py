@@ -12,6 +12,7 @@ from PIL import Image
 from .atomic import write_bytes
 from .decoder_warnings import decode_and_listen
 from .integrity import integrity_fault, is_jpeg
+from .png_text import with_text
 
 _SURPLUS = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 
@@ -75,13 +76,19 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return picture.height, picture.width
 
 
-def write_png(path: Path, picture: np.ndarray, strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT) -> None:
-    """Write a picture atomically, with one of OpenCV's strategies of compression."""
+def write_png(
+    path: Path,
+    picture: np.ndarray,
+    strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
+    text: tuple[str, str] | None = None,
+) -> None:
+    """Write a picture atomically, with one of OpenCV's strategies of compression and perhaps (keyword, text) in it."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, strategy]
     done, encoded = cv2.imencode('.png', picture, settings)
     if not done:
         raise ValueError(f'cannot encode {path} from an array of {picture.shape} {picture.dtype}')
-    write_bytes(path, encoded.tobytes())
+    content = encoded.tobytes()
+    write_bytes(path, with_text(content, *text) if text else content)
 
 
 def _is_padding(complaint: str, content: bytes) -> bool:
