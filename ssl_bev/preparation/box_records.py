@@ -21,6 +21,7 @@ BOX_CLASSES = (
     'traffic_cone',
     'barrier',
 )
+_TABLE = 'table sample_annotation'
 # Seconds between two annotations of an object beyond which its velocity is unknown.
 _MAX_VELOCITY_GAP = 1.5
 
@@ -30,7 +31,7 @@ def box_records(tables: NuScenesTables, sample: dict, lidar2global: np.ndarray) 
     global2lidar = np.linalg.inv(lidar2global)
     instances = []
     for annotation in tables.annotations[sample['token']]:
-        box2lidar = global2lidar @ pose_matrix(annotation, 'table sample_annotation')
+        box2lidar = global2lidar @ pose_matrix(annotation, _TABLE)
         width, length, height = annotation['size']
         yaw = np.arctan2(box2lidar[1, 0], box2lidar[0, 0])
         category = tables.get('instance', annotation['instance_token'])['category_token']
@@ -58,5 +59,5 @@ def _velocity(tables: NuScenesTables, annotation: dict) -> np.ndarray:  # (3,), 
     both = ends[0] is not annotation and ends[1] is not annotation
     if not 0 < gap <= _MAX_VELOCITY_GAP * (2 if both else 1):
         return np.full(3, np.nan)
-    velocity = (np.array(ends[1]['translation']) - np.array(ends[0]['translation'])) / gap
+    velocity = (pose_matrix(ends[1], _TABLE) - pose_matrix(ends[0], _TABLE))[:3, 3] / gap
     return velocity * (1, 1, 0)

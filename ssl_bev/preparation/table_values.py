@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import check_undistorted
+
 _NORM_TOLERANCE = 0.01
-DISTORTION_FIELD = 'camera_distortion'
+_UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
 
 
 def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4) float64
@@ -45,7 +47,7 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
             as w, x, y, z.
     """
     matrix = pose_matrix(record, where)
-    if matrix[2, 2] < 0.5:
+    if matrix[2, 2] < _UPRIGHT:
         raise ValueError(
             f'{_name(record, where)}: rotation {record["rotation"]} puts the car on its side or its roof; the order is '
             'w, x, y, z, and z of ego and global frame point up'
@@ -65,28 +67,8 @@ def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> li
             f'{_name(record, where)}: focal lengths of camera_intrinsic must be positive (pixels), got '
             f'{matrix[0, 0]:g}, {matrix[1, 1]:g}'
         )
-    check_undistorted(record.get(DISTORTION_FIELD), _name(record, where))
+    check_undistorted(record, _name(record, where))
     return matrix.tolist()
-
-
-def check_undistorted(coefficients: object, name: str) -> None:
-    """Refuse distortion, which nothing here models.
-
-    Raises:
-        ValueError: a coefficient that is not zero, null or NaN.
-    """
-    if coefficients is None:
-        return
-    try:
-        values = np.asarray(coefficients, np.float64).ravel()
-    except (TypeError, ValueError):
-        values = np.array([np.nan])
-    if not np.isfinite(values).all() or values.any():
-        raise ValueError(
-            f'{name}: {DISTORTION_FIELD} must be zero, got {coefficients}: distorted images are projected wrongly. '
-            'Undistort them (cv2.undistort, or cv2.fisheye.undistortImage for a fisheye lens), write the new matrix to '
-            f'camera_intrinsic and zeros to {DISTORTION_FIELD}; pseudo-labels must be made of the undistorted images'
-        )
 
 
 def _numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from statistics import median
@@ -28,14 +29,15 @@ def convert_timestamps(table: str, records: Iterable[dict], gaps: Iterable[float
         gaps: differences of the timestamps of neighbouring keyframes.
 
     Raises:
-        ValueError: a timestamp that is no number, or that is negative.
+        ValueError: a timestamp that is no finite number.
     """
     records = list(records)
     for record in records:
         value = record['timestamp']
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float('inf'):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(
-                f'table {table}, token {record["token"]!r}: timestamp must be a number of microseconds, got {value!r}'
+                f'table {table}, token {record["token"]!r}: timestamp must be a finite number of microseconds, got '
+                f'{value!r}'
             )
     unit = _unit([record['timestamp'] for record in records], [abs(gap) for gap in gaps if gap])
     if unit == 'microseconds':

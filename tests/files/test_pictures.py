@@ -38,12 +38,28 @@ def jpeg(tmp_path):
     return path, bytearray(path.read_bytes())
 
 
-def test_zeros_in_the_middle_of_a_jpeg_are_noticed(jpeg, capfd):
+def test_zeros_in_the_middle_of_a_jpeg_are_noticed(jpeg):
+    path, content = jpeg
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'damaged \(zeros instead of image data at byte [0-9]+\): .*picture.jpg'):
+        read_picture(path)
+
+
+def test_flat_pictures_whose_codes_are_zeros_are_no_fault(tmp_path):
+    """With tables that fit the picture, flatness has the shortest code, and its bits are zeros for long."""
+    path = tmp_path / 'flat.jpg'
+    Image.new('RGB', (1600, 900), (9, 9, 9)).save(path, optimize=True)
+    assert bytes(200) in path.read_bytes()
+    assert read_picture(path).shape == (900, 1600, 3)
+
+
+def test_what_the_decoder_complains_about_is_an_error(jpeg, capfd):
     """Of several threads, only the one that reads the bad file complains; nothing of it reaches the terminal."""
     path, content = jpeg
     good = path.with_name('good.jpg')
     good.write_bytes(content)
-    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(range(20, 120)) * 3
     path.write_bytes(content)
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(read_picture, file) for file in [good, path] * 10]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import check_undistorted
+
 _ROTATION_TOLERANCE = 1e-3
 _HEIGHTS = (0.3, 4.0)  # metres above the road: low bumper to roof of a lorry
 _SKY = 0.7  # upward part of the optical axis: 45 degrees
@@ -84,7 +86,11 @@ def rigid_faults(matrix: np.ndarray) -> Iterator[str]:
 
 
 def intrinsics_faults(camera: Mapping) -> Iterator[str]:
-    """What is implausible in a camera matrix."""
+    """What is implausible in a camera matrix, and a lens that distorts."""
+    try:
+        check_undistorted(camera, 'lens')
+    except ValueError as error:
+        yield str(error)
     matrix = np.asarray(camera['cam2img'], np.float64)
     if matrix.ndim != 2 or min(matrix.shape) < 3 or not np.isfinite(matrix).all():
         yield f'cam2img must be a finite 3x3 matrix, got shape {matrix.shape}'
