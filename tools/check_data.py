@@ -20,7 +20,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--root', type=Path, required=True, help='folder of the dataset (samples/, maps/expansion/)')
     parser.add_argument('--info-root', type=Path, help='folder of info files and BEV labels; default: --root')
     parser.add_argument('--infos', nargs='+', help='info files below --info-root; default: all ssl_bev_infos_*.pkl')
-    parser.add_argument('--labels', nargs='*', help='BEV label folders below --info-root; default: bev_labels')
+    parser.add_argument('--labels', nargs='*', help='BEV label folders below --info-root, or none; default: bev_labels')
     parser.add_argument('--pseudo-labels', nargs='*', type=Path, default=[], help='pseudo-label folders')
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument('--fast', action='store_true', help='open every image, look every label up (the default)')
@@ -40,10 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
     if not info_files:
         print(f'error: no ssl_bev_infos_*.pkl in {folder}; make them with tools/create_data.py', file=sys.stderr)
         return 1
+    labels = ['bev_labels'] if args.labels is None else args.labels
+    if args.labels is None and not (folder / 'bev_labels').exists() and not (args.root / 'maps').exists():
+        print(f'no BEV labels in {folder} and no maps in {args.root}: what pretraining needs is checked')
+        labels = []
     report = check_data(
         args.root,
         info_files,
-        label_dirs=[folder / name for name in (['bev_labels'] if args.labels is None else args.labels)],
+        label_dirs=[folder / name for name in labels],
         pseudo_labels=args.pseudo_labels,
         full=args.full,
         with_sweeps=args.sweeps,

@@ -45,7 +45,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
     parser.add_argument('--exclude-scenes', nargs='+', default=[], metavar='SCENE', help='names of scenes to leave out')
-    parser.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
+    parts.add_argument('--infos-only', action='store_true', help='no BEV labels; the dataset needs no maps')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     args = parser.parse_args()
     changed = [f'--{name.replace("_", "-")}' for name, value in DEFAULTS.items() if getattr(args, name) != value]
@@ -78,6 +80,7 @@ def main() -> int:
             bev_frame=args.bev_frame,
             max_sweeps=args.max_sweeps,
             labels_only=args.labels_only,
+            infos_only=args.infos_only,
             exclude_scenes=args.exclude_scenes,
             show_progress=not args.quiet,
         )

@@ -15,6 +15,7 @@ from ssl_bev.files import read_picture, write_png
 from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels.label_map import LabelMap
+from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.visualization import camera_places, draw_bev
 from ssl_bev.visualization.label_sheet import BEVPicture, CameraLabels, draw_histogram, draw_label_sheet
@@ -86,8 +87,9 @@ def _cameras(frame: Mapping, labels: TargetReader, data_root: Path) -> Iterator[
     for name in (names[i] for i in camera_places(names)[0]):
         path = data_root / frame['images'][name]['img_path']
         image = read_picture(path, context=f'frame {frame["token"]}')
-        raw, confidence = labels.reader.read(name, path.stem, frame['token'])
-        targets = labels.targets(*labels.read(name, path.stem, frame['token'], image.shape[:2]))
+        source = source_image(frame, name, file=path)
+        raw, confidence = labels.reader.read(name, path.stem, frame['token'], source)
+        targets = labels.targets(*labels.read(name, path.stem, frame['token'], image.shape[:2], source))
         yield CameraLabels(name, image, raw, np.full_like(raw, 255) if confidence is None else confidence, targets)
 
 

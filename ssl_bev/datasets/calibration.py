@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 BEV_FRAMES = ('ego', 'lidar')
+# What tables and info files of several makers call the coefficients of a lens.
+DISTORTION_FIELDS = ('camera_distortion', 'distortion', 'dist_coeffs')
 
 
 def check_bev_frame(bev_frame: str) -> str:
@@ -42,10 +44,37 @@ def frame_cameras(
     bev2cam = np.empty_like(cam2img)
     for i, name in enumerate(camera_names):
         camera = frame['images'][name]
+        check_undistorted(camera, f'{name} of frame {frame.get("token")}')
         intrinsics = np.asarray(camera['cam2img'], np.float64)
         cam2img[i, :3, :3] = intrinsics[:3, :3]
         bev2cam[i] = _matrix(camera['lidar2cam']) @ bev2lidar
     return cam2img, bev2cam
+
+
+def check_undistorted(camera: Mapping, name: str) -> None:
+    """Refuse a camera whose lens distorts, which nothing here models.
+
+    Args:
+        camera: of an info file, or a record of table calibrated_sensor.
+        name: of the camera, for the error.
+
+    Raises:
+        ValueError: a coefficient that is not zero.
+    """
+    for field in DISTORTION_FIELDS:
+        coefficients = camera.get(field)
+        if coefficients is None:
+            continue
+        try:
+            values = np.asarray(coefficients, np.float64)
+        except (TypeError, ValueError):
+            values = np.array(np.nan)
+        if not np.isfinite(values).all() or values.any():
+            raise ValueError(
+                f'{name}: {field} must be zero, got {coefficients}: distorted images are projected wrongly. Undistort '
+                'them (cv2.undistort, or cv2.fisheye.undistortImage for a fisheye lens), give the new camera matrix '
+                f'and zeros in {field}, and make pseudo-labels of the undistorted images'
+            )
 
 
 def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)

@@ -9,6 +9,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from .calibration import check_bev_frame
+from .cameras import choose_cameras, shared_names
 from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
 from .serialised_list import SerialisedList
@@ -32,7 +33,8 @@ class NuScenesBEVDataset(BaseDataset):
         frame_stride: step between the frames of a window, in frames.
         max_time_gap: frames further apart than this, in seconds, share no window: the history starts anew.
         sample_interval: take every n-th frame as the current one.
-        camera_names: cameras and their order; None: those of the first frame.
+        camera_names: cameras and their order; None: those of all frames, in the order of a frame that has most of them.
+            Then a camera that the info file lacks in some frames is black there, and a warning says so.
         allow_missing_cameras: a camera that a frame lacks, in the info file or on disk, becomes a black image that
             counts nowhere (`camera_valid` is False), instead of an error.
         bev_frame: 'ego' or 'lidar'.
@@ -141,7 +143,9 @@ class NuScenesBEVDataset(BaseDataset):
         frames = self._select_scenes(flatten_frames(self._read_infos(), self.frames == 'all'))
         scenes = [frame.get('scene_token', '') for frame in frames]
         labelled_scenes = self._labelled_scenes(frames)
-        self._check_cameras(frames)
+        self._may_lack = self.allow_missing_cameras or not self.camera_names
+        self.camera_names = choose_cameras(frames, self.camera_names, self.allow_missing_cameras, self.ann_file)
+        self._shared_names = shared_names(frames)
         samples = []
         segments = segment_frames(frames, self.max_time_gap)
         for last, (window, valid) in enumerate(scene_windows(segments, self.num_frames, self.frame_stride)):
@@ -168,10 +172,12 @@ class NuScenesBEVDataset(BaseDataset):
             'sample_idx': sample['sample_idx'],
             'camera_names': list(self.camera_names),
             'allow_missing_cameras': self.allow_missing_cameras,
+            'frames_may_lack_cameras': self._may_lack,
             'bev_frame': self.bev_frame,
             'data_root': self.data_root,
             'data_prefix': dict(self.image_prefix),
             'label_dir': self.label_dir,
+            'shared_names': self._shared_names,
         }
 
     def __getitem__(self, idx: int) -> dict:
@@ -220,16 +226,3 @@ class NuScenesBEVDataset(BaseDataset):
         if self.label_subset_file is not None:
             write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
         return set(subset)
-
-    def _check_cameras(self, frames: list[dict]) -> None:
-        if self.allow_missing_cameras:  # then each must exist in some frame
-            frames = [{'token': '<any>', 'images': dict.fromkeys(name for frame in frames for name in frame['images'])}]
-        if frames and not self.camera_names:
-            self.camera_names = list(frames[0]['images'])
-        for frame in frames:
-            missing = [name for name in self.camera_names if name not in frame['images']]
-            if missing:
-                raise ValueError(
-                    f'camera_names {missing} are not among the cameras of frame {frame["token"]} in {self.ann_file}: '
-                    f'{list(frame["images"])}'
-                )

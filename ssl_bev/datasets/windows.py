@@ -30,11 +30,12 @@ def flatten_frames(data_list: Sequence[Mapping], with_sweeps: bool) -> list[dict
 
 
 def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
-    """Number the stretches of one scene without a gap in time; frames that name no scene stand alone.
+    """Number the stretches of one scene in which time goes on without a gap; frames that name no scene stand alone.
 
     Args:
         frames: in the order of `flatten_frames`.
-        max_time_gap: seconds between two frames beyond which the later one starts anew.
+        max_time_gap: seconds between two frames beyond which the later one starts anew, as it does where time stands
+            still or runs backwards.
     """
     numbers: list[int] = []
     for before, frame in zip([None, *frames], frames, strict=False):
@@ -42,7 +43,7 @@ def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
             before is not None
             and 'scene_token' in frame
             and frame['scene_token'] == before.get('scene_token')
-            and frame['timestamp'] - before['timestamp'] <= max_time_gap
+            and 0 < frame['timestamp'] - before['timestamp'] <= max_time_gap
         )
         numbers.append(numbers[-1] if goes_on else len(numbers))
     return numbers

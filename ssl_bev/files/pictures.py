@@ -1,7 +1,8 @@
-"""Picture files: reading that notices a truncated file, and writing."""
+"""Picture files: reading that notices damage, and writing."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,11 @@ import numpy as np
 from PIL import Image
 
 from .atomic import write_bytes
+from .decoder_warnings import decode_and_listen
+from .integrity import integrity_fault, is_jpeg
+from .png_text import with_text
+
+_SURPLUS = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 
 
 def read_picture(
@@ -20,24 +26,47 @@ def read_picture(
 
     Args:
         path: a JPEG or PNG file, or what else OpenCV decodes.
-        flag: an `cv2.IMREAD_*` flag.
+        flag: an `cv2.IMREAD_*` flag; 16 bits a channel are kept by `cv2.IMREAD_UNCHANGED`, and an error otherwise.
         context: what the picture belongs to, for error messages.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a truncated file, or one that is no picture. OpenCV by itself paints the missing part grey.
+        ValueError: a truncated or damaged file, one that is no picture, or one of 16 bits. OpenCV by itself paints
+            what is missing grey and cuts 16 bits down, whatever range they use.
     """
+    return decode_picture(read_picture_file(path, context), path, flag, context)
+
+
+def read_picture_file(path: str | Path, context: str = '') -> bytes:
+    """The bytes of a picture file that is whole as far as its markers and checksums tell; raises as `read_picture`."""
     where = f' ({context})' if context else ''
     try:
         content = Path(path).read_bytes()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise FileNotFoundError(f'picture not found: {path}{where}') from error
-    if _is_truncated(content):
-        raise ValueError(f'picture is truncated: {path}{where}, {len(content)} bytes; restore the file')
-    flags = flag if flag == cv2.IMREAD_UNCHANGED else flag | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if fault := integrity_fault(content):
+        raise ValueError(f'picture is {fault}: {path}{where}, {len(content)} bytes; restore the file')
+    return content
+
+
+def decode_picture(content: bytes, path: str | Path, flag: int, context: str = '') -> np.ndarray:
+    """Decode what `read_picture_file` gave; see `read_picture`."""
+    where = f' ({context})' if context else ''
+    keeps_all = flag == cv2.IMREAD_UNCHANGED
+    flags = flag if keeps_all else flag | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+    picture, complaints = decode_and_listen(lambda: cv2.imdecode(np.frombuffer(content, np.uint8), flags))
     if picture is None:
         raise ValueError(f'picture cannot be decoded: {path}{where}, {len(content)} bytes')
+    if complaints := [line for line in complaints if not _is_padding(line, content)]:
+        raise ValueError(
+            f'picture is damaged: {path}{where}, {len(content)} bytes; the decoder says "{complaints[0]}", and paints '
+            'something else from there on; restore the file'
+        )
+    if not keeps_all and picture.dtype != np.uint8:
+        raise ValueError(
+            f'picture must have 8 bits a channel, {path}{where} has {8 * picture.itemsize} with values up to '
+            f'{picture.max()}; convert it to 8 bits with the range that your camera uses'
+        )
     return picture
 
 
@@ -47,21 +76,25 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return picture.height, picture.width
 
 
-def write_png(path: Path, picture: np.ndarray, strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT) -> None:
-    """Write a picture atomically, with one of OpenCV's strategies of compression."""
+def write_png(
+    path: Path,
+    picture: np.ndarray,
+    strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
+    text: tuple[str, str] | None = None,
+) -> None:
+    """Write a picture atomically, with one of OpenCV's strategies of compression and perhaps (keyword, text) in it."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, strategy]
     done, encoded = cv2.imencode('.png', picture, settings)
     if not done:
         raise ValueError(f'cannot encode {path} from an array of {picture.shape} {picture.dtype}')
-    write_bytes(path, encoded.tobytes())
+    content = encoded.tobytes()
+    write_bytes(path, with_text(content, *text) if text else content)
 
 
-def _is_truncated(content: bytes) -> bool:
-    if not content:
-        return True
-    if content.startswith(b'\xff\xd8'):
-        # An end-of-image marker must follow the last start of a scan; inside a scan neither can occur.
-        return content.rfind(b'\xff\xd9') < content.rfind(b'\xff\xda') or b'\xff\xda' not in content
-    if content.startswith(b'\x89PNG'):
-        return b'IEND' not in content[-64:]
-    return False
+def _is_padding(complaint: str, content: bytes) -> bool:
+    """True where the surplus bytes are zeros or ones before the end, as some cameras fill their buffers with."""
+    found = _SURPLUS.search(complaint)
+    if not found or not is_jpeg(content):
+        return False
+    end = content.rfind(b'\xff\xd9')
+    return set(content[end - int(found[1]) : end]) in ({0x00}, {0xFF})

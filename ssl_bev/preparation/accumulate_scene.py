@@ -11,6 +11,7 @@ import torch
 
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.geometry import BEVGrid, ground_homography
+from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .rasterize import plane_to_map
@@ -106,7 +107,9 @@ def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[Vie
     for n, name in enumerate(names):
         camera = frame['images'][name]
         size = (camera['height'], camera['width']) if camera.get('height') else None
-        ids, confidence = labels.read(name, Path(camera['img_path']).stem, frame['token'], size)
+        ids, confidence = labels.read(
+            name, Path(camera['img_path']).stem, frame['token'], size, source_image(frame, name)
+        )
         camera_xy = (ego2plane @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
         views.append(View(ids, confidence, homography[n] @ np.linalg.inv(ego2plane), camera_xy))
     return views

@@ -8,20 +8,21 @@ import pickle
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nuscenes.utils.splits import create_splits_scenes
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
 from ssl_bev.datasets.calibration import check_bev_frame, frame_poses
 from ssl_bev.geometry import BEVGrid
 
-from .frame_records import BOX_CLASSES, FrameRecords
+from .box_records import BOX_CLASSES
+from .frame_records import FrameRecords
 from .image_index import ImageIndex
-from .known_issues import OFF_ROAD_SCENES
 from .map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
 from .nuscenes_tables import NuScenesTables
 from .rasterize import MapRasterizer
+from .scene_splits import split_scenes
 from .staging import staging_folder
+from .timestamps import time_faults
 
 LABEL_DIR = 'bev_labels'
 DEFAULT_GRID = BEVGrid((-30.0, 30.0), (-15.0, 15.0), 0.25)
@@ -38,6 +39,7 @@ def create_data(
     bev_frame: str = 'ego',
     max_sweeps: int = 5,
     labels_only: bool = False,
+    infos_only: bool = False,
     exclude_scenes: Sequence[str] = (),
     label_dir: str = LABEL_DIR,
     show_progress: bool = True,
@@ -49,7 +51,7 @@ def create_data(
 
     Args:
         root: nuScenes-format dataset.
-        version: its tables, such as v1.0-mini; splits follow the devkit's official lists for it.
+        version: its tables, such as v1.0-mini; splits follow the devkit's official lists for it, or splits.json there.
         out: where to write; may be `root`.
         grid: cells of the BEV labels.
         classes: what the labels hold.
@@ -57,6 +59,7 @@ def create_data(
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         max_sweeps: unlabelled camera frames kept per keyframe; 0: none.
         labels_only: write no info files; then `root` needs no images.
+        infos_only: draw no BEV labels; then `root` needs no maps. Pretraining on images needs no more.
         exclude_scenes: names or tokens of scenes to leave out.
         label_dir: name of the folder of the BEV labels; each protocol wants its own.
         show_progress: show a progress bar.
@@ -69,15 +72,17 @@ def create_data(
         ValueError: an argument out of range, tables that contradict themselves, or another run at the same time.
     """
     check_bev_frame(bev_frame)
+    if labels_only and infos_only:
+        raise ValueError('labels_only and infos_only exclude each other: nothing would be written')
     out = Path(out)
     if Path(label_dir).name != label_dir or label_dir.startswith('.'):
         raise ValueError(f'label_dir must be the name of a folder below --out, got {label_dir!r}')
     _check_replaceable(out / label_dir)
     max_sweeps = 0 if labels_only else max_sweeps
     tables = NuScenesTables(root, version, with_boxes=not labels_only, with_sweeps=max_sweeps > 0)
-    splits = _split_scenes(tables, exclude_scenes)
-    map_files = _map_files(tables, splits)
-    records = FrameRecords(tables, max_sweeps)
+    splits = split_scenes(tables, exclude_scenes)
+    map_files = {} if infos_only else _map_files(tables, splits)
+    records = FrameRecords(tables, max_sweeps, with_images=not labels_only)
     images = None if labels_only else ImageIndex(tables.root)
     inputs = {
         'grid': repr(grid),
@@ -85,12 +90,14 @@ def create_data(
         'line_width': line_width,
         'bev_frame': bev_frame,
         'exclude_scenes': sorted(exclude_scenes),
+        'infos_only': infos_only,
         'files': _file_states([*(tables.root / version).glob('*.json'), *map_files.values()]),
     }
     with staging_folder(out, '.create_data', inputs) as work:
         labels = work / label_dir
         widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
-        write_label_manifest(labels, [c.name for c in classes], grid, line_width, bev_frame, version, widths)
+        if not infos_only:
+            write_label_manifest(labels, [c.name for c in classes], grid, line_width, bev_frame, version, widths)
         rasterizers = {
             location: MapRasterizer(MapGeometry.read(path), grid, classes, line_width)
             for location, path in map_files.items()
@@ -100,7 +107,7 @@ def create_data(
             frames: list[dict] = []
             for scene in tqdm(scenes, f'{version} {split}', unit='scene', disable=not show_progress):
                 for frame in _scene_frames(tables, records, scene, images):
-                    if not label_path(labels, frame['token']).is_file():
+                    if not infos_only and not label_path(labels, frame['token']).is_file():
                         masks = rasterizers[frame['location']](*frame_poses(frame, bev_frame))
                         write_label(labels, frame['token'], masks)
                     frames.append(frame)
@@ -115,51 +122,22 @@ def create_data(
     return counts
 
 
-def _split_scenes(tables: NuScenesTables, exclude: Sequence[str]) -> dict[str, list[dict]]:
-    """The scenes of each split, under the name that its files get."""
-    if 'mini' in tables.version:
-        official = {'train': 'mini_train', 'val': 'mini_val'}
-    elif 'test' in tables.version:
-        official = {'test': 'test'}
-    else:
-        official = {'train': 'train', 'val': 'val'}
-    names = create_splits_scenes()
-    known = {name for scenes in names.values() for name in scenes}.union(
-        *((scene['name'], scene['token']) for scene in tables.scenes)
-    )
-    if unknown := sorted(set(exclude) - known):
-        raise ValueError(f'--exclude-scenes: no scene of nuScenes is called {", ".join(unknown)}')
-    splits = {
-        split: [scene for scene in tables.scenes if scene['name'] in set(names[key])] for split, key in official.items()
-    }
-    if not any(splits.values()):
-        raise ValueError(
-            f'--version: no scene of {tables.root / tables.version} is in the official splits '
-            f'{list(official.values())}; scenes there: {[scene["name"] for scene in tables.scenes[:5]]}'
-        )
-    splits = {
-        split: [scene for scene in scenes if not {scene['name'], scene['token']} & set(exclude)]
-        for split, scenes in splits.items()
-    }
-    bad = sorted({scene['name'] for scenes in splits.values() for scene in scenes} & set(OFF_ROAD_SCENES))
-    if bad:
-        logger.warning(
-            'the ego poses of %d scenes are known to leave the road; --exclude-scenes %s leaves them out',
-            len(bad),
-            ' '.join(bad),
-        )
-    return splits
-
-
 def _map_files(tables: NuScenesTables, splits: dict[str, list[dict]]) -> dict[str, Path]:
     """The map expansion of each location of the scenes."""
-    locations = sorted({tables.location(scene) for scenes in splits.values() for scene in scenes})
+    scenes = [scene for scenes in splits.values() for scene in scenes]
+    for scene in scenes:
+        if not tables.location(scene):
+            raise ValueError(
+                f'{tables.root / tables.version}: table log, token {scene["log_token"]!r}, has no location, so scene '
+                f'{scene["name"]} has no map; name one, or draw no BEV labels: --infos-only'
+            )
+    locations = sorted({tables.location(scene) for scene in scenes})
     files = {location: tables.root / 'maps' / 'expansion' / f'{location}.json' for location in locations}
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(
             f'map expansion not found: {", ".join(missing)}; unpack the nuScenes map expansion (version 1.3) into '
-            f'{tables.root / "maps"}'
+            f'{tables.root / "maps"}, or draw no BEV labels: --infos-only'
         )
     return files
 
@@ -179,6 +157,13 @@ def _scene_frames(tables: NuScenesTables, records: FrameRecords, scene: dict, im
                 return []
             frame['sweeps'] = [sweep for sweep in records.sweeps(frame) if images.has_images(sweep)]
         frames.append(frame)
+    if faults := time_faults(frame['timestamp'] for frame in frames):
+        logger.warning(
+            'scene %s: time stands still or runs backwards at %d of %d keyframes (table sample); they get no history',
+            scene['name'],
+            faults,
+            len(frames),
+        )
     return frames
 
 
@@ -204,8 +189,9 @@ def _check_replaceable(folder: Path) -> None:
 def _move(work: Path, out: Path, label_dir: str) -> None:
     target = out / label_dir
     old = work / 'replaced'
-    if target.exists():
-        os.replace(target, old)
-    os.replace(work / label_dir, target)
+    if (work / label_dir).exists():
+        if target.exists():
+            os.replace(target, old)
+        os.replace(work / label_dir, target)
     for path in work.glob('*.pkl'):
         os.replace(path, out / path.name)

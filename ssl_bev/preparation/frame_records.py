@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from nuscenes.eval.detection.utils import category_to_detection_name
 
-from .nuscenes_tables import LIDAR, NuScenesTables, pose_matrix
+from .box_records import box_records
+from .nuscenes_tables import LIDAR, NuScenesTables
+from .table_values import camera_matrix
 
-# The order of mmdet3d's labels.
-BOX_CLASSES = (
-    'car',
-    'truck',
-    'trailer',
-    'bus',
-    'construction_vehicle',
-    'bicycle',
-    'motorcycle',
-    'pedestrian',
-    'traffic_cone',
-    'barrier',
-)
 # Half the period of the cameras (12 Hz), and some.
 _MAX_SWEEP_OFFSET = 0.06
-_MAX_VELOCITY_GAP = 1.5
 
 
 class FrameRecords:
@@ -31,15 +18,18 @@ class FrameRecords:
     Args:
         tables: of the dataset.
         max_sweeps: how many unlabelled frames to keep per keyframe, evenly spread; 0: none.
+        with_images: False: nobody will look at the images, so their cameras may be of any kind.
     """
 
-    def __init__(self, tables: NuScenesTables, max_sweeps: int) -> None:
+    def __init__(self, tables: NuScenesTables, max_sweeps: int, with_images: bool = True) -> None:
         if max_sweeps < 0:
             raise ValueError(f'--max-sweeps must not be negative, got {max_sweeps}')
         self.tables = tables
         self.max_sweeps = max_sweeps
+        self.with_images = with_images
         # Frames share the lists of one sensor, in memory and in the pickle.
         self._sensor2ego: dict[str, list] = {}
+        self._cam2img: dict[str, list] = {}
 
     def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
         """A keyframe, its pose at lidar time, without sweeps.
@@ -65,7 +55,7 @@ class FrameRecords:
                 'lidar_path': data[LIDAR]['filename'],
                 'lidar2ego': self._sensor2ego_list(data[LIDAR]),
             },
-            'instances': self._instances(sample, ego2global @ lidar2ego),
+            'instances': box_records(self.tables, sample, ego2global @ lidar2ego),
             'scene_token': scene['token'],
             'scene_name': scene['name'],
             'frame_index': frame_index,
@@ -113,10 +103,29 @@ class FrameRecords:
         return frames
 
     def _between(self, token: str) -> list[dict]:
-        records = []
-        token = self.tables.get('sample_data', token)['next']
+        """The images of a camera after a keyframe's, if another keyframe follows them.
+
+        Raises:
+            ValueError: links that run in a circle or to another sensor.
+        """
+        records: list[dict] = []
+        first = self.tables.get('sample_data', token)
+        channel, seen, token = self.tables.channel(first), {token}, first['next']
         while token:
             record = self.tables.get('sample_data', token)
+            fault = ''
+            if token in seen:
+                fault = 'run in a circle'
+            elif self.tables.channel(record) != channel:
+                fault = f'lead to sensor {self.tables.channel(record)}'
+            elif self.tables.scene_token(record) != self.tables.scene_token(first):
+                fault = f'lead into scene {self.tables.scene_token(record)!r}'
+            if fault:
+                raise ValueError(
+                    f'{self.tables.root / self.tables.version}: table sample_data, token {token!r}: the links `next` '
+                    f'of {channel} from {first["token"]!r} {fault}; mend the links'
+                )
+            seen.add(token)
             if record['is_key_frame']:
                 return records
             records.append(record)
@@ -124,7 +133,6 @@ class FrameRecords:
         return []  # after the last keyframe nothing closes the interval
 
     def _image(self, record: dict, ego2global: np.ndarray, lidar2ego: np.ndarray) -> dict:
-        calibration = self.tables.get('calibrated_sensor', record['calibrated_sensor_token'])
         cam2ego = self.tables.sensor2ego(record)
         # Through the global frame: camera and lidar fire at different times, the ego car moves in between.
         cam2global = self.tables.ego2global(record) @ cam2ego
@@ -132,7 +140,7 @@ class FrameRecords:
             'img_path': record['filename'],
             'height': record['height'],
             'width': record['width'],
-            'cam2img': calibration['camera_intrinsic'],
+            'cam2img': self._cam2img_list(record),
             'cam2ego': self._sensor2ego_list(record),
             'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).tolist(),
             'sample_data_token': record['token'],
@@ -145,42 +153,13 @@ class FrameRecords:
             self._sensor2ego[token] = self.tables.sensor2ego(record).tolist()
         return self._sensor2ego[token]
 
-    def _instances(self, sample: dict, lidar2global: np.ndarray) -> list[dict]:
-        global2lidar = np.linalg.inv(lidar2global)
-        instances = []
-        for annotation in self.tables.annotations[sample['token']]:
-            box2lidar = global2lidar @ pose_matrix(annotation)
-            width, length, height = annotation['size']
-            yaw = np.arctan2(box2lidar[1, 0], box2lidar[0, 0])
-            category = self.tables.get('instance', annotation['instance_token'])['category_token']
-            name = category_to_detection_name(self.tables.get('category', category)['name'])
-            label = BOX_CLASSES.index(name) if name in BOX_CLASSES else -1
-            velocity = global2lidar[:3, :3] @ self._velocity(annotation)
-            instances.append(
-                {
-                    'bbox_3d': [*box2lidar[:3, 3].tolist(), length, width, height, float(yaw)],
-                    'bbox_label': label,
-                    'bbox_label_3d': label,
-                    'velocity': velocity[:2].tolist(),
-                    'num_lidar_pts': annotation['num_lidar_pts'],
-                    'num_radar_pts': annotation['num_radar_pts'],
-                    'bbox_3d_isvalid': annotation['num_lidar_pts'] + annotation['num_radar_pts'] > 0,
-                }
-            )
-        return instances
-
-    def _velocity(self, annotation: dict) -> np.ndarray:  # (3,), metres per second, NaN where unknown
-        ends = [
-            self.tables.get('sample_annotation', t) if t else annotation
-            for t in (annotation['prev'], annotation['next'])
-        ]
-        times = [self.tables.get('sample', end['sample_token'])['timestamp'] / 1e6 for end in ends]
-        gap = times[1] - times[0]
-        both = ends[0] is not annotation and ends[1] is not annotation
-        if not 0 < gap <= _MAX_VELOCITY_GAP * (2 if both else 1):
-            return np.full(3, np.nan)
-        velocity = (np.array(ends[1]['translation']) - np.array(ends[0]['translation'])) / gap
-        return velocity * (1, 1, 0)
+    def _cam2img_list(self, record: dict) -> list:
+        token = record['calibrated_sensor_token']
+        if token not in self._cam2img:
+            where = f'{self.tables.root / self.tables.version}: table calibrated_sensor'
+            calibration = self.tables.get('calibrated_sensor', token)
+            self._cam2img[token] = camera_matrix(calibration, where) if self.with_images else []
+        return self._cam2img[token]
 
 
 def _spread(records: list[dict], count: int) -> list[dict]:

@@ -6,15 +6,17 @@ The devkit's `get_map_mask` fails on line layers under Shapely 2 and draws lines
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from shapely.geometry import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from .map_shapes import ClassShapes, long_edges, outlines, widened
+from .table_files import read_json
 
 KINDS = ('area', 'line', 'boundary', 'long_edges')
 
@@ -75,26 +77,32 @@ class MapGeometry:
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: not JSON, or a version before 1.3.
+            ValueError: not JSON, a version before 1.3, or records that are none.
         """
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(
                 f'map expansion not found: {path}; unpack the nuScenes map expansion (version 1.3) below maps/'
             )
-        try:
-            content = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f'map expansion {path} is no JSON: {error}') from error
+        content = read_json(path, 'map expansion')
+        if not isinstance(content, Mapping):
+            raise ValueError(f'map expansion {path} must be an object with layers, got {type(content).__name__}')
         version = str(content.get('version', '1.0'))
-        if version < '1.3':
+        try:
+            is_old = tuple(int(part) for part in version.split('.')) < (1, 3)
+        except ValueError:
+            is_old = True
+        if is_old:
             raise ValueError(f'map expansion {path} has version {version}; version 1.3 is needed')
         return cls(content, path.name)
 
     def __post_init__(self) -> None:
-        self._nodes = {node['token']: (node['x'], node['y']) for node in self.content['node']}
-        self._polygon_records = {record['token']: record for record in self.content['polygon']}
-        self._line_records = {record['token']: record for record in self.content['line']}
+        self._records = {layer: self._by_token(layer) for layer in ('node', 'polygon', 'line')}
+
+    @property
+    def node_positions(self) -> np.ndarray:  # (P, 2) metres
+        """x and y of all nodes."""
+        return np.array([self._point(token, 'node') for token in self._records['node']]).reshape(-1, 2)
 
     def shapes(self, spec: ClassSpec, line_width: float) -> ClassShapes:
         """The polygons of a class; lines become everything within half their width (round ends).
@@ -107,32 +115,75 @@ class MapGeometry:
             if not isinstance(self.content.get(layer), list):
                 raise ValueError(f'class {spec.name}: map {self.name} has no layer {layer!r}')
             for record in self.content[layer]:
+                if not isinstance(record, Mapping):
+                    raise ValueError(f'map {self.name}: layer {layer!r} holds {record!r}, which is no record')
                 is_line = 'line_token' in record
                 if is_line != (spec.kind == 'line'):
                     raise ValueError(
                         f'class {spec.name}: layer {layer!r} holds {"lines" if is_line else "polygons"}, '
                         f'which does not fit kind {spec.kind!r}'
                     )
-                geometries.extend([self._line(record)] if is_line else self._polygons_of(record))
+                geometries.extend([self._line(record, layer)] if is_line else self._polygons_of(record, layer))
         if spec.kind != 'area':
             lines = {'line': list, 'boundary': outlines, 'long_edges': long_edges}[spec.kind](geometries)
             geometries = widened(lines, spec.line_width or line_width)
         return ClassShapes.of(geometries)
 
-    def _line(self, record: Mapping) -> LineString:
-        nodes = self._line_records[record['line_token']]['node_tokens']
-        points = [self._nodes[token] for token in nodes]
+    def _line(self, record: Mapping, layer: str) -> LineString:
+        user = f'{layer} {record.get("token")!r}'
+        line = self._find('line', record['line_token'], user)
+        points = self._ring(line, 'node_tokens', f'line {record["line_token"]!r}')
         return LineString(points) if len(points) > 1 else LineString()
 
-    def _polygons_of(self, record: Mapping) -> list[Polygon]:
-        tokens = record['polygon_tokens'] if 'polygon_tokens' in record else [record['polygon_token']]
-        return [self._polygon(token) for token in tokens]
+    def _polygons_of(self, record: Mapping, layer: str) -> list[Polygon]:
+        user = f'{layer} {record.get("token")!r}'
+        tokens = record['polygon_tokens'] if 'polygon_tokens' in record else [record.get('polygon_token')]
+        if not isinstance(tokens, list):
+            raise ValueError(f'map {self.name}: {user}: polygon_tokens must be a list, got {tokens!r}')
+        return [self._polygon(token, user) for token in tokens]
 
-    def _polygon(self, token: str) -> Polygon:
+    def _polygon(self, token: str, user: str) -> Polygon:
+        record = self._find('polygon', token, user)
         if token not in self._polygons:
-            record = self._polygon_records[token]
-            rings = [record['exterior_node_tokens'], *(hole['node_tokens'] for hole in record['holes'])]
-            exterior, *holes = ([self._nodes[node] for node in ring] for ring in rings)
+            name = f'polygon {token!r}'
+            exterior = self._ring(record, 'exterior_node_tokens', name)
+            # Converters leave `holes` out where there is none.
+            holes = [self._ring(hole, 'node_tokens', f'a hole of {name}') for hole in record.get('holes') or ()]
             holes = [hole for hole in holes if len(hole) > 2]
             self._polygons[token] = Polygon(exterior, holes) if len(exterior) > 2 else Polygon()
         return self._polygons[token]
+
+    def _ring(self, record: Mapping, field_name: str, user: str) -> list[tuple[float, float]]:
+        tokens = record.get(field_name)
+        if not isinstance(tokens, list):
+            raise ValueError(f'map {self.name}: {user}: {field_name} must be a list of nodes, got {tokens!r}')
+        return [self._point(token, user) for token in tokens]
+
+    def _point(self, token: str, user: str) -> tuple[float, float]:
+        node = self._find('node', token, user)
+        try:
+            x, y = float(node['x']), float(node['y'])
+        except (KeyError, TypeError, ValueError):
+            x = y = math.nan
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ValueError(
+                f'map {self.name}: node {token!r}: x and y must be finite (metres), got {node.get("x")!r}, '
+                f'{node.get("y")!r}; correct it, or take out what uses it: {user}'
+            )
+        return x, y
+
+    def _find(self, layer: str, token: str, user: str) -> Mapping:
+        if not isinstance(token, str) or token not in self._records[layer]:
+            there = f'which has {len(self._records[layer])} records' if self._records[layer] else 'which is not there'
+            raise ValueError(
+                f'map {self.name}: {user} refers to {token!r}, which must be in layer {layer!r}, {there}; add the '
+                f'record, or take out what refers to it'
+            )
+        return self._records[layer][token]
+
+    def _by_token(self, layer: str) -> dict[str, Mapping]:
+        """The records of a layer; none where the map lacks it, which is an error only where something refers to it."""
+        records = self.content.get(layer) or []
+        if not isinstance(records, list) or not all(isinstance(r, Mapping) and r.get('token') for r in records):
+            raise ValueError(f'map {self.name}: layer {layer!r} must be a list of records with tokens')
+        return {record['token']: record for record in records}

@@ -6,16 +6,30 @@ needed is kept, so that the tables take a few gigabytes less than all their reco
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
-SMALL_TABLES = ('scene', 'log', 'sample', 'calibrated_sensor', 'sensor')
-BOX_TABLES = ('sample_annotation', 'instance', 'category')
+from .table_files import read_table
+from .table_values import ego_pose_matrix, pose_matrix
+from .timestamps import convert_timestamps, keyframe_gaps
+
+# Tables that are read whole, and the fields that are needed of each record.
+SMALL_TABLES = {
+    'scene': ('name', 'log_token', 'first_sample_token'),
+    'log': (),
+    'sample': ('timestamp', 'prev', 'next'),
+    'calibrated_sensor': ('sensor_token',),
+    'sensor': ('channel',),
+}
+BOX_TABLES = {
+    'sample_annotation': ('sample_token', 'instance_token', 'size', 'prev', 'next', 'num_lidar_pts', 'num_radar_pts'),
+    'instance': ('category_token',),
+    'category': ('name',),
+}
 LIDAR = 'LIDAR_TOP'
 _SENSOR_FIELDS = (
     'token',
@@ -25,10 +39,10 @@ _SENSOR_FIELDS = (
     'timestamp',
     'filename',
     'is_key_frame',
-    'height',
-    'width',
     'next',
 )
+# Other makers' data sets leave these out.
+_OPTIONAL_FIELDS = ('height', 'width')
 logger = logging.getLogger(__name__)
 # mmdet3d's order; other cameras follow by name.
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
@@ -45,7 +59,7 @@ class NuScenesTables:
 
     Raises:
         FileNotFoundError: no root, no such version, or a table that is missing.
-        ValueError: a table that is no JSON.
+        ValueError: a table that is no JSON or lacks fields, or a timestamp that is none.
     """
 
     def __init__(self, root: str | Path, version: str, with_boxes: bool = True, with_sweeps: bool = True) -> None:
@@ -58,13 +72,19 @@ class NuScenesTables:
             raise FileNotFoundError(
                 f'--version: {self.root} has no tables {version!r}; versions there: {", ".join(found) or "none"}'
             )
-        self.records = {name: self._read(name) for name in SMALL_TABLES}
-        self.records['sample_data'] = self._read('sample_data', self._sensor_record_filter(with_sweeps))
+        self.records = {name: self._read(name, fields) for name, fields in SMALL_TABLES.items()}
+        self.records['sample_data'] = self._read('sample_data', _SENSOR_FIELDS, self._sensor_record_filter(with_sweeps))
+        gaps = keyframe_gaps(self.records['sample'])
+        for name in ('sample', 'sample_data'):
+            convert_timestamps(name, self.records[name].values(), gaps)
         poses = {record['ego_pose_token'] for record in self.records['sample_data'].values()}
-        self.records['ego_pose'] = self._read('ego_pose', lambda pose: pose if pose['token'] in poses else None)
+        self.records['ego_pose'] = self._read('ego_pose', (), lambda pose: pose if pose['token'] in poses else None)
         if with_boxes and (self.root / version / 'sample_annotation.json').is_file():
-            self.records |= {name: self._read(name) for name in BOX_TABLES}
+            self.records |= {name: self._read(name, fields) for name, fields in BOX_TABLES.items()}
         self.scenes = list(self.records['scene'].values())
+        self._samples_of_scene: dict[str, set[str]] = defaultdict(set)
+        for record in self.records['sample'].values():
+            self._samples_of_scene[record.get('scene_token', '')].add(record['token'])
         self.keyframe_data: dict[str, dict[str, dict]] = defaultdict(dict)
         for record in self.records['sample_data'].values():
             if record['is_key_frame']:
@@ -89,26 +109,51 @@ class NuScenesTables:
         calibrated = self.get('calibrated_sensor', sample_data['calibrated_sensor_token'])
         return self.get('sensor', calibrated['sensor_token'])['channel']
 
+    def scene_token(self, sample_data: dict) -> str:
+        """The scene that a sample_data record belongs to, '' if its sample names none."""
+        return self.get('sample', sample_data['sample_token']).get('scene_token', '')
+
     def location(self, scene: dict) -> str:
-        """The name of the scene's map."""
-        return self.get('log', scene['log_token'])['location']
+        """The name of the scene's map; '' where its log names none, as data sets without maps do."""
+        return self.get('log', scene['log_token']).get('location') or ''
 
     def samples(self, scene: dict) -> list[dict]:
-        """The keyframes of a scene in the order of time."""
-        samples = []
+        """The keyframes of a scene in the order of their links.
+
+        Raises:
+            ValueError: links that run in a circle, into another scene, or past some of the scene's samples.
+        """
+        samples: dict[str, dict] = {}
         token = scene['first_sample_token']
+        name = f'scene {scene["name"]}'
         while token:
-            samples.append(self.get('sample', token))
-            token = samples[-1]['next']
-        return samples
+            if token in samples:
+                raise ValueError(f'{self._where("sample", token)}: the links `next` of {name} run in a circle to it')
+            sample = samples[token] = self.get('sample', token)
+            if sample.get('scene_token', scene['token']) != scene['token']:
+                raise ValueError(
+                    f'{self._where("sample", token)}: the links `next` of {name}, token {scene["token"]!r}, lead to '
+                    f'it, but its scene_token is {sample["scene_token"]!r}; end the chain before it'
+                )
+            token = sample['next']
+        if missed := self._samples_of_scene[scene['token']] - samples.keys():
+            raise ValueError(
+                f'{self._where("sample", min(missed))}: {len(missed)} of the samples of {name} are not reached by the '
+                f'links `next` from first_sample_token {scene["first_sample_token"]!r}; mend the links'
+            )
+        return list(samples.values())
 
     def sensor2ego(self, sample_data: dict) -> np.ndarray:  # (4, 4)
         """Pose of the sensor in the ego frame."""
-        return pose_matrix(self.get('calibrated_sensor', sample_data['calibrated_sensor_token']))
+        record = self.get('calibrated_sensor', sample_data['calibrated_sensor_token'])
+        return pose_matrix(record, self._where('calibrated_sensor'))
 
     def ego2global(self, sample_data: dict) -> np.ndarray:  # (4, 4)
         """Pose of the ego frame when the sensor fired."""
-        return pose_matrix(self.get('ego_pose', sample_data['ego_pose_token']))
+        return ego_pose_matrix(
+            self.get('ego_pose', sample_data['ego_pose_token']),
+            f'{self._where("ego_pose")} (of sample {sample_data["sample_token"]})',
+        )
 
     def cameras(self, sample: dict) -> list[str]:
         """The cameras of a keyframe."""
@@ -125,37 +170,23 @@ class NuScenesTables:
             dropped = radars if record['is_key_frame'] else others
             if record['calibrated_sensor_token'] in dropped or not (record['is_key_frame'] or with_sweeps):
                 return None
-            return {field: record[field] for field in _SENSOR_FIELDS}
+            slim = {field: record[field] for field in _SENSOR_FIELDS}
+            return slim | {field: record.get(field) for field in _OPTIONAL_FIELDS}
 
         return keep
 
     def _is_camera(self, calibrated_sensor_token: str) -> bool:
         return self.channel({'calibrated_sensor_token': calibrated_sensor_token}).startswith('CAM')
 
-    def _read(self, name: str, keep: Callable[[dict], dict | None] | None = None) -> dict[str, dict]:
+    def _read(
+        self, name: str, fields: Collection[str], keep: Callable[[dict], dict | None] | None = None
+    ) -> dict[str, dict]:
         """The records of a table by token; `keep` returns what to keep of one, None: nothing."""
         path = self.root / self.version / f'{name}.json'
-        if not path.is_file():
-            raise FileNotFoundError(f'--root: table not found: {path}')
         logger.info('reading %s', path)
-        try:
-            # The hook gets each record as it is parsed, so that the full table is never in memory.
-            records = json.loads(path.read_text(encoding='utf-8'), object_hook=keep)
-            return {record['token']: record for record in records if record is not None}
-        except json.JSONDecodeError as error:
-            raise ValueError(f'--root: table {path} is no JSON: {error}') from error
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'--root: table {path} is no list of {name} records of nuScenes: {error!r}') from error
+        # Each record is thinned as it is parsed, so that the full table is never in memory.
+        return read_table(path, fields, keep)
 
-
-def pose_matrix(record: dict) -> np.ndarray:  # (4, 4) float64
-    """The matrix of a record's translation and rotation (a quaternion, w first)."""
-    w, x, y, z = np.asarray(record['rotation'], np.float64) / np.linalg.norm(record['rotation'])
-    matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    matrix[:3, 3] = record['translation']
-    return matrix
+    def _where(self, table: str, token: str | None = None) -> str:
+        where = f'{self.root / self.version}: table {table}'
+        return where if token is None else f'{where}, token {token!r}'

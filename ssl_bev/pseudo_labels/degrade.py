@@ -14,9 +14,10 @@ from tqdm import tqdm
 from ssl_bev.targets import IGNORE
 
 from .label_map import LabelMap
-from .layout import labelled_images
+from .layout import LABEL_FILE, labelled_images
 from .noise import LabelNoise, NoiseLevel
 from .reader import PseudoLabelReader
+from .source_image import read_record
 from .storage import MANIFEST, PseudoLabelWriter, read_manifest
 
 
@@ -76,7 +77,8 @@ def degrade_pseudo_labels(
                 noisy = noisy_reader.read(*image)[0]
             else:
                 noisy, confidence = noise(ids, confidence, '/'.join(image))
-                writer.write(*image, noisy, confidence)
+                label = Path(root) / LABEL_FILE.format(camera=image[0], stem=image[1])
+                writer.write(*image, noisy, confidence, read_record(label))
             return _counts(table[ids], table[noisy], ids == noisy)
 
         with ThreadPoolExecutor(workers) as pool:

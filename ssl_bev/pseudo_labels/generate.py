@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +16,11 @@ from ssl_bev.files import read_picture
 
 from .image_list import LabelImage
 from .layout import labelled_images
+from .source_image import ImageRecord
 from .storage import PseudoLabelWriter
 from .teachers import Teacher
+
+logger = logging.getLogger(__name__)
 
 
 class Unreadable(NamedTuple):
@@ -45,6 +49,8 @@ def generate_pseudo_labels(
 ) -> Generated:
     """Label the images that the writer's folder has no labels of yet. Closing the writer is left to the caller.
 
+    An image that has taken the path of another one since that was labelled is labelled anew, with a warning.
+
     Args:
         images: what to label.
         teacher: called with batches of images in the order of `images`.
@@ -59,8 +65,7 @@ def generate_pseudo_labels(
     for name, value in (('batch_size', batch_size), ('num_workers', num_workers)):
         if value < 1:
             raise ValueError(f'{name} must be at least 1, got {value}')
-    done = labelled_images(writer.root)
-    pending = [image for image in images if (image.camera, image.stem) not in done]
+    pending = _pending(images, writer)
     unreadable: list[Unreadable] = []
     skipped = len(images) - len(pending)
     bar = tqdm(total=len(images), initial=skipped, desc=description, unit=' images', disable=not show_progress)
@@ -70,7 +75,7 @@ def generate_pseudo_labels(
             loaded = _read_ahead(reading, pending, 2 * batch_size + num_workers, unreadable, bar)
             while batch := list(islice(loaded, batch_size)):
                 for (image, _), labels in zip(batch, _predict(teacher, batch), strict=True):
-                    written.append(writing.submit(writer.write, image.camera, image.stem, *labels))
+                    written.append(writing.submit(_write, writer, image, labels))
                 # The disk may be slower than the network: wait rather than hoard.
                 while len(written) > 2 * batch_size:
                     written.popleft().result()
@@ -81,6 +86,38 @@ def generate_pseudo_labels(
             for pool in (reading, writing):
                 pool.shutdown(wait=False, cancel_futures=True)
     return Generated(len(pending) - len(unreadable), skipped, unreadable)
+
+
+def _pending(images: Sequence[LabelImage], writer: PseudoLabelWriter) -> list[LabelImage]:
+    """The images without labels of their own."""
+    done = labelled_images(writer.root)
+    pending, replaced = [], []
+    for image in images:
+        stem = image.label_stem
+        record = writer.record(image.camera, stem) if (image.camera, stem) in done else None
+        if image.source and record and not record.is_of(image.source):
+            if record.has_path(image.source.path):
+                replaced.append(f'{record.path}, now {image.path}')
+                pending.append(image)
+                continue
+            # Another list had that image alone: this one gets a name of its own.
+            image = image._replace(source=image.source._replace(is_shared=True))
+        if (image.camera, image.label_stem) not in done:
+            pending.append(image)
+    if replaced:
+        logger.warning(
+            '%s: %d labels are of other images that had the same path, such as %s; they are made anew. If images of '
+            'several data roots are meant, give each root a folder of labels',
+            writer.root,
+            len(replaced),
+            replaced[0],
+        )
+    return pending
+
+
+def _write(writer: PseudoLabelWriter, image: LabelImage, labels: tuple[np.ndarray, np.ndarray]) -> None:
+    record = ImageRecord.of(image.source) if image.source else None
+    writer.write(image.camera, image.label_stem, *labels, record)
 
 
 def _read_ahead(

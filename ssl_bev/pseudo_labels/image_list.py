@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from .source_image import SourceImage, source_image, unique_stem
 
 # Reading these few fields here keeps mmdet3d, which the datasets need, out of the teacher's process.
 _CREATE_COMMAND = 'tools/create_data.py'
@@ -19,17 +22,25 @@ class LabelImage(NamedTuple):
         path: of the image file.
         token: of its frame.
         size: (height, width) by the info file; None: it does not say.
+        source: what the info file says it is; None: unknown.
     """
 
     camera: str
     path: str
     token: str
     size: tuple[int, int] | None
+    source: SourceImage | None = None
 
     @property
     def stem(self) -> str:
-        """The name that its label file gets."""
+        """The name of its file, which its label file gets too."""
         return Path(self.path).stem
+
+    @property
+    def label_stem(self) -> str:
+        """The name that its label file gets: one of its own where other images have the same camera and file name."""
+        is_shared = self.source is not None and self.source.is_shared
+        return unique_stem(self.stem, self.source.path) if is_shared else self.stem
 
 
 def list_images(
@@ -51,8 +62,7 @@ def list_images(
 
     Raises:
         FileNotFoundError: no such info file or data root.
-        ValueError: a file of another format, a camera that no frame has, no sweeps, or two images of a camera with
-            the same file name, as their labels would be one file.
+        ValueError: a file of another format, a camera that no frame has, or no sweeps.
     """
     if not info_files:
         raise ValueError('info_files is empty: name at least one info file')
@@ -66,12 +76,7 @@ def list_images(
             seen.update(frame['images'])
             has_sweeps |= frame.get('is_keyframe') is False
             for image in _frame_images(frame, Path(data_root), cameras, image_folder):
-                first = images.setdefault((image.camera, image.stem), image)
-                if first.path != image.path:
-                    raise ValueError(
-                        f'{info_file}: {first.path} and {image.path} would share one label file; '
-                        'image files of a camera need different names'
-                    )
+                images.setdefault((image.camera, image.path), image)
     files = ', '.join(map(str, info_files))
     if missing := [camera for camera in cameras or () if camera not in seen]:
         raise ValueError(
@@ -79,7 +84,17 @@ def list_images(
         )
     if with_sweeps and not has_sweeps:
         raise ValueError(f'sweeps are wanted, but {files} lists none; make it with {_CREATE_COMMAND} --max-sweeps N')
-    return list(images.values())
+    return _mark_shared(images.values())
+
+
+def _mark_shared(images: Iterable[LabelImage]) -> list[LabelImage]:
+    """Say of each image whether another one has its camera and file name."""
+    images = list(images)
+    counts = Counter((image.camera, image.stem) for image in images)
+    return [
+        image._replace(source=image.source._replace(is_shared=True)) if counts[image.camera, image.stem] > 1 else image
+        for image in images
+    ]
 
 
 def _read(info_file: str | Path) -> list[Mapping]:
@@ -110,4 +125,5 @@ def _frame_images(
             continue
         path = data_root / image_folder.format(camera=camera) / entry['img_path']
         size = (entry['height'], entry['width']) if entry.get('height') and entry.get('width') else None
-        yield LabelImage(camera, str(path), frame['token'], size)
+        source = source_image(frame, camera, image_folder.format(camera=camera), path)
+        yield LabelImage(camera, str(path), frame['token'], size, source)

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from .source_image import SourceImage, unique_stem
+
 HOW_TO_MAKE = 'tools/generate_pseudo_labels.py'
 LABEL_FILE = 'labels/{camera}/{stem}.png'
 CONFIDENCE_FILE = 'confidence/{camera}/{stem}.png'
@@ -23,6 +25,15 @@ def labelled_images(root: str | Path, *patterns: str) -> set[tuple[str, str]]:
         _list_pictures(Path(root) / pattern.split('/')[0]) for pattern in patterns or (LABEL_FILE, CONFIDENCE_FILE)
     ]
     return set.intersection(*found)
+
+
+def label_stem(root: Path, camera: str, stem: str, image: SourceImage | None, pattern: str = LABEL_FILE) -> str:
+    """The name under which a folder holds the label of an image: one of its own where it shares its file name."""
+    if image is not None and '{stem}' in pattern:
+        unique = unique_stem(stem, image.path)
+        if (root / pattern.format(camera=camera, stem=unique)).is_file():
+            return unique
+    return stem
 
 
 def _list_pictures(folder: Path) -> set[tuple[str, str]]:

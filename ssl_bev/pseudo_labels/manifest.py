@@ -38,13 +38,20 @@ def read_manifest(path: str | Path) -> dict:
     return content
 
 
-def update_manifest(root: str | Path, sizes: Iterable[tuple[int, int]] = (), count: bool = False) -> None:
-    """Add image sizes, (height, width), to a folder's manifest, and count its labels if wanted."""
+def update_manifest(
+    root: str | Path, sizes: Iterable[tuple[int, int]] = (), count: bool = False, shared_names: bool = False
+) -> None:
+    """Add image sizes, (height, width), to a folder's manifest, and count its labels if wanted.
+
+    With `shared_names` it says from now on that camera and file name do not tell images apart.
+    """
     root = Path(root)
     with lock_manifest(root):
         content = read_manifest(root / MANIFEST)
         known = {tuple(size) for size in content.get('image_sizes', ())}
         content['image_sizes'] = sorted(list(size) for size in known.union(sizes))
+        if shared_names:
+            content['shared_names'] = True
         if count:
             content['label_count'] = len(labelled_images(root, LABEL_FILE))
         for rest in root.glob(f'.{MANIFEST}.*.tmp'):  # of a killed process: a living one would hold the lock

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ssl_bev.files import read_picture
+from ssl_bev.files import read_ids, read_picture
 
+from .layout import label_stem
+from .source_image import SourceImage, read_record
 from .storage import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, MANIFEST, read_manifest
 
 
@@ -41,6 +44,7 @@ class PseudoLabelReader:
         self.label_file = label_file
         self.confidence_file = confidence_file
         self.class_names: list[str] | None = None
+        self._has_shared_names = False
         if manifest is None:
             return
         content = read_manifest(self.root / manifest)
@@ -51,16 +55,28 @@ class PseudoLabelReader:
                 f'write them with {HOW_TO_MAKE} or change the argument teacher'
             )
         self.class_names = list(content['class_names'])
+        self._has_shared_names = content.get('shared_names', False)
 
     def read(
-        self, camera: str, stem: str, token: str = ''
+        self, camera: str, stem: str, token: str = '', image: SourceImage | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:  # (H, W) uint8, (H, W) uint8
         """The class ids of one image and its confidences (None without `confidence_file`).
 
+        Args:
+            camera: name of the camera.
+            stem: of the image's file name.
+            token: the frame's, for error messages.
+            image: what the labels must be of, if the folder says so; None: whatever has this camera and name.
+
         Raises:
             FileNotFoundError: a missing file, with its path and the frame's token.
-            ValueError: a file that is no single-channel 8-bit picture.
+            ValueError: a file that is no single-channel 8-bit picture, or the labels of another image.
         """
+        if image is None and self._has_shared_names:
+            self._check_unique(camera, stem)
+        stem = label_stem(self.root, camera, stem, image, self.label_file)
+        if image is not None and '{stem}' in self.label_file:
+            self._check_image(self.root / self.label_file.format(camera=camera, stem=stem), image)
         ids = self._picture(self.label_file, camera, stem, token)
         if self.confidence_file is None:
             return ids, None
@@ -71,11 +87,35 @@ class PseudoLabelReader:
             )
         return ids, confidence
 
+    def _check_unique(self, camera: str, stem: str) -> None:
+        found = sorted(self.root.glob(self.label_file.format(camera=camera, stem=f'{glob.escape(stem)}~*')))
+        if found:
+            raise ValueError(
+                f'pseudo-label of {camera}/{stem}: several images have this camera and file name, see {found[0]}; say '
+                'which image is meant'
+            )
+
+    def _check_image(self, path: Path, image: SourceImage) -> None:
+        record = read_record(path) if path.is_file() else None
+        if record is None and image.is_shared and path.is_file():
+            raise ValueError(
+                f'pseudo-label {path} does not say which image it is of, and {image.path} is not the only one of its '
+                f'camera with that file name; make the labels again with {HOW_TO_MAKE}'
+            )
+        if record is not None and not record.is_of(image):
+            raise ValueError(
+                f'pseudo-label {path} was made of image {record.path} (token {", ".join(record.tokens)}), not of '
+                f'{image.path} (token {", ".join(image.tokens)}); make the labels of this image with {HOW_TO_MAKE}, in '
+                'a folder of its own for each data root'
+            )
+
     def _picture(self, pattern: str, camera: str, stem: str, token: str) -> np.ndarray:
         path = self.root / pattern.format(camera=camera, stem=stem)
         if not path.is_file():
             raise FileNotFoundError(f'pseudo-label not found: {path} (frame {token}); write it with {HOW_TO_MAKE}')
+        if pattern == self.label_file:
+            return read_ids(path, f'frame {token}')
         picture = read_picture(path, cv2.IMREAD_UNCHANGED, f'frame {token}')
         if picture.ndim != 2 or picture.dtype != np.uint8:
-            raise ValueError(f'pseudo-label {path} (frame {token}) is no single-channel 8-bit PNG')
+            raise ValueError(f'confidence {path} (frame {token}) is no single-channel 8-bit PNG')
         return picture

@@ -1,8 +1,10 @@
 """The pseudo-label folder: one label and one confidence picture per image, and a manifest that names the teacher.
 
     {root}/manifest.json
-    {root}/labels/{CAMERA}/{stem}.png        uint8 class ids at image size
+    {root}/labels/{CAMERA}/{stem}.png        uint8 class ids at image size, and inside which image they are of
     {root}/confidence/{CAMERA}/{stem}.png    uint8, 255 = certain
+
+The stem is that of the image's file name; where several images of a camera share it, a checksum of the path follows.
 
 Every file is written beside its place and then renamed, so that an interrupted run leaves no half file. Any number of
 processes may write into one folder at once.
@@ -22,6 +24,7 @@ from ssl_bev.targets import IGNORE
 
 from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, labelled_images
 from .manifest import MANIFEST, SCHEMA, lock_manifest, read_manifest, update_manifest, write_manifest
+from .source_image import KEYWORD, ImageRecord, read_record, unique_stem
 
 __all__ = [
     'CONFIDENCE_FILE',
@@ -72,6 +75,7 @@ class PseudoLabelWriter:
             'image_sizes': [],
         }
         self._sizes: set[tuple[int, int]] = set()
+        self._has_shared_names = False
         self.root.mkdir(parents=True, exist_ok=True)
         with lock_manifest(self.root):
             path = self.root / MANIFEST
@@ -88,14 +92,19 @@ class PseudoLabelWriter:
             (self.root / name.format(camera=camera, stem=stem)).is_file() for name in (LABEL_FILE, CONFIDENCE_FILE)
         )
 
+    def record(self, camera: str, stem: str) -> ImageRecord | None:
+        """Which image a label that is there says it is of; None: it does not say."""
+        return read_record(self.root / LABEL_FILE.format(camera=camera, stem=stem))
+
     def write(
         self,
         camera: str,
         stem: str,
         ids: np.ndarray,  # (H, W) uint8
         confidence: np.ndarray,  # (H, W) uint8, or float 0..1
+        image: ImageRecord | None = None,
     ) -> None:
-        """Store the labels of one image.
+        """Store the labels of one image, and which image that is.
 
         Raises:
             ValueError: shapes that differ, or an id that is neither a class nor 255 (ignore).
@@ -109,15 +118,18 @@ class PseudoLabelWriter:
             raise ValueError(f'{camera}/{stem}: id {strangers[0]} is outside the {len(self.class_names)} classes')
         if confidence.dtype != np.uint8:
             confidence = np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8)
-        if ids.shape not in self._sizes:
-            # Before the label itself, so that a killed run leaves no label of a size that the manifest lacks.
-            update_manifest(self.root, sizes=[ids.shape])
+        is_shared = image is not None and stem == unique_stem(Path(image.path).stem, image.path)
+        if ids.shape not in self._sizes or is_shared > self._has_shared_names:
+            # Before the label itself, so that a killed run leaves no label that the manifest does not cover.
+            update_manifest(self.root, sizes=[ids.shape], shared_names=is_shared)
             self._sizes.add(ids.shape)
+            self._has_shared_names |= is_shared
         # Confidence is noisy: longer matches than runs are not worth their search.
         strategy = cv2.IMWRITE_PNG_STRATEGY_RLE
         # The label goes last: where it is, its confidence is there too.
         write_png(self.root / CONFIDENCE_FILE.format(camera=camera, stem=stem), confidence, strategy)
-        write_png(self.root / LABEL_FILE.format(camera=camera, stem=stem), ids)
+        text = (KEYWORD, image.text()) if image else None
+        write_png(self.root / LABEL_FILE.format(camera=camera, stem=stem), ids, text=text)
 
     def close(self) -> None:
         """Count the labels into the manifest."""

@@ -13,6 +13,7 @@ from ssl_bev.targets import IGNORE
 from .block_average import block_shares
 from .label_map import LabelMap
 from .reader import PseudoLabelReader
+from .source_image import SourceImage
 from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from .validity import EgoBody, Region, check_mover_margin, near_movers
 
@@ -65,7 +66,12 @@ class TargetReader:
             self.moving[: len(table)] = names.moving(teacher_classes)
 
     def read(
-        self, camera: str, stem: str, token: str = '', size: Sequence[int] | None = None
+        self,
+        camera: str,
+        stem: str,
+        token: str = '',
+        size: Sequence[int] | None = None,
+        image: SourceImage | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # (H, W) uint8, (H, W) uint8
         """The class ids of one image, 255 where they are to be ignored, and the confidence, 0 there.
 
@@ -74,12 +80,13 @@ class TargetReader:
             stem: of the image's file name.
             token: the frame's, for error messages.
             size: height and width that the image has.
+            image: which image it is; see `PseudoLabelReader.read`.
 
         Raises:
             FileNotFoundError: a missing file, with its path and the frame's token.
             ValueError: a broken file, or labels of another size than their image.
         """
-        ids, confidence = self.reader.read(camera, stem, token)
+        ids, confidence = self.reader.read(camera, stem, token, image)
         if size is not None and ids.shape != tuple(size):
             raise ValueError(
                 f'pseudo-label of {camera}/{stem} (frame {token}) is {ids.shape} (height, width), its image '

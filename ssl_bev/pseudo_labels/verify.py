@@ -12,9 +12,10 @@ from tqdm import tqdm
 from ssl_bev.files import read_picture
 
 from .image_list import LabelImage
-from .layout import CONFIDENCE_FILE, LABEL_FILE, labelled_images
+from .layout import CONFIDENCE_FILE, LABEL_FILE, label_stem, labelled_images
 from .manifest import MANIFEST, read_manifest, update_manifest
 from .reader import PseudoLabelReader
+from .source_image import read_record
 from .storage import foreign_ids
 
 _AT_ONCE = 1000  # a data set of a million images must not become a million tasks
@@ -68,8 +69,13 @@ def delete_broken(root: str | Path, faults: Sequence[Fault]) -> int:
     """Delete the labels at fault, so that the generator makes them again; return how many files went."""
     deleted = 0
     for image in {fault.image for fault in faults if fault.image}:
+        stem = label_stem(Path(root), image.camera, image.stem, image.source)
+        label = Path(root) / LABEL_FILE.format(camera=image.camera, stem=stem)
+        record = read_record(label) if label.is_file() else None
+        if record and image.source and not record.has_path(image.source.path):
+            continue  # the label is another image's, which needs it
         for pattern in (LABEL_FILE, CONFIDENCE_FILE):
-            path = Path(root) / pattern.format(camera=image.camera, stem=image.stem)
+            path = Path(root) / pattern.format(camera=image.camera, stem=stem)
             deleted += path.is_file()
             path.unlink(missing_ok=True)
     update_manifest(root, count=True)
@@ -79,11 +85,12 @@ def delete_broken(root: str | Path, faults: Sequence[Fault]) -> int:
 def _check(reader: PseudoLabelReader, image: LabelImage, sizes: set[tuple[int, int]]) -> str:
     """What is wrong with the labels of an image, or nothing."""
     try:
-        ids, _ = reader.read(image.camera, image.stem, image.token)
+        ids, _ = reader.read(image.camera, image.stem, image.token, image.source)
         expected = image.size or read_picture(image.path).shape[:2]
     except (OSError, ValueError) as error:
         return str(error)
-    label = f'pseudo-label {reader.root / LABEL_FILE.format(camera=image.camera, stem=image.stem)}'
+    stem = label_stem(reader.root, image.camera, image.stem, image.source)
+    label = f'pseudo-label {reader.root / LABEL_FILE.format(camera=image.camera, stem=stem)}'
     if ids.shape != expected:
         return f'{label} is {ids.shape} (height, width), its image is {expected}'
     if ids.shape not in sizes:

@@ -72,16 +72,16 @@ def test_missing_cameras_are_black_and_said_to_be_missing(tiny_data, tiny_root, 
     arguments = edited_infos(tiny_data, tmp_path / 'infos.pkl', edit)
     arguments.update(pipeline=[{'type': 'LoadBEVImages'}, {'type': 'PackBEVInputs'}], num_frames=3)
     dataset = NuScenesBEVDataset(**arguments, data_root=str(tiny_root), allow_missing_cameras=True)
-    assert dataset.camera_names == ['CAM_BACK', 'CAM_FRONT']
+    assert dataset.camera_names == ['CAM_FRONT', 'CAM_BACK']
     packed = dataset[2]
     sample, images = packed['data_samples'], packed['inputs']['img']
-    assert sample.camera_valid.tolist() == [[True, False], [False, True], [True, True]]
+    assert sample.camera_valid.tolist() == [[False, True], [True, False], [True, True]]
     assert (images.flatten(2).amax(-1) > 0).tolist() == sample.camera_valid.tolist()
-    assert sample.img_paths[0][1] == '' and sample.bev2img.isfinite().all()
+    assert sample.img_paths[0][0] == '' and sample.bev2img.isfinite().all()
     whole = build(tiny_data, tiny_root, **{k: arguments[k] for k in ('pipeline', 'num_frames')})[2]['data_samples']
     assert whole.camera_valid.all()
     # What is calibrated keeps its calibration.
-    torch.testing.assert_close(sample.bev2img[1], whole.bev2img[1].flip(0))
+    torch.testing.assert_close(sample.bev2img[1], whole.bev2img[1])
 
     with pytest.raises(ValueError, match=r"camera_names \['CAM_FRONT'\] are not among the cameras of frame scene-0061"):
         NuScenesBEVDataset(**arguments, data_root=str(tiny_root), camera_names=['CAM_FRONT'])
@@ -90,6 +90,26 @@ def test_missing_cameras_are_black_and_said_to_be_missing(tiny_data, tiny_root, 
     nowhere = NuScenesBEVDataset(**arguments, data_root=str(tmp_path), allow_missing_cameras=True)
     with pytest.raises(ValueError, match='frame scene-0061-sample0 has none of the cameras'):
         nowhere[0]
+
+
+@pytest.mark.parametrize('position', [0, 1])
+def test_a_frame_that_lacks_a_camera_does_not_decide_for_all(tiny_data, tiny_root, tmp_path, caplog, position):
+    arguments = edited_infos(
+        tiny_data, tmp_path / 'infos.pkl', lambda frames: frames[position]['images'].pop('CAM_BACK')
+    )
+    arguments.update(pipeline=[{'type': 'LoadBEVImages'}, {'type': 'PackBEVInputs'}], data_root=str(tiny_root))
+    dataset = NuScenesBEVDataset(**arguments)
+    assert dataset.camera_names == ['CAM_FRONT', 'CAM_BACK']
+    assert (
+        f'1 of 6 frames of {tmp_path / "infos.pkl"}, such as scene-0061-sample{position}, lack some of' in caplog.text
+    )
+    valid = [dataset[i]['data_samples'].camera_valid[0].tolist() for i in range(3)]
+    assert valid == [[True, i != position] for i in range(3)]
+    with pytest.raises(ValueError, match=rf"camera_names \['CAM_BACK'\] are not among .* scene-0061-sample{position}"):
+        NuScenesBEVDataset(**arguments, camera_names=['CAM_FRONT', 'CAM_BACK'])
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='CAM_FRONT'):  # what the info file names must be there
+        NuScenesBEVDataset(**arguments | {'data_root': str(tmp_path / 'empty')})[0]
 
 
 def test_interval_thins_the_current_frames_not_the_windows(tiny_data, tiny_root):

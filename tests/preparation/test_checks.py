@@ -83,6 +83,17 @@ def multiply(key, matrix):
     return lambda entry: entry.update({key: (np.array(entry[key]) @ matrix).tolist()})
 
 
+def turn(entry, matrix):
+    """Turn a camera in its own frame."""
+    entry['lidar2cam'] = (matrix @ entry['lidar2cam']).tolist()
+
+
+def mount(entry, matrix):
+    """Turn a camera in its own frame, wherever its calibration stands."""
+    turn(entry, matrix)
+    entry['cam2ego'] = (entry['cam2ego'] @ np.linalg.inv(matrix)).tolist()
+
+
 def shifted(x, y, z):
     matrix = np.eye(4)
     matrix[:3, 3] = x, y, z
@@ -190,13 +201,13 @@ DAMAGES = {
         r'principal point \(900, 20\) is far from the middle of 96 x 48',
     ),
     'under the road': (damage_frame(1, camera(multiply('lidar2cam', shifted(0, 0, 3)))), 'the camera is -1.50 m above'),
-    'looks inwards': (
-        damage_frame(1, camera(lambda c: c.update(lidar2cam=(HALF_TURN @ c['lidar2cam']).tolist()))),
-        'CAM_BACK: the camera looks towards the middle of the car',
+    'all look inwards': (
+        damage_frame(1, lambda f: [turn(c, HALF_TURN) for c in f['images'].values()]),
+        f'calibration: frame {SAMPLE} .*: all cameras look towards the middle of the car',
     ),
-    'upside down': (
-        damage_frame(1, camera(lambda c: c.update(lidar2cam=(np.diag([-1, -1, 1, 1]) @ c['lidar2cam']).tolist()))),
-        'CAM_BACK: the camera is not upright',
+    'looks into the sky': (
+        damage_frame(1, camera(lambda c: turn(c, np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])))),
+        'CAM_BACK: the camera looks into the sky',
     ),
     'another ego pose': (
         damage_frame(1, camera(multiply('lidar2cam', shifted(0, 0.8, 0)))),
@@ -265,6 +276,27 @@ def test_warnings_do_not_fail(data):
     assert 'warning: sequences: frame scene-0061-sample1 of scene-0061: the ego pose jumps 40.3 m in 0.50' in str(
         check(data)
     )
+
+
+def test_unusual_rigs_are_odd_but_not_wrong(data):
+    """A camera that hangs upside down, one that stands behind another, one lying on its side: all may be right."""
+    quarter_turn = np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    for number, change in enumerate([np.diag([-1, -1, 1, 1]), HALF_TURN, quarter_turn]):
+        damage_frame(2 * number, camera(lambda c, change=change: mount(c, change)))(data)
+    report = check(data)
+    assert report.is_good, str(report)
+    assert report.warnings['calibration'] == 3  # frames 0 and 2 of one scene, 4 of another
+    assert re.search(
+        'warning: calibration: frame scene-0061-sample0 .*: CAM_BACK: the camera is not upright', str(report)
+    )
+    assert 'CAM_BACK: the camera looks towards the middle of the cameras' in str(report)
+
+
+def test_frames_that_lack_a_camera_are_counted(data):
+    damage_frame(0, lambda frame: frame['images'].pop('CAM_BACK'))(data)
+    report = check(data)
+    assert report.is_good
+    assert 'warning: calibration: 1 of 9 frames lack CAM_BACK, such as scene-0061-sample0' in str(report)
 
 
 def test_messages_are_limited_but_counted(data):

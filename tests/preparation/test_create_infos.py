@@ -270,5 +270,8 @@ def test_radars_and_lidar_sweeps_are_not_kept(own_root):
     assert set(tables.keyframe_data['scene-0061-sample0']) == {'CAM_FRONT', 'CAM_BACK', 'LIDAR_TOP'}
     assert len(NuScenesTables(own_root, VERSION, with_sweeps=False).records['sample_data']) == 27
     table.write_text(json.dumps([*records, {'token': 'short'}]))
-    with pytest.raises(ValueError, match=r"sample_data.json is no list of sample_data records.*'is_key_frame'"):
+    with pytest.raises(
+        ValueError,
+        match=r"no list of sample_data records of nuScenes: entry [0-9]+, token 'short', lacks .*'is_key_frame'",
+    ):
         NuScenesTables(own_root, VERSION)

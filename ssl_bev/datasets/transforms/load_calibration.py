@@ -22,7 +22,8 @@ class LoadCalibration(BaseTransform):
     So `LoadPseudoLabels` works without images: its labels are those of the whole image files. Those files need not
     exist where the info file says how large they are.
 
-    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras
+    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras,
+    frames_may_lack_cameras
 
     Added Keys:
         - cam2img, bev2cam: (T, N, 4, 4) float64; `bev2img = cam2img @ bev2cam`

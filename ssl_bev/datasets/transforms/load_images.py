@@ -18,7 +18,8 @@ from ..calibration import window_calibration
 class LoadBEVImages(BaseTransform):
     """Load the T x N images of a window, and compose the matrices that later transforms keep right.
 
-    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras
+    Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras,
+    frames_may_lack_cameras
 
     Added Keys:
         - img: list of T lists of N arrays (H, W, 3) uint8, BGR
@@ -83,7 +84,7 @@ def image_path(results: dict, frame: dict, name: str, must_exist: bool = True) -
     With `must_exist` False, what the info file says is enough.
     """
     may_miss = results.get('allow_missing_cameras', False)
-    if may_miss and name not in frame['images']:
+    if name not in frame['images'] and (may_miss or results.get('frames_may_lack_cameras', False)):
         return None
     path = Path(results['data_root'], results['data_prefix'].get(name, ''), frame['images'][name]['img_path'])
     return None if may_miss and must_exist and not path.is_file() else path

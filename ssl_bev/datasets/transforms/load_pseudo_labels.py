@@ -13,6 +13,7 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.geometry import ground_homography, pixels_to_ground
 from ssl_bev.pseudo_labels.block_average import block_means, oversampling, warp_labels
+from ssl_bev.pseudo_labels.source_image import SourceImage, source_image
 from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.pseudo_labels.validity import Region
@@ -31,7 +32,7 @@ class LoadPseudoLabels(BaseTransform):
     Frames that a window repeats at the start of a scene (`frame_valid` is False) are not read and all ignored.
 
     Required Keys: frames, camera_names, img_aug, ori_shape, img_shape; cam2img, bev2cam, road2bev with `max_distance`;
-    optional camera_valid, frame_valid
+    optional camera_valid, frame_valid, data_prefix, img_paths, shared_names
 
     Added Keys (of the window's last T' frames, so index them from the end):
         - pseudo_target: (T', N, K, h, w) uint8, 0 ... 254 = share of the class in 254ths, 255 = ignore, where fewer
@@ -61,7 +62,7 @@ class LoadPseudoLabels(BaseTransform):
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
         ValueError: a camera of `ignore_cameras` or `ego_body` that the window lacks, another teacher, an unknown
-            class, a label of another size than its image, an image augmentation that is not affine.
+            class, a label of another image or of another size than its image, an image augmentation that is not affine.
     """
 
     def __init__(
@@ -146,8 +147,9 @@ class LoadPseudoLabels(BaseTransform):
             frame, camera = results['frames'][t], results['camera_names'][n]
             if (frame['token'], n) in kept:
                 return kept[frame['token'], n]
+            size = tuple(int(s) for s in results['ori_shape'][t, n])
             stem = Path(frame['images'][camera]['img_path']).stem
-            found = self.labels.read(camera, stem, frame['token'], tuple(int(s) for s in results['ori_shape'][t, n]))
+            found = self.labels.read(camera, stem, frame['token'], size, _source(results, t, n, stem))
             if tokens.count(frame['token']) > 1:
                 kept[frame['token'], n] = found
             return found
@@ -179,6 +181,15 @@ class LoadPseudoLabels(BaseTransform):
             f'{type(self).__name__}(root={str(self.labels.reader.root)!r}, classes={self.labels.classes}, '
             f'stride={self.stride}, num_frames={self.num_frames})'
         )
+
+
+def _source(results: Mapping, t: int, n: int, stem: str) -> SourceImage:
+    """Which image the labels must be of."""
+    camera = results['camera_names'][n]
+    folder = results.get('data_prefix', {}).get(camera, '')
+    file = results['img_paths'][t][n] if 'img_paths' in results else None
+    is_shared = (camera, stem) in results.get('shared_names', ())
+    return source_image(results['frames'][t], camera, folder, file, is_shared)
 
 
 def _check_stride(stride: float) -> float:

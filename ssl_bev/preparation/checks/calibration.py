@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import check_undistorted
+
 _ROTATION_TOLERANCE = 1e-3
 _HEIGHTS = (0.3, 4.0)  # metres above the road: low bumper to roof of a lorry
+_SKY = 0.7  # upward part of the optical axis: 45 degrees
+_INWARDS = 0.3  # metres
 _FIELD_OF_VIEW = (10.0, 170.0)  # degrees
 # What the ego car's motion between two triggers may differ from that at constant velocity, metres and radians.
 _SHIFT_TOLERANCE, _RELATIVE_TOLERANCE = 0.25, 0.25
@@ -26,17 +30,27 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
     yield from (f'{name}: {fault}' for name, matrix in rigid.items() for fault in rigid_faults(matrix))
     if any(fault for matrix in rigid.values() for fault in rigid_faults(matrix)):
         return
-    cam2ego = {name: camera_to_ego(frame, name) for name in frame['images']}
-    usable = [pose for pose in cam2ego.values() if not list(rigid_faults(pose))]
-    middle = np.mean([pose[:2, 3] for pose in usable], 0) if usable else np.zeros(2)
+    cam2ego = usable_poses(frame)
+    yield from rig_faults(cam2ego)
     for name, camera in frame['images'].items():
         faults = [f'lidar2cam {fault}' for fault in rigid_faults(np.asarray(camera['lidar2cam'], np.float64))]
         faults += intrinsics_faults(camera)
         if not faults:
-            faults += mounting_faults(cam2ego[name], middle)
+            faults += mounting_faults(cam2ego[name])
         if not faults and velocity is not None and 'cam2ego' in camera and 'timestamp' in camera:
             faults += motion_faults(frame, name, velocity)
         yield from (f'{name}: {fault}' for fault in faults)
+
+
+def frame_oddities(frame: Mapping) -> list[tuple[str, str]]:
+    """Cameras of a frame, and what is odd about them though it may be right."""
+    return list(mounting_oddities(usable_poses(frame)))
+
+
+def usable_poses(frame: Mapping) -> dict[str, np.ndarray]:
+    """The poses of the cameras of a frame as `camera_to_ego`, without those that are no poses."""
+    poses = {name: camera_to_ego(frame, name) for name in frame['images']}
+    return {name: pose for name, pose in poses.items() if not list(rigid_faults(pose))}
 
 
 def camera_to_ego(frame: Mapping, name: str) -> np.ndarray:  # (4, 4)
@@ -72,7 +86,11 @@ def rigid_faults(matrix: np.ndarray) -> Iterator[str]:
 
 
 def intrinsics_faults(camera: Mapping) -> Iterator[str]:
-    """What is implausible in a camera matrix."""
+    """What is implausible in a camera matrix, and a lens that distorts."""
+    try:
+        check_undistorted(camera, 'lens')
+    except ValueError as error:
+        yield str(error)
     matrix = np.asarray(camera['cam2img'], np.float64)
     if matrix.ndim != 2 or min(matrix.shape) < 3 or not np.isfinite(matrix).all():
         yield f'cam2img must be a finite 3x3 matrix, got shape {matrix.shape}'
@@ -92,15 +110,40 @@ def intrinsics_faults(camera: Mapping) -> Iterator[str]:
         yield f'a focal length of {fx:.0f} px at a width of {width} is a field of view of {angle:.0f} degrees'
 
 
-def mounting_faults(cam2ego: np.ndarray, middle: np.ndarray) -> Iterator[str]:
-    """What is odd about a camera's place: it should be over the road, upright, and look away from the car."""
-    height = cam2ego[2, 3]
-    if not _HEIGHTS[0] < height < _HEIGHTS[1]:
-        yield f'the camera is {height:.2f} m above the road, expected {_HEIGHTS[0]} to {_HEIGHTS[1]}'
-    if cam2ego[2, 1] > -0.5:
-        yield 'the camera is not upright: its y axis should point down'
-    if cam2ego[:2, 2] @ (cam2ego[:2, 3] - middle) < 0:
-        yield 'the camera looks towards the middle of the car instead of outwards'
+def mounting_faults(cam2ego: np.ndarray) -> Iterator[str]:
+    """What is impossible about a camera's place and direction."""
+    if cam2ego[2, 3] <= 0:
+        yield f'the camera is {cam2ego[2, 3]:.2f} m above the road, expected {_HEIGHTS[0]} to {_HEIGHTS[1]}'
+    if cam2ego[2, 2] > _SKY:
+        yield 'the camera looks into the sky: its z axis, which is where it looks to, should not point up'
+
+
+def mounting_oddities(cam2ego: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    """What few rigs have, though it may be right: cameras and what is odd about them.
+
+    Args:
+        cam2ego: pose of each camera of a frame, (4, 4).
+    """
+    middle = np.mean([pose[:2, 3] for pose in cam2ego.values()], 0) if cam2ego else np.zeros(2)
+    for name, pose in cam2ego.items():
+        if not _HEIGHTS[0] < pose[2, 3] < _HEIGHTS[1]:
+            yield name, f'the camera is {pose[2, 3]:.2f} m above the road, expected {_HEIGHTS[0]} to {_HEIGHTS[1]}'
+        if pose[2, 1] > -0.5:
+            yield name, 'the camera is not upright: its y axis points up or sideways, right if it is mounted so'
+        if looks_inwards(pose, middle):
+            yield name, 'the camera looks towards the middle of the cameras, right if another one stands before it'
+
+
+def rig_faults(cam2ego: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """What is impossible about all cameras of a frame together."""
+    middle = np.mean([pose[:2, 3] for pose in cam2ego.values()], 0) if cam2ego else np.zeros(2)
+    if len(cam2ego) > 1 and all(looks_inwards(pose, middle) for pose in cam2ego.values()):
+        yield 'all cameras look towards the middle of the car instead of outwards; lidar2cam may be inverted'
+
+
+def looks_inwards(cam2ego: np.ndarray, middle: np.ndarray) -> bool:
+    """True where a camera looks over its neighbours; those of a stereo pair stand side by side and do not."""
+    return bool(cam2ego[:2, 2] @ (cam2ego[:2, 3] - middle) < -_INWARDS)
 
 
 def motion_faults(frame: Mapping, name: str, velocity: np.ndarray) -> Iterator[str]:

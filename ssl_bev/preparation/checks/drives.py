@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .calibration import ego_motion, frame_faults
+from ssl_bev.datasets.cameras import all_cameras
+
+from .calibration import ego_motion, frame_faults, frame_oddities
 from .report import Report
 from .sequences import all_frames, drive_faults, link_faults, velocities
 from .settings import Settings
@@ -21,11 +23,13 @@ def check_drives(scenes: Sequence[Sequence[Mapping]], settings: Settings, report
         report: gets the counts, errors and warnings.
     """
     ways: list[tuple[np.ndarray, np.ndarray]] = []
+    _check_cameras([frame for scene in scenes for frame in all_frames(scene, settings.with_sweeps)], report)
     for scene in scenes:
         frames = all_frames(scene, settings.with_sweeps)
         report.count('sequences')
         for fault in link_faults(scene):
             report.error('sequences', fault)
+        odd: dict[tuple[str, str], str] = {}
         try:
             for fault in drive_faults(frames):
                 report.warn('sequences', fault)
@@ -34,11 +38,21 @@ def check_drives(scenes: Sequence[Sequence[Mapping]], settings: Settings, report
                 for fault in faults:
                     report.error('calibration', f'frame {frame["token"]} of {frame["scene_name"]}: {fault}')
                 report.count('calibration', len(frame['images']))
+                odd.update({oddity: frame['token'] for oddity in frame_oddities(frame) if oddity not in odd})
                 if velocity is not None and not faults:
                     ways += _ways(frame, velocity)
         except (KeyError, ValueError, TypeError) as error:
             report.error('calibration', f'{scene[0]["scene_name"]}: matrices or fields are missing: {error!r}')
+        for (name, oddity), token in odd.items():  # once a scene: it is the same in all frames
+            report.warn('calibration', f'frame {token} of {scene[0]["scene_name"]}: {name}: {oddity}')
     _check_motion(ways, report)
+
+
+def _check_cameras(frames: Sequence[Mapping], report: Report) -> None:
+    for name in all_cameras(frames):
+        lacking = [frame['token'] for frame in frames if name not in frame['images']]
+        if lacking:
+            report.warn('calibration', f'{len(lacking)} of {len(frames)} frames lack {name}, such as {lacking[0]}')
 
 
 def _ways(frame: Mapping, velocity: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

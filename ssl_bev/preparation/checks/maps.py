@@ -13,18 +13,30 @@ from .report import Report
 _MARGIN = 100.0  # metres
 
 
-def check_maps(root: Path, scenes: Sequence[Sequence[Mapping]], report: Report) -> None:
-    """Check the map of each location, and that no ego pose is outside it."""
+def check_maps(root: Path, scenes: Sequence[Sequence[Mapping]], report: Report, are_needed: bool = True) -> None:
+    """Check the map of each location, and that no ego pose is outside it.
+
+    Args:
+        root: of the dataset.
+        scenes: keyframes of each scene.
+        report: gets the counts, errors and warnings.
+        are_needed: False: nobody draws labels, so that a missing map is worth a warning only.
+    """
     bounds = {}
     for location in sorted({scene[0]['location'] for scene in scenes}):
         report.count('maps')
         path = root / 'maps' / 'expansion' / f'{location}.json'
+        if not are_needed and not path.is_file():
+            report.warn('maps', f'location {location!r}: no map expansion {path}; BEV labels cannot be drawn')
+            continue
         try:
-            nodes = MapGeometry.read(path).content['node']
-        except (OSError, ValueError, KeyError) as error:
+            points = MapGeometry.read(path).node_positions
+        except (OSError, ValueError) as error:
             report.error('maps', f'location {location!r}: {error}')
             continue
-        points = np.array([(node['x'], node['y']) for node in nodes])
+        if not len(points):
+            report.error('maps', f'location {location!r}: {path} has no node')
+            continue
         bounds[location] = points.min(0) - _MARGIN, points.max(0) + _MARGIN
     for scene in scenes:
         if scene[0]['location'] not in bounds:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ssl_bev.pseudo_labels import PseudoLabelReader
 from ssl_bev.pseudo_labels.image_list import list_images
 from ssl_bev.pseudo_labels.layout import labelled_images
+from ssl_bev.pseudo_labels.source_image import unique_stem
 from ssl_bev.pseudo_labels.verify import verify_pseudo_labels
 
 from .report import Report
@@ -40,7 +41,8 @@ def check_pseudo_labels(
         report.error(check, str(error))
         return
     for image in images:
-        if (image.camera, image.stem) not in there:
+        stems = {image.label_stem, unique_stem(image.stem, image.source.path)}
+        if not any((image.camera, stem) in there for stem in stems):
             report.error(
                 check, f'frame {image.token}: {folder} has no label and confidence of {image.camera}/{image.stem}'
             )

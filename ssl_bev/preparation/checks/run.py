@@ -34,7 +34,7 @@ def check_data(
     Args:
         root: of the dataset; image paths and maps start there.
         info_files: of tools/create_data.py.
-        label_dirs: folders of BEV labels.
+        label_dirs: folders of BEV labels; without any, maps may be missing.
         pseudo_labels: pseudo-label folders.
         full: read every picture whole. Otherwise images are opened and labels looked up; those of each scene's first
             keyframe are read whole in any case.
@@ -57,7 +57,7 @@ def check_data(
         versions[str(path)] = content['metainfo'].get('version')
         scenes.extend(_scenes(content['data_list'], path, report))
     check_drives(scenes, settings, report)
-    check_maps(root, scenes, report)
+    check_maps(root, scenes, report, are_needed=bool(label_dirs))
     check_images(root, scenes, settings, report)
     for folder in label_dirs:
         check_bev_labels(Path(folder), scenes, versions, settings, report)

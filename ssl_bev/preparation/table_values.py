@@ -1,0 +1,93 @@
+"""Values of table records: poses and cameras. What is no pose or camera is an error that says where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ssl_bev.datasets.calibration import check_undistorted
+
+_NORM_TOLERANCE = 0.01
+_UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
+
+
+def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4) float64
+    """The matrix of a record's translation and rotation (a quaternion, w first).
+
+    Args:
+        record: with the two fields, and a token for errors.
+        where: table and whatever else names the record.
+
+    Raises:
+        ValueError: a field that is missing, null, not finite or of another shape, or a quaternion of another length
+            than 1.
+    """
+    translation = _numbers(record, 'translation', (3,), 'three finite numbers, metres', where)
+    rotation = _numbers(record, 'rotation', (4,), 'a quaternion of four finite numbers, w first', where)
+    norm = np.linalg.norm(rotation)
+    if abs(norm - 1) > _NORM_TOLERANCE:
+        raise ValueError(f'{_name(record, where)}: rotation must be a quaternion of length 1, got {rotation.tolist()}')
+    w, x, y, z = rotation / norm
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    matrix[:3, 3] = translation
+    return matrix
+
+
+def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarray:  # (4, 4) float64
+    """The matrix of an ego pose, whose z axis points up.
+
+    Raises:
+        ValueError: as `pose_matrix`; or a car on its side or roof, which is what x, y, z, w looks like when it is read
+            as w, x, y, z.
+    """
+    matrix = pose_matrix(record, where)
+    if matrix[2, 2] < _UPRIGHT:
+        raise ValueError(
+            f'{_name(record, where)}: rotation {record["rotation"]} puts the car on its side or its roof; the order is '
+            'w, x, y, z, and z of ego and global frame point up'
+        )
+    return matrix
+
+
+def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> list:  # (3, 3)
+    """The intrinsics of a camera whose images are not distorted.
+
+    Raises:
+        ValueError: no finite 3x3 matrix with positive focal lengths, or distortion that is not zero.
+    """
+    matrix = _numbers(record, 'camera_intrinsic', (3, 3), 'a finite 3x3 matrix', where)
+    if min(matrix[0, 0], matrix[1, 1]) <= 0:
+        raise ValueError(
+            f'{_name(record, where)}: focal lengths of camera_intrinsic must be positive (pixels), got '
+            f'{matrix[0, 0]:g}, {matrix[1, 1]:g}'
+        )
+    check_undistorted(record, _name(record, where))
+    return matrix.tolist()
+
+
+def _numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:
+    if field not in record:
+        raise ValueError(f'{_name(record, where)} lacks {field}, which must be {rule}')
+    value = record[field]
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if array.shape == shape and np.isfinite(array).all():
+        return array
+    remedy = ''
+    if field == 'rotation' and array.shape == (3, 3):
+        remedy = '; convert the matrix, such as with pyquaternion.Quaternion(matrix=...).elements'
+    elif field in ('translation', 'rotation'):
+        remedy = '; correct it, or leave the scene out with --exclude-scenes'
+    raise ValueError(f'{_name(record, where)}: {field} must be {rule}, got {value}{remedy}')
+
+
+def _name(record: Mapping, where: str) -> str:
+    return f'{where}, token {record.get("token")!r}'
