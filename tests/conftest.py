@@ -10,9 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from tiny_nuscenes import VERSION, write_tiny_root
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_scope_of_another_test() -> None:
+    """mmengine's default scope outlives the test that set it; where components are looked for hangs on it."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')
