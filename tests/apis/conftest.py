@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from ssl_bev.apis import init_model
 
@@ -40,3 +41,9 @@ def checkpoint(config_file: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def config(config_file: Path) -> Config:
     return Config.fromfile(str(config_file))
+
+
+@pytest.fixture(autouse=True)
+def scope_of_a_loaded_config(no_scope_of_another_test: None) -> None:
+    """What `load_config` sets; here configs are loaded once for many tests."""
+    init_default_scope('mmdet3d')
