@@ -123,7 +123,7 @@ def fuse_pseudo_labels(
         pending = [image for image in images if not writer.exists(*image)]
 
         def write(image: tuple[str, str]) -> float:
-            ids, confidence = fuse(*(source.read(image, class_names) for source in sources))
+            ids, confidence = fuse(*_read(image, sources, class_names))
             writer.write(*image, ids, confidence, _record(image, sources))
             return np.mean(ids == IGNORE)
 
@@ -184,6 +184,20 @@ def _common_images(road: _Source, other: _Source) -> list[tuple[str, str]]:
     if not images:
         raise ValueError(f'{road.root} and {other.root} hold no labels')
     return sorted(images)
+
+
+def _read(
+    image: tuple[str, str], sources: Sequence[_Source], class_names: Sequence[str]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The labels of an image of both folders."""
+    labels = [source.read(image, class_names) for source in sources]
+    (road, _), (other, _) = labels
+    if road.shape != other.shape:
+        raise ValueError(
+            f'{"/".join(image)}: {sources[0].root} has labels of {road.shape} (height, width), {sources[1].root} of '
+            f'{other.shape}'
+        )
+    return labels
 
 
 def _record(image: tuple[str, str], sources: Sequence[_Source]) -> ImageRecord | None:
