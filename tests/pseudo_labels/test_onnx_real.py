@@ -55,7 +55,8 @@ def test_labels_of_the_real_network(model: Path, folder: Path, tmp_path: Path) -
         (probabilities,) = session.run(None, {'image': squeezed.transpose(2, 0, 1)[None].astype(np.float32)})
         large = [cv2.resize(part, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) for part in probabilities[0]]
         ids, confidence = reader.read(image.camera, image.stem)
-        np.testing.assert_array_equal(ids, np.argmax(large, 0))
+        # Two interpolations round differently where two classes are equally likely.
+        assert np.mean(ids != np.argmax(large, 0)) < 1e-5
         assert np.abs(confidence - 255 * np.max(large, 0)).max() < 0.51
 
         # What ships was fused with more tricks, but of this network's paint.

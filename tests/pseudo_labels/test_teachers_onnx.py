@@ -187,7 +187,7 @@ class TestSettingsAndFiles:
     @pytest.mark.parametrize(
         ('changes', 'match'),
         [
-            (dict(chanels='rgb'), "unknown key 'chanels'; near matches: channels"),
+            (dict(channel='rgb'), "unknown key 'channel'; near matches: channels"),
             (dict(channels='gbr'), "channels must be one of rgb, bgr, got 'gbr'"),
             (dict(values=None), 'values must be one of logits, probabilities, ids, got None'),
             (dict(max_value=True), 'max_value must be one of 255, 1, got True'),
