@@ -29,6 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range, metres')
     parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
+    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
     parser.add_argument('--mover-margin', type=float, default=0.0, help='no votes beside movers; part of image width')
@@ -57,6 +58,7 @@ def main() -> int:
             args.bev_frame,
             args.sweeps,
             max_distance=args.max_distance,
+            roads=args.roads,
         )
         counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
     except (FileNotFoundError, ValueError) as error:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ssl_bev.datasets.accumulated_target_files import start_folder, target_path, write_target
 from ssl_bev.datasets.calibration import check_bev_frame
 from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.datasets.windows import flatten_frames
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
@@ -38,6 +39,7 @@ class Accumulation:
         raster_cell_size: of the scene's raster, metres; None: half of the grid's.
         max_distance, max_pixels: as in `SceneEvidence`.
         full_weight: evidence, in certain pixels, from which on a cell has the full weight.
+        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
 
     Raises:
         ValueError: a value out of range.
@@ -51,6 +53,7 @@ class Accumulation:
     max_distance: float = 30.0
     max_pixels: float = 10.0
     full_weight: float = 1.0
+    roads: str | None = None
 
     def __post_init__(self) -> None:
         check_bev_frame(self.bev_frame)
@@ -72,6 +75,7 @@ class Accumulation:
             **asdict(self.grid),
             **{key: getattr(self, key) for key in own},
             'teacher': read_manifest(Path(self.labels['root']) / manifest)['teacher'] if manifest else None,
+            'roads': RoadReader(self.roads).manifest if self.roads else None,
             **{f'raster_{key}': value for key, value in self.raster.items()},
             **labels,
         }
@@ -151,6 +155,7 @@ def _start_worker() -> None:
 
 
 def _write_scene(frames: Sequence[Mapping], out: Path, accumulation: Accumulation) -> None:
+    frames = add_roads(frames, accumulation.roads)
     scene = accumulate_scene(frames, TargetReader(**accumulation.labels), **accumulation.raster)
     for frame in frames:
         probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)

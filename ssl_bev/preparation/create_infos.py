@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
-from ssl_bev.datasets.calibration import check_bev_frame, frame_poses
+from ssl_bev.datasets.calibration import check_bev_frame, frame_poses, frame_road
 from ssl_bev.geometry import BEVGrid
 
 from .box_records import BOX_CLASSES
@@ -108,7 +108,8 @@ def create_data(
             for scene in tqdm(scenes, f'{version} {split}', unit='scene', disable=not show_progress):
                 for frame in _scene_frames(tables, records, scene, images):
                     if not infos_only and not label_path(labels, frame['token']).is_file():
-                        masks = rasterizers[frame['location']](*frame_poses(frame, bev_frame))
+                        pose = frame_poses(frame, bev_frame)[0]
+                        masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
                         write_label(labels, frame['token'], masks)
                     frames.append(frame)
             counts[split] = len(frames)
