@@ -55,7 +55,7 @@ def frame_cameras(
 
     bev2cam goes through `lidar2cam`, which holds the ego motion between the camera's trigger and the lidar's.
     """
-    bev2lidar = np.linalg.inv(_matrix(frame['lidar_points']['lidar2ego'])) @ _bev2ego(frame, bev_frame)
+    bev2lidar = np.linalg.inv(lidar2ego(frame)) @ _bev2ego(frame, bev_frame)
     cam2img = np.tile(np.eye(4), (len(camera_names), 1, 1))
     bev2cam = np.empty_like(cam2img)
     for i, name in enumerate(camera_names):
@@ -93,9 +93,24 @@ def check_undistorted(camera: Mapping, name: str) -> None:
             )
 
 
+def lidar2ego(frame: Mapping) -> np.ndarray:  # (4, 4)
+    """The pose of a frame's lidar, from which `lidar2cam` starts, in the ego frame, float64.
+
+    A frame without `lidar_points` is of a vehicle without lidar: its cameras' matrices start from the ego frame.
+
+    Raises:
+        ValueError: a lidar whose pose the frame does not say.
+    """
+    if 'lidar_points' not in frame:
+        return np.eye(4)
+    if 'lidar2ego' not in frame['lidar_points']:
+        raise ValueError(f"frame {frame.get('token')} needs lidar_points['lidar2ego']: it says where the road is")
+    return _matrix(frame['lidar_points']['lidar2ego'])
+
+
 def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)
     """The pose of a frame's lidar in its BEV frame, float64."""
-    return np.linalg.inv(_bev2ego(frame, bev_frame)) @ _matrix(frame['lidar_points']['lidar2ego'])
+    return np.linalg.inv(_bev2ego(frame, bev_frame)) @ lidar2ego(frame)
 
 
 def window_calibration(
@@ -135,7 +150,11 @@ def road_heights(frames: Sequence[Mapping]) -> dict[str, np.ndarray | BEVGrid | 
 
 
 def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
-    return np.eye(4) if check_bev_frame(bev_frame) == 'ego' else _matrix(frame['lidar_points']['lidar2ego'])
+    if check_bev_frame(bev_frame) == 'ego':
+        return np.eye(4)
+    if 'lidar_points' not in frame:
+        raise ValueError(f"frame {frame.get('token')} has no lidar; use bev_frame='ego'")
+    return lidar2ego(frame)
 
 
 def _matrix(values: Sequence[Sequence[float]]) -> np.ndarray:

@@ -77,7 +77,7 @@ class FrameRecords:
         leader = next(iter(between))
         lidar2ego = np.array(keyframe['lidar_points']['lidar2ego'])
         frames = []
-        for lead in _spread(between[leader], self.max_sweeps):
+        for lead in spread(between[leader], self.max_sweeps):
             nearest = {
                 name: min(records, key=lambda record: abs(record['timestamp'] - lead['timestamp']), default=None)
                 for name, records in between.items()
@@ -162,7 +162,7 @@ class FrameRecords:
         return self._cam2img[token]
 
 
-def _spread(records: list[dict], count: int) -> list[dict]:
+def spread(records: list[dict], count: int) -> list[dict]:
     """At most `count` records, evenly spread between their ends."""
     if len(records) <= count:
         return records

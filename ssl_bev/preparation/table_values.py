@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ssl_bev.datasets.calibration import check_undistorted
 
-_NORM_TOLERANCE = 0.01
-_UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
+NORM_TOLERANCE = 0.01  # of the length of a quaternion
+UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
 
 
 def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4) float64
@@ -25,10 +25,14 @@ def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4)
     """
     translation = _numbers(record, 'translation', (3,), 'three finite numbers, metres', where)
     rotation = _numbers(record, 'rotation', (4,), 'a quaternion of four finite numbers, w first', where)
-    norm = np.linalg.norm(rotation)
-    if abs(norm - 1) > _NORM_TOLERANCE:
+    if abs(np.linalg.norm(rotation) - 1) > NORM_TOLERANCE:
         raise ValueError(f'{_name(record, where)}: rotation must be a quaternion of length 1, got {rotation.tolist()}')
-    w, x, y, z = rotation / norm
+    return rigid_matrix(translation, rotation)
+
+
+def rigid_matrix(translation: Sequence[float], rotation: Sequence[float]) -> np.ndarray:  # (4, 4) float64
+    """The matrix of a translation, (3,), and a quaternion w, x, y, z of about length 1."""
+    w, x, y, z = np.asarray(rotation) / np.linalg.norm(rotation)
     matrix = np.eye(4)
     matrix[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -47,7 +51,7 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
             as w, x, y, z.
     """
     matrix = pose_matrix(record, where)
-    if matrix[2, 2] < _UPRIGHT:
+    if matrix[2, 2] < UPRIGHT:
         raise ValueError(
             f'{_name(record, where)}: rotation {record["rotation"]} puts the car on its side or its roof; the order is '
             'w, x, y, z, and z of ego and global frame point up'

@@ -8,7 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ..calibration import check_bev_frame, frame_cameras, frame_poses, road_heights
+from ..calibration import check_bev_frame, frame_cameras, frame_poses, lidar2ego, road_heights
 from ..info_files import CREATE_COMMAND
 from ..label_subsets import read_scene_list
 from ..road_files import RoadReader
@@ -92,8 +92,6 @@ class AdaptMultiViewImages(BaseTransform):
         self.label_scenes = None if label_scenes is None else frozenset(read_scene_list(label_scenes))
 
     def transform(self, results: dict) -> dict:
-        if 'lidar2ego' not in results.get('lidar_points', {}):
-            raise ValueError(f"sample {results['token']} needs lidar_points['lidar2ego']: it says where the road is")
         names = list(results['images'])
         images = self._cameras(results)
         info = ('scene_token', 'scene_name', 'frame_index', 'location', 'lidar_points', 'ego2global', 'token', 'road')
@@ -164,8 +162,8 @@ class AdaptMultiViewImages(BaseTransform):
         old2new = lidar_augmentation(results)
         if self.bev_frame == 'lidar':
             return old2new
-        lidar2ego = np.asarray(results['lidar_points']['lidar2ego'], np.float64)
-        return lidar2ego @ old2new @ np.linalg.inv(lidar2ego)
+        pose = lidar2ego(results)
+        return pose @ old2new @ np.linalg.inv(pose)
 
     def __repr__(self) -> str:
         scenes = None if self.label_scenes is None else len(self.label_scenes)

@@ -1,4 +1,4 @@
-"""Windows of camera frames of one nuScenes scene, with or without BEV labels."""
+"""Windows of camera frames of one scene, with or without BEV labels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from .serialised_list import SerialisedList
 from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
 
 
-@DATASETS.register_module()
-class NuScenesBEVDataset(BaseDataset):
+@DATASETS.register_module(name=['BEVDataset', 'NuScenesBEVDataset'])
+class BEVDataset(BaseDataset):
     """Yields one window of T frames per frame, the window's last; history never crosses scenes.
 
-    Reads the info files of tools/create_data.py, and stock mmdet3d v2 info files while `num_frames` is 1.
+    Reads the info files of tools/create_data.py, be they of nuScenes or of one's own cameras, and stock mmdet3d v2 info
+    files while `num_frames` is 1.
 
     Args:
         ann_file: info file or several, relative to `info_root`; a split of one's own takes its scenes from all.
@@ -58,8 +59,6 @@ class NuScenesBEVDataset(BaseDataset):
             a label subset need, a list that names unknown scenes, splits that overlap, or a selection that leaves no
             sample.
     """
-
-    METAINFO = {'dataset': 'nuscenes'}
 
     def __init__(
         self,
@@ -141,7 +140,7 @@ class NuScenesBEVDataset(BaseDataset):
     def scene_tokens(self) -> list[str]:
         """The scene of each sample, in the samples' order."""
         self.full_init()
-        return [super(NuScenesBEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
+        return [super(BEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
 
     def load_data_list(self) -> list[dict]:
         """The samples: positions of their frames, which are kept serialised beside them."""
@@ -231,3 +230,7 @@ class NuScenesBEVDataset(BaseDataset):
         if self.label_subset_file is not None:
             write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
         return set(subset)
+
+
+# As it was called when it read nuScenes alone.
+NuScenesBEVDataset = BEVDataset
