@@ -36,6 +36,7 @@ class Accumulation:
         grid: of the targets.
         bev_frame: 'ego' or 'lidar', of the targets.
         with_sweeps: whether the frames between keyframes have votes and get targets too.
+        single_frames: each frame's targets are of its own cameras alone.
         raster_cell_size: of the scene's raster, metres; None: half of the grid's.
         max_distance, max_pixels: as in `SceneEvidence`.
         full_weight: evidence, in certain pixels, from which on a cell has the full weight.
@@ -49,6 +50,7 @@ class Accumulation:
     grid: BEVGrid = DEFAULT_GRID
     bev_frame: str = 'ego'
     with_sweeps: bool = False
+    single_frames: bool = False
     raster_cell_size: float | None = None
     max_distance: float = 30.0
     max_pixels: float = 10.0
@@ -68,7 +70,7 @@ class Accumulation:
 
     def settings(self) -> dict:
         """What the manifest says: everything that the targets depend on, but no place on this machine."""
-        own = ('bev_frame', 'with_sweeps', 'full_weight')
+        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
         labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
         manifest = self.labels.get('manifest', MANIFEST)
         return {
@@ -156,7 +158,9 @@ def _start_worker() -> None:
 
 def _write_scene(frames: Sequence[Mapping], out: Path, accumulation: Accumulation) -> None:
     frames = add_roads(frames, accumulation.roads)
-    scene = accumulate_scene(frames, TargetReader(**accumulation.labels), **accumulation.raster)
-    for frame in frames:
-        probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
-        write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))
+    labels = TargetReader(**accumulation.labels)
+    for voters in [[frame] for frame in frames] if accumulation.single_frames else [frames]:
+        scene = accumulate_scene(voters, labels, **accumulation.raster)
+        for frame in voters:
+            probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
+            write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))
