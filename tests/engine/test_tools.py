@@ -90,7 +90,7 @@ def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: 
     cfg = load_config(second)
     prepare_run(cfg)
     use_checkpoint(cfg, 'auto')
-    assert (cfg.get('resume', False), cfg.load_from) == (False, 'work_dirs/first/epoch_5.pth')
+    assert (cfg.get('resume', False), cfg.load_from) == (False, 'safe:work_dirs/first/epoch_5.pth')
 
 
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
