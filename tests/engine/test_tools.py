@@ -119,7 +119,7 @@ def test_arguments_of_the_launchers(tmp_path: Path) -> None:
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.split()
 
-    common = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '3']
+    common = [str(ROOT / 'tools/torchrun.py'), '--standalone', '--nproc_per_node', '3']
     train = command(str(ROOT / 'tools/dist_train.sh'), 'a.py', '3', '--resume')
     assert train == [*common, str(ROOT / 'tools/train.py'), 'a.py', '--resume', '--launcher', 'pytorch']
     test = command(str(ROOT / 'tools/dist_test.sh'), 'a.py', 'b.pth', '3', '--out', 'c.json')
