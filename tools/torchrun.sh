@@ -14,4 +14,4 @@ if [ "${NNODES:-1}" -gt 1 ]; then
 else
     where=(--standalone)
 fi
-exec python -m torch.distributed.run "${where[@]}" --nproc_per_node "$processes" "$tools/$script" "$@" --launcher pytorch
+exec python "$tools/torchrun.py" "${where[@]}" --nproc_per_node "$processes" "$tools/$script" "$@" --launcher pytorch

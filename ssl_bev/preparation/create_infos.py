@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
 from ssl_bev.datasets.calibration import check_bev_frame, frame_poses, frame_road
+from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
 
 from .box_records import BOX_CLASSES
@@ -178,8 +179,7 @@ def write_infos(path: Path, frames: list[dict], dataset: str, version: str) -> N
         'info_version': '1.1',
         'ssl_bev_schema': 1,
     }
-    with path.open('wb') as file:
-        pickle.dump({'metainfo': metainfo, 'data_list': frames}, file, protocol=4)
+    write_bytes(path, pickle.dumps({'metainfo': metainfo, 'data_list': frames}, protocol=4))
 
 
 def check_label_dir(out: Path, label_dir: str) -> None:

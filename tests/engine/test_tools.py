@@ -91,7 +91,7 @@ def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: 
     cfg = load_config(second)
     prepare_run(cfg)
     use_checkpoint(cfg, 'auto')
-    assert (cfg.get('resume', False), cfg.load_from) == (False, 'work_dirs/first/epoch_5.pth')
+    assert (cfg.get('resume', False), cfg.load_from) == (False, 'safe:work_dirs/first/epoch_5.pth')
 
 
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_arguments_of_the_launchers(tmp_path: Path) -> None:
         shutil.copy(ROOT / 'tools' / name, tools)
     echo.write_text('#!/bin/sh\necho "$@"\n')
     echo.chmod(0o755)
-    common = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '3']
+    common = [str(tools / 'torchrun.py'), '--standalone', '--nproc_per_node', '3']
     train = command(str(tools / 'dist_train.sh'), 'a.py', '3', '--resume')
     assert train == [*common, str(tools / 'train.py'), 'a.py', '--resume', '--launcher', 'pytorch']
     test = command(str(tools / 'dist_test.sh'), 'a.py', 'b.pth', '3', '--out', 'c.json')
