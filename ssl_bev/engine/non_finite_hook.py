@@ -117,7 +117,7 @@ class NonFiniteHook(Hook):
             epoch=runner.epoch + 1,
             process=get_rank(),
             loss_is_finite=not self._loss_is_bad,
-            losses={name: float(value) for name, value in (losses or {}).items()},
+            losses={name: torch.as_tensor(value).detach().item() for name, value in (losses or {}).items()},
             **(self._left_out or {}),
             samples=batch_samples(batch),
             ranges=batch_ranges(batch),

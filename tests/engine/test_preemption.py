@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_toy import CLASSES, ToySegmentor, run, two_phases, weights_of
-from processes import exit_codes, on_processes, run_distributed, start, wait_for
+from engine_toy import CLASSES, ToySegmentor, run, run_distributed, two_phases, weights_of
+from processes import exit_codes, on_processes, start, wait_for
 from test_exact_resume import ACCUMULATE, assert_same_run
 
 from ssl_bev.engine import PreemptionHook, load_checkpoint_file

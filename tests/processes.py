@@ -1,4 +1,4 @@
-"""Toy runs on processes of this machine, which are forks of the test: all is imported already."""
+"""Processes that are forks of the test: all is imported already."""
 
 from __future__ import annotations
 
@@ -12,30 +12,6 @@ from pathlib import Path
 
 import torch
 import torch.distributed
-from engine_toy import RecordHook, make_config
-from mmdet3d.registry import HOOKS
-from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-
-from ssl_bev.engine.launch import prepare_run, use_checkpoint
-
-
-@HOOKS.register_module()
-class SlowHook(Hook):
-    """Takes its time from some iteration on, and writes how far it is; so too in validation."""
-
-    def __init__(self, seconds: float, begin: int = 0, validation: bool = False) -> None:
-        self.seconds, self.begin, self.validation = seconds, begin, validation
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        (Path(runner.work_dir) / 'progress').write_text(str(runner.iter))
-        if runner.iter >= self.begin and not self.validation:
-            time.sleep(self.seconds)
-
-    def before_val_iter(self, runner, batch_idx, data_batch=None):
-        (Path(runner.work_dir) / 'validates').touch()
-        time.sleep(self.seconds if self.validation else 0)
 
 
 def start(function: Callable, *arguments, count: int = 1) -> list[BaseProcess]:
@@ -74,18 +50,6 @@ def wait_for(path: Path, holds: Callable[[str], bool] = lambda text: True, secon
     while not (path.is_file() and (text := path.read_text()) is not None and holds(text)):
         assert time.monotonic() < end, f'{path} did not come'
         time.sleep(0.01)
-
-
-def run_distributed(
-    work_dir: Path, phases: list[dict], name: str, num_workers: int = 0, resume: str | None = None, **options
-) -> tuple[Runner, dict[int, dict]]:
-    """As `engine_toy.run`, on each process of the group."""
-    config = Config(make_config(work_dir, phases, name, num_workers, **options))
-    prepare_run(config, work_dir, 'pytorch')
-    use_checkpoint(config, resume)
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner, next(hook for hook in runner.hooks if isinstance(hook, RecordHook)).rows
 
 
 def _join(rank: int, count: int, port: int, function: Callable, arguments: tuple) -> None:
