@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import label_path, read_label, read_label_manifest
+from ssl_bev.datasets.road_files import add_roads
 from ssl_bev.datasets.transforms.load_images import read_image
 from ssl_bev.files import write_png
 from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
@@ -61,6 +62,7 @@ def browse_pseudo_labels(
     chosen = {tokens[i] for i in np.linspace(0, len(tokens) - 1, min(limit, len(tokens))).round().astype(int)}
     counts = np.zeros(256, np.int64)
     for scene in tqdm(scenes, 'drawing', unit='scene'):
+        scene = add_roads(scene, accumulation.roads)
         wanted = [frame for frame in scene if frame['token'] in chosen]
         raster = accumulate_scene(scene, labels, **accumulation.raster) if wanted else None
         for frame in wanted:

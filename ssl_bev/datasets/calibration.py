@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+
+from ssl_bev.geometry import BEVGrid, Road
 
 BEV_FRAMES = ('ego', 'lidar')
 # What tables and info files of several makers call the coefficients of a lens.
@@ -25,11 +28,24 @@ def check_bev_frame(bev_frame: str) -> str:
 def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]:  # (4, 4), (4, 4)
     """bev2global and road2bev of a frame, float64.
 
-    Convention: `src2dst` matrices on column vectors. The road frame is the ego frame, whose plane z = 0 is the road.
+    Convention: `src2dst` matrices on column vectors. The plane z = 0 of the road frame is the road. A frame may say
+    where it is, `frame['road']['road2ego']`; otherwise it is the ego frame.
     """
     ego2global = _matrix(frame['ego2global'])
     bev2ego = _bev2ego(frame, bev_frame)
-    return ego2global @ bev2ego, np.linalg.inv(bev2ego)
+    road2bev = np.linalg.inv(bev2ego)
+    if 'road' in frame:
+        road2bev = road2bev @ _matrix(frame['road']['road2ego'])
+    return ego2global @ bev2ego, road2bev
+
+
+def frame_road(frame: Mapping, bev_frame: str) -> Road:
+    """Where the ground of a frame is, in its BEV frame, float64: a plane, and heights over it if there are any."""
+    road2bev = torch.from_numpy(frame_poses(frame, bev_frame)[1])
+    road = frame.get('road', {})
+    if road.get('heights') is None:
+        return Road(road2bev)
+    return Road(road2bev, torch.from_numpy(np.asarray(road['heights'], np.float64)), road['grid'])
 
 
 def frame_cameras(
@@ -102,7 +118,10 @@ def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)
 def window_calibration(
     frames: Sequence[Mapping], camera_names: Sequence[str], bev_frame: str
 ) -> dict[str, np.ndarray]:  # (T, N, 4, 4) and (T, 4, 4)
-    """cam2img, bev2cam, bev2global and road2bev of the frames of a window."""
+    """cam2img, bev2cam, bev2global and road2bev of the frames of a window.
+
+    Where a frame has a road: road_heights too, (T, h, w), or (T, 0, 0) if all of them are planes, and their road_grid.
+    """
     cameras, poses = [], []
     for frame in frames:
         # A camera that is not calibrated either borrows what is never used.
@@ -111,7 +130,25 @@ def window_calibration(
         poses.append(frame_poses(frame, bev_frame))
     names = ('cam2img', 'bev2cam', 'bev2global', 'road2bev')
     matrices = (*zip(*cameras, strict=True), *zip(*poses, strict=True))
-    return {name: np.stack(values) for name, values in zip(names, matrices, strict=True)}
+    return {name: np.stack(values) for name, values in zip(names, matrices, strict=True)} | road_heights(frames)
+
+
+def road_heights(frames: Sequence[Mapping]) -> dict[str, np.ndarray | BEVGrid | None]:
+    """road_heights and road_grid of the frames of a window as in `window_calibration`; nothing where none has a road.
+
+    Raises:
+        ValueError: height maps on different grids.
+    """
+    roads = [frame.get('road') for frame in frames]
+    if all(road is None for road in roads):
+        return {}
+    maps = [None if road is None else road.get('heights') for road in roads]
+    grids = {road['grid'] for road, heights in zip(roads, maps, strict=True) if heights is not None}
+    if len(grids) > 1:
+        raise ValueError(f'the roads of a window must have one grid, got {sorted(map(str, grids))}')
+    grid = next(iter(grids), None)
+    flat = np.zeros(grid.shape if grid else (0, 0), np.float32)
+    return {'road_heights': np.stack([flat if heights is None else heights for heights in maps]), 'road_grid': grid}
 
 
 def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:

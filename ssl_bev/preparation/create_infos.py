@@ -11,7 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
-from ssl_bev.datasets.calibration import check_bev_frame, frame_poses
+from ssl_bev.datasets.calibration import check_bev_frame, frame_poses, frame_road
+from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
 
 from .box_records import BOX_CLASSES
@@ -106,7 +107,8 @@ def create_data(
             for scene in tqdm(scenes, f'{version} {split}', unit='scene', disable=not show_progress):
                 for frame in _scene_frames(tables, records, scene, images):
                     if not infos_only and not label_path(labels, frame['token']).is_file():
-                        masks = rasterizers[frame['location']](*frame_poses(frame, bev_frame))
+                        pose = frame_poses(frame, bev_frame)[0]
+                        masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
                         write_label(labels, frame['token'], masks)
                     frames.append(frame)
             counts[split] = len(frames)
@@ -177,8 +179,7 @@ def write_infos(path: Path, frames: list[dict], dataset: str, version: str) -> N
         'info_version': '1.1',
         'ssl_bev_schema': 1,
     }
-    with path.open('wb') as file:
-        pickle.dump({'metainfo': metainfo, 'data_list': frames}, file, protocol=4)
+    write_bytes(path, pickle.dumps({'metainfo': metainfo, 'data_list': frames}, protocol=4))
 
 
 def check_label_dir(out: Path, label_dir: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ssl_bev.files import read_plain_pickle
 from ssl_bev.files.lens import file_size
 
 from .source_image import SourceImage, source_image, unique_stem
@@ -103,10 +103,7 @@ def _read(info_file: str | Path) -> list[Mapping]:
     path = Path(info_file)
     if not path.is_file():
         raise FileNotFoundError(f'info file not found: {path}; make it with {_CREATE_COMMAND}')
-    try:
-        content = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f'info file {path} is no complete pickle ({error}); make it with {_CREATE_COMMAND}') from error
+    content = read_plain_pickle(path, 'info file', f'make it with {_CREATE_COMMAND}')
     if not isinstance(content, Mapping) or 'data_list' not in content:
         raise ValueError(f'info file {path} is none of mmdet3d v2: it needs the key data_list')
     return content['data_list']

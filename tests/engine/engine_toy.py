@@ -140,7 +140,7 @@ def make_config(work_dir: Path, phases: list[dict], name: str, num_workers: int 
         train_cfg=dict(by_epoch=True, max_epochs=sum(phase['epochs'] for phase in phases)),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01)),
         param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)],
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1), logger=dict(type='LoggerHook')),
+        default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=1), logger=dict(type='LoggerHook')),
         custom_hooks=[
             dict(type='TwoPhaseHook', phases=phases),
             dict(type='ExactResumeHook'),

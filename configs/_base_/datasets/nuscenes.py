@@ -34,12 +34,7 @@ test_pipeline = [
 ]
 
 dataset = dict(type='BEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
-loader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=False,
-    worker_init_fn=dict(type='seed_worker_by_epoch'),
-)
+loader = dict(batch_size=1, num_workers=4, persistent_workers=False)
 # Pretraining sees every training frame and no BEV label.
 ssl_dataloader = dict(
     **loader,

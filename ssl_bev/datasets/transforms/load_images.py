@@ -31,6 +31,7 @@ class LoadBEVImages(BaseTransform):
         - img_aug: (T, N, 3, 3) float64, from pixels of the loaded image to pixels of `img`
         - ori_shape: (T, N, 2), height and width of the loaded images
         - bev2global, road2bev: (T, 4, 4) float64
+        - road_heights: (T, h, w), or (T, 0, 0) if the roads are planes, with road_grid; only where the road is known
 
     Raises:
         FileNotFoundError: a missing image, with its path and the frame's token.

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssl_bev.geometry import BEVGrid
+from ssl_bev.geometry import BEVGrid, Road
 from ssl_bev.targets import IGNORE
 
-from ..rasterize import plane_to_map
+from ..map_ground import MapGround
 
 
 class LabelRaster(NamedTuple):
@@ -35,7 +35,7 @@ class LabelRaster(NamedTuple):
         self,
         grid: BEVGrid,
         bev2global: np.ndarray,  # (4, 4)
-        road2bev: np.ndarray,  # (4, 4)
+        road: Road | np.ndarray,  # or road2bev (4, 4)
     ) -> np.ndarray:  # (K, H, W) uint8, 1, 0 or 255 = unknown
         """The classes in the cells of a grid.
 
@@ -45,15 +45,15 @@ class LabelRaster(NamedTuple):
         Args:
             grid: of the labels.
             bev2global: pose of its frame in that of the raster.
-            road2bev: pose of the road in the frame of the grid.
+            road: where the ground is in the frame of the grid.
         """
         count = max(1, int(np.ceil(grid.cell_size / self.resolution - 1e-9)))
         offsets = ((np.arange(count) + 0.5) / count - 0.5) * grid.cell_size
-        plane = plane_to_map(bev2global, road2bev)
+        ground = MapGround(bev2global, road)
         centers = grid.cell_centers().double().numpy()
         known, there = np.zeros((2, len(self.layers), *grid.shape), np.int32)
         for offset in np.stack(np.meshgrid(offsets, offsets), -1).reshape(-1, 2):
-            values = self._at((centers + offset) @ plane[:, :2].T + plane[:, 2])
+            values = self._at(ground.to_map(centers + offset))
             known += values != IGNORE
             there += values == 1
         is_line = np.array([name in self.lines for name in self.classes])[:, None, None]
