@@ -12,8 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssl_bev.preparation.own_data import pose
+from ssl_bev.datasets import BEVDataset
+from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.preparation.own_data import create_own_data, pose
 
+INFOS = 'ssl_bev_infos_train.pkl'
 SPEED, STEP = 10.0, 0.2
 FORMAT = {'type': 'format', 'name': 'ssl_bev drives', 'version': 1, 'dataset': 'own', 'pixel_centers': 'half'}
 LOOKING_FORWARD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
@@ -79,3 +82,14 @@ def write(root: Path, lines: list[dict], with_images: bool = True) -> Path:
             size = cameras[name]['height'], cameras[name]['width'], 3
             cv2.imwrite(str(root / image['path']), np.full(size, 90, np.uint8))
     return file
+
+
+def create(root: Path, lines: list[dict], **arguments: object) -> list[dict]:
+    """Info file and labels beside the images; returns the frames."""
+    create_own_data(root, [write(root, lines)], root, show_progress=False, **arguments)
+    return read_info_file(root / INFOS)['data_list']
+
+
+def dataset(root: Path, pipeline: Iterable = (), **arguments: object) -> BEVDataset:
+    """The dataset of what `create` made."""
+    return BEVDataset(INFOS, list(pipeline), data_root=str(root), **{'with_labels': False} | arguments)

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import label_path, read_label, read_label_manifest
 from ssl_bev.datasets.road_files import add_roads
-from ssl_bev.files import read_picture, write_png
+from ssl_bev.datasets.transforms.load_images import read_image
+from ssl_bev.files import write_png
 from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels.label_map import LabelMap
@@ -88,9 +89,12 @@ def _cameras(frame: Mapping, labels: TargetReader, data_root: Path) -> Iterator[
     names = list(frame['images'])
     for name in (names[i] for i in camera_places(names)[0]):
         path = data_root / frame['images'][name]['img_path']
-        image = read_picture(path, context=f'frame {frame["token"]}')
+        image = read_image(path, frame, name)
         source = source_image(frame, name, file=path)
         raw, confidence = labels.reader.read(name, path.stem, frame['token'], source)
+        if source.lens is not None:
+            raw = source.lens.undistort_labels(raw, IGNORE)
+            confidence = None if confidence is None else source.lens.undistort_labels(confidence, 0)
         targets = labels.targets(*labels.read(name, path.stem, frame['token'], image.shape[:2], source))
         yield CameraLabels(name, image, raw, np.full_like(raw, 255) if confidence is None else confidence, targets)
 

@@ -68,10 +68,12 @@ def frame_cameras(
 
 
 def check_undistorted(camera: Mapping, name: str) -> None:
-    """Refuse a camera whose lens distorts, which nothing here models.
+    """Refuse a camera whose info file has coefficients that are not ours: of which model is not said.
+
+    Lenses that tools/create_data.py has read are under `lens`, and their images undistorted on loading.
 
     Args:
-        camera: of an info file, or a record of table calibrated_sensor.
+        camera: of an info file.
         name: of the camera, for the error.
 
     Raises:

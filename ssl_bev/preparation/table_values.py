@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ssl_bev.datasets.calibration import check_undistorted
+from ssl_bev.datasets.calibration import DISTORTION_FIELDS
 
 NORM_TOLERANCE = 0.01  # of the length of a quaternion
 UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
@@ -60,10 +60,10 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
 
 
 def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> list:  # (3, 3)
-    """The intrinsics of a camera whose images are not distorted.
+    """The intrinsics of a camera.
 
     Raises:
-        ValueError: no finite 3x3 matrix with positive focal lengths, or distortion that is not zero.
+        ValueError: no finite 3x3 matrix with positive focal lengths.
     """
     matrix = _numbers(record, 'camera_intrinsic', (3, 3), 'a finite 3x3 matrix', where)
     if min(matrix[0, 0], matrix[1, 1]) <= 0:
@@ -71,8 +71,35 @@ def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> li
             f'{_name(record, where)}: focal lengths of camera_intrinsic must be positive (pixels), got '
             f'{matrix[0, 0]:g}, {matrix[1, 1]:g}'
         )
-    check_undistorted(record, _name(record, where))
     return matrix.tolist()
+
+
+def camera_distortion(record: Mapping, where: str = 'table calibrated_sensor') -> list[float]:
+    """The coefficients of a lens after the pinhole model, in OpenCV's order; none where it does not distort.
+
+    Raises:
+        ValueError: coefficients that are no numbers, or so many that they may be of another model: four are those of a
+            fisheye as well, and nuImages' sixth is that of its fisheye lenses.
+    """
+    field = next((field for field in DISTORTION_FIELDS if record.get(field) is not None), None)
+    if field is None:
+        return []
+    try:
+        values = np.atleast_1d(np.asarray(record[field], np.float64))
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if np.isfinite(values).all():
+        if not values.any():
+            return []
+        if values.shape == (6,) and values[5] == 0:
+            values = values[:5]
+        if values.shape in ((5,), (8,), (12,), (14,)):
+            return values.tolist()
+    raise ValueError(
+        f'{_name(record, where)}: {field} must be 5, 8, 12 or 14 finite numbers k1 k2 p1 p2 k3 ... of a pinhole lens, '
+        f'as OpenCV has them, got {record[field]}; for a pinhole lens of four append k3 = 0; a fisheye lens can be '
+        'described in a drives file (docs/own_data.md), or its images undistorted (cv2.fisheye.undistortImage)'
+    )
 
 
 def _numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:

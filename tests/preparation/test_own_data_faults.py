@@ -96,6 +96,36 @@ FAULTS = {
         put(RIG, *FRONT, 'camera_to_vehicle', 'translation', None),
         'translation must be a list of 3 finite numbers, x, y, z in metres, got null',
     ),
+    'unknown lens': (
+        put(RIG, *FRONT, 'distortion', {'model': 'omni', 'coefficients': [0] * 4}),
+        r"front.distortion.model must be one of \['pinhole', 'fisheye'\], got 'omni'",
+    ),
+    'lens without model': (put(RIG, *FRONT, 'distortion', {'coefficients': [0] * 4}), "must have the key 'model'"),
+    'coefficients of another model': (
+        put(RIG, *FRONT, 'distortion', {'model': 'fisheye', 'coefficients': [0.1] * 5}),
+        'front.distortion.coefficients must be 4 numbers for the model fisheye, got .*in OpenCV',
+    ),
+    'three coefficients': (
+        put(RIG, *FRONT, 'distortion', {'model': 'pinhole', 'coefficients': [0.1] * 3}),
+        'coefficients must be 4 or 5 or 8 or 12 or 14 numbers for the model pinhole',
+    ),
+    'NaN coefficient': (
+        put(RIG, *FRONT, 'distortion', {'model': 'fisheye', 'coefficients': [0, 0, 0, float('nan')]}),
+        'front.distortion.coefficients.3 must be a finite number .* got nan',
+    ),
+    'coefficients that leave nothing': (
+        put(RIG, *FRONT, 'distortion', {'model': 'pinhole', 'coefficients': [-9, 0, 0, 0]}),
+        r"rig 'car'.*cameras.front.distortion is implausible: .* shows .*; or choose another size",
+    ),
+    'undistorted without a lens': (
+        put(
+            RIG,
+            *FRONT,
+            'undistorted',
+            {'width': 9, 'height': 9, 'intrinsics': dict.fromkeys(('fx', 'fy', 'cx', 'cy'), 9)},
+        ),
+        'cameras.front.undistorted needs a distortion; add it',
+    ),
     'lidar without features': (
         put(RIG, 'lidar', {'lidar_to_vehicle': rotate(1, 0, 0, 0)}),
         "lidar must have the key 'num_features'",

@@ -140,6 +140,11 @@ class AdaptMultiViewImages(BaseTransform):
         images = results['images']
         if 'img' not in results:
             return dict(images)
+        if distorted := [name for name, camera in images.items() if camera.get('lens')]:
+            raise ValueError(
+                f'the pictures of {distorted} (sample {results["token"]}) are distorted, and only LoadBEVImages '
+                'undistorts; undistort the files'
+            )
         matrices = zip(images.items(), results['ori_cam2img'], results['lidar2cam'], strict=True)
         return {
             name: {**camera, 'cam2img': cam2img, 'lidar2cam': lidar2cam}

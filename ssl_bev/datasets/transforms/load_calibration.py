@@ -72,6 +72,6 @@ class LoadCalibration(BaseTransform):
 
 
 def image_file_size(camera: Mapping, path: str | Path | None = None) -> tuple[int, int]:
-    """Height and width of a camera's image file, as its info says, or else from the file's header."""
+    """Height and width of a camera's undistorted image, as its info says, or else from the header of its file."""
     known = camera.get('height') and camera.get('width')
     return (int(camera['height']), int(camera['width'])) if known else picture_size(path or camera['img_path'])

@@ -67,6 +67,7 @@ class _SceneRecords:
                 'width': camera.size[1],
                 'cam2img': camera.cam2img.tolist(),
                 'cam2ego': camera.cam2ego.tolist(),
+                **({} if camera.lens is None else {'lens': camera.lens}),
             }
             for name, camera in scene.rig.cameras.items()
         }

@@ -9,11 +9,12 @@ import numpy as np
 
 
 class Camera(NamedTuple):
-    """A camera of a rig: size of its images, intrinsics and place."""
+    """A camera of a rig: size and intrinsics of its images, which are not distorted, its place, and its lens."""
 
     size: tuple[int, int]  # height, width
     cam2img: np.ndarray  # (3, 3)
     cam2ego: np.ndarray  # (4, 4)
+    lens: dict | None  # as an info file has it, where pictures are distorted
 
 
 class Rig(NamedTuple):

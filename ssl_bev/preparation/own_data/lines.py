@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ssl_bev.files.lens import MODELS
+
 from ..table_values import NORM_TOLERANCE, UPRIGHT, rigid_matrix
-from .rules import Fault, Key, Rule, mapping, name, number, numbers, one_of, path, record, true_or_false, whole
+from .rules import Fault, Key, Rule, list_of, mapping, name, number, numbers, one_of, path, record, true_or_false, whole
 
 FORMAT = 'ssl_bev drives'
 VERSION = 1
@@ -57,9 +59,15 @@ _SIZE = {'width': Key(whole(1, 65536)), 'height': Key(whole(1, 65536))}
 _FOCAL = Key(number(1e-3, 1e6, 'number of pixels'))
 _CENTER = Key(number(-1e6, 1e6, 'number of pixels'))
 _INTRINSICS = {'fx': _FOCAL, 'fy': _FOCAL, 'cx': _CENTER, 'cy': _CENTER}
+_IMAGE_PLANE = {**_SIZE, 'intrinsics': Key(record(_INTRINSICS))}
+_DISTORTION = {
+    'model': Key(one_of(MODELS)),
+    'coefficients': Key(list_of(number(-1e6, 1e6), "coefficients in OpenCV's order")),
+}
 _CAMERA = {
-    **_SIZE,
-    'intrinsics': Key(record(_INTRINSICS)),
+    **_IMAGE_PLANE,
+    'distortion': Key(record(_DISTORTION), None),
+    'undistorted': Key(record(_IMAGE_PLANE), None),
     'camera_to_vehicle': Key(pose()),
 }
 _LIDAR = {'lidar_to_vehicle': Key(pose()), 'num_features': Key(whole(3, 64))}

@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from .drives import Camera, Frame, Image, Rig, Scene
+from .drives import Frame, Image, Rig, Scene
 from .lines import FORMAT, LINES, PIXEL_CENTERS, VERSION
+from .rig_cameras import build_camera
 from .rules import Fault
 
 # Seconds between an image and its frame; more is a wrong unit or another frame's image.
@@ -85,7 +84,12 @@ class _Reader:
     def _add_rig(self, line: dict, _: str) -> None:
         _must_be_new(line['name'], self.rigs, 'name')
         lidar = line['lidar'] or {'lidar_to_vehicle': None, 'num_features': 0}
-        cameras = {name: _camera(camera, self.pixel_shift) for name, camera in line['cameras'].items()}
+        cameras = {}
+        for name, camera in line['cameras'].items():
+            try:
+                cameras[name] = build_camera(camera, self.pixel_shift)
+            except Fault as fault:
+                raise fault.inside(name).inside('cameras') from None
         self.rigs[line['name']] = Rig(cameras, lidar['lidar_to_vehicle'], lidar['num_features'])
 
     def _add_scene(self, line: dict, _: str) -> None:
@@ -134,12 +138,6 @@ class _Reader:
 
     def _beside(self, path: str | None) -> Path | None:
         return None if path is None else self.file.parent / path
-
-
-def _camera(camera: dict, pixel_shift: float) -> Camera:
-    fx, fy, cx, cy = camera['intrinsics'].values()
-    cam2img = np.array([[fx, 0, cx + pixel_shift], [0, fy, cy + pixel_shift], [0, 0, 1]])
-    return Camera((camera['height'], camera['width']), cam2img, camera['camera_to_vehicle'])
 
 
 def _must_be_new(name: str, known: dict, key: str) -> None:
