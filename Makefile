@@ -1,5 +1,5 @@
 # Each target does its own set-up: a bare clone needs Python 3.10 to 3.12, git, make and a C++ compiler.
-.PHONY: help setup demo benchmark benchmark-full test lint format clean
+.PHONY: help setup demo benchmark benchmark-full test test-long lint format clean
 
 BIN := .venv/bin
 
@@ -7,9 +7,9 @@ help:
 	@echo 'make demo    synthetic nuScenes, both training phases, evaluation, pictures in work_dirs/demo (CPU, 10 min)'
 	@echo 'make benchmark       label efficiency: supervised 100 %, SSL + 50 %, SSL + 10 %; one seed (CPU)'
 	@echo 'make benchmark-full  the same for every arm, share of labels and seed (many hours)'
-	@echo 'make test    the tests on all cores, with coverage'
+	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
 	@echo 'make lint    ruff and codespell; make format mends what it can'
-	@echo 'make setup   only the environment in .venv; make clean removes it and all that is generated'
+	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
 
 setup:
 	@tools/setup_env.sh
@@ -26,6 +26,9 @@ benchmark-full: setup
 test: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term tests
 
+test-long: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m long tests
+
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,5 +39,6 @@ format: setup
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv.lock work_dirs data/synthetic_nuscenes data/label_efficiency *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv.lock work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo 'Kept: all other work_dirs and data, which hold what you trained and made.'

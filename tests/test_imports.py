@@ -20,7 +20,7 @@ TEACHERS = ('mmseg', 'transformers', 'onnxruntime')
 TEACHERS_AT_HOME = 'ssl_bev.pseudo_labels.teachers.'
 TEACHERS_PLUGINS = 'projects.SyntheticNuScenes.teacher.'
 NAMED_TUPLE = ('_asdict', '_fields', '_make', '_replace')
-FOREIGN = ('runner', 'torch')  # objects of libraries that have no public way to what we need
+FOREIGN = ('runner', 'torch', 'os')  # objects of libraries that have no public way to what we need
 
 
 class Import(NamedTuple):

@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from ssl_bev.files import write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / 'data' / 'synthetic_nuscenes'
 OUT = ROOT / 'work_dirs' / 'demo'
@@ -85,8 +87,7 @@ class Demo:
         print(f'[demo] {name}: {seconds[name]:.0f} s', flush=True)
 
     def save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(self.summary, indent=2) + '\n')
+        write_text(self.path, json.dumps(self.summary, indent=2) + '\n')
 
     def _environment(self) -> dict[str, str]:
         path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from ssl_bev.checkpoints import with_safe_loading
 from ssl_bev.engine import load_config
 from ssl_bev.engine.launch import prepare_run, run_and_close
+from ssl_bev.files import write_text
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -37,12 +39,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
     cfg = load_config(args.config, args.cfg_options)
     prepare_run(cfg, args.work_dir, args.launcher)
-    cfg.resume, cfg.load_from = False, args.checkpoint
+    cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
     metrics = run_and_close(cfg, 'test')
     if args.out and int(os.environ.get('RANK', 0)) == 0:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        args.out.write_text(json.dumps(defined, indent=2) + '\n')
+        write_text(args.out, json.dumps(defined, indent=2) + '\n')
     return metrics
 
 

@@ -15,8 +15,10 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    preemption=dict(type='PreemptionHook'),
+    non_finite=dict(type='NonFiniteHook', action='stop'),
 )
 custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='ExactResumeHook')]
 

@@ -1,3 +1,4 @@
-from .safe_checkpoint import load_checkpoint_file
+from .last_good import NOTE, find_last_good
+from .safe_checkpoint import load_checkpoint_file, with_safe_loading, without_scheme
 
-__all__ = ['load_checkpoint_file']
+__all__ = ['NOTE', 'find_last_good', 'load_checkpoint_file', 'with_safe_loading', 'without_scheme']

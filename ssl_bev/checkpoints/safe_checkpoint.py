@@ -1,27 +1,31 @@
 """Load training checkpoints without running what a pickle might ask for.
 
 mmengine's checkpoints hold log buffers and numpy arrays next to the weights, which torch's safe unpickler refuses, so
-that stock mmengine can no longer resume. Importing this module replaces mmengine's loader for local files, and nothing
-else, by one whose unpickler also knows these types. `torch.load` behaves as before for everybody else.
+that stock mmengine can no longer resume. Here is a loader whose unpickler also knows these types. mmengine's own loader
+and `torch.load` stay as they are. `safe:` before a path or URL asks mmengine for this one, wherever it takes the name
+of a checkpoint, as in `load_from='safe:work_dirs/a/epoch_3.pth'` and in `init_cfg` of the type Pretrained.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .safe_pickle import stand_ins
 
+SCHEME = 'safe:'
+MapLocation = str | torch.device | Callable | None
 
-def load_checkpoint_file(
-    filename: str | os.PathLike, map_location: str | torch.device | Callable | None = None
-) -> dict[str, Any]:
+
+def load_checkpoint_file(filename: str | os.PathLike, map_location: MapLocation = None) -> dict[str, Any]:
     """Load a local checkpoint: tensors, plain Python values, numpy numbers and mmengine's log buffers.
 
     Args:
@@ -37,6 +41,7 @@ def load_checkpoint_file(
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     with torch.serialization.safe_globals(stand_ins()):
         try:
+            _check_archive(path)
             return torch.load(path, map_location=map_location, weights_only=True)
         except (pickle.UnpicklingError, TypeError, KeyError, AttributeError) as error:
             reason = str(error).split('WeightsUnpickler error: ')[-1].split('\n')[0]
@@ -44,11 +49,42 @@ def load_checkpoint_file(
                 f'checkpoint {path} is refused: it is no pickle of weights, or holds objects that could run code '
                 f'when loaded ({reason}); re-save it with tensors and plain values only'
             ) from error
-        except (RuntimeError, EOFError) as error:
+        except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f'checkpoint {path} is damaged or truncated: {error}') from error
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename: str, map_location: str | torch.device | Callable | None = None) -> dict[str, Any]:
-    """mmengine's loader for local files, made safe and able to resume; see `load_checkpoint_file`."""
-    return load_checkpoint_file(filename, map_location)
+@CheckpointLoader.register_scheme(prefixes=SCHEME)
+def load_from_safe(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """What mmengine calls for names that begin with `safe:`. A file of the web is downloaded once."""
+    source = filename.removeprefix(SCHEME)
+    if not source.startswith(('http://', 'https://')):
+        return load_checkpoint_file(source, map_location)
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / source.rsplit('/', 1)[-1]
+    if is_main_process() and not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(source, str(path))
+    barrier()
+    return load_checkpoint_file(path, map_location)
+
+
+def with_safe_loading(source: str | None) -> str | None:
+    """The name by which mmengine loads a checkpoint safely; other places than files and the web stay as they are."""
+    if source is None or source.startswith(SCHEME):
+        return source
+    is_elsewhere = '://' in source and not source.startswith(('http://', 'https://'))
+    return source if is_elsewhere else SCHEME + source
+
+
+def without_scheme(source: str) -> str:
+    """The path or URL of a checkpoint that may be named with `safe:`."""
+    return source.removeprefix(SCHEME)
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums that torch writes, and does not read."""
+    with path.open('rb') as file:
+        is_archive = file.read(2) == b'PK'
+    if is_archive:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f'the checksum of {damaged} is wrong')

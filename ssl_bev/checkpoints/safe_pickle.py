@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from mmengine.logging import HistoryBuffer
 
+from ssl_bev.files.plain_pickle import NUMPY_NAMES, PlainArray
+
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
@@ -36,54 +38,11 @@ def _statistic_name(owner: Any, name: str) -> str:
     return name
 
 
-class _Dtype:
-    """Answers to `numpy.dtype`: numbers in native or fixed byte order."""
-
-    def __init__(self, name: str, align: bool = False, copy: bool = False) -> None:
-        self.dtype = np.dtype(name)
-        if self.dtype.kind not in 'biufc':
-            raise pickle.UnpicklingError(f'an array of dtype {name!r} holds something other than numbers')
-
-    def __setstate__(self, state: tuple) -> None:
-        _, byte_order, subarray, names, fields = state[:5]
-        if byte_order not in ('<', '>', '|', '=') or (subarray, names, fields) != (None, None, None):
-            raise pickle.UnpicklingError('an array holds something other than numbers')
-        self.dtype = self.dtype.newbyteorder(byte_order)
-
-
-class _NdarrayName:
-    """Answers to `numpy.ndarray`, which pickle only hands to `_reconstruct`."""
-
-
-class _Array(np.ndarray):
-    """An array that takes its state from a `_Dtype`; pickled again as a plain array."""
-
-    def __setstate__(self, state: tuple) -> None:
-        version, shape, dtype, fortran, data = state
-        super().__setstate__((version, shape, dtype.dtype, fortran, data))
-
-    def __reduce__(self) -> tuple:
-        return np.asarray(self).__reduce__()
-
-
-def _reconstruct(subtype: type, shape: tuple, typecode: bytes) -> _Array:
-    """Answers to numpy's function of this name: an empty array, whose state comes next."""
-    return _Array((0,), np.int8)
-
-
-def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
-    """Answers to numpy's `scalar`."""
-    return np.frombuffer(data, dtype.dtype, count=1)[0]
-
-
 def stand_ins() -> list[Callable | tuple[Callable, str]]:
     """For `torch.serialization.safe_globals`."""
     named = [
         (_Buffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
         (_statistic_name, 'builtins.getattr'),
-        (_Dtype, 'numpy.dtype'),
-        (_NdarrayName, 'numpy.ndarray'),
+        *((stand_in, name) for name, stand_in in NUMPY_NAMES.items()),
     ]
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):  # numpy 1 and 2
-        named += [(_reconstruct, f'{module}._reconstruct'), (_scalar, f'{module}.scalar')]
-    return [*named, _Array]
+    return [*named, PlainArray]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
+
+from ssl_bev.files import read_plain_pickle
 
 from .label_subsets import read_scene_list
 
@@ -21,15 +22,12 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a broken file, another format, or temporal fields that are needed and missing.
+        ValueError: a broken file, one that could run code, another format, or missing temporal fields that are needed.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'ann_file not found: {path}; make it with {CREATE_COMMAND}')
-    try:
-        content = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f'ann_file {path} is no complete pickle ({error}); make it with {CREATE_COMMAND}') from error
+    content = read_plain_pickle(path, 'ann_file', f'make it with {CREATE_COMMAND}')
     if not isinstance(content, dict) or not {'metainfo', 'data_list'} <= set(content):
         raise ValueError(f'ann_file {path} is no info file of mmdet3d v2: it needs the keys metainfo and data_list')
     for frame in content['data_list'] if temporal_needs else ():

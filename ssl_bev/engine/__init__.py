@@ -5,17 +5,25 @@ from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weigh
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
 from .mixed_source_sampler import MixedSourceSampler
+from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
+from .preemption_hook import PreemptionHook
+from .resumable_loop import ResumableEpochLoop
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .scene_sampler import SceneContiguousSampler
-from .seeding import derive_seed, seed_everything, seed_worker_by_epoch
+from .seeding import derive_seed, seed_everything
 from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',
+    'NonFiniteHook',
     'Phase',
     'PhasePlan',
+    'PreemptionHook',
+    'ResumableEpochLoop',
+    'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',
     'check_shapes',
@@ -25,5 +33,4 @@ __all__ = [
     'load_config',
     'load_weights',
     'seed_everything',
-    'seed_worker_by_epoch',
 ]

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor, nn
 
-from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.checkpoints import load_checkpoint_file, without_scheme
+
+from .model_wrappers import unwrapped
 
 
 def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str, min_share: float = 0.0) -> str:
@@ -108,13 +109,13 @@ class CheckpointShapeHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check, before the weights go into the model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         weights = checkpoint.get('state_dict', checkpoint)
         if not runner._resume:
             self._drop_reinitialized(runner, model, weights)
-        source = runner._load_from or find_latest_checkpoint(runner.work_dir)
+        source = without_scheme(runner._load_from or find_latest_checkpoint(runner.work_dir) or '')
         min_share = 1.0 if runner._resume else self.min_share
-        runner.logger.info(check_shapes(model, _without_wrapper(weights), str(source), min_share))
+        runner.logger.info(check_shapes(model, _without_wrapper(weights), source, min_share))
 
     def _drop_reinitialized(self, runner: Runner, model: nn.Module, weights: dict[str, Tensor]) -> None:
         expected = model.state_dict()

@@ -1,71 +1,159 @@
-"""Resume at the end of an epoch with the random numbers and the order of samples that the straight run has."""
+"""Resume at any iteration with the samples, random numbers and gradients that the straight run has from there on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from mmdet3d.registry import HOOKS
-from mmengine.dataset import worker_init_fn as mmengine_worker_init_fn
-from mmengine.dist import broadcast, get_rank
+from mmengine.dist import broadcast, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .seeding import derive_seed, seed_everything, seed_worker_by_epoch
+from .accumulated_gradients import gather_gradients, own_gradients, restore_gradients
+from .changed_length import initial_settings, replay_schedules
+from .epoch_progress import EpochProgress
+from .model_wrappers import unwrapped
+from .resumable_loop import ResumableEpochLoop
+from .seeding import derive_seed, seed_everything
 from .two_phase_hook import TwoPhaseHook
+
+PROGRESS, GRADIENTS = 'epoch_progress', 'accumulated_gradients'
 
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Seed everything that is random in training at the start of each epoch.
+    """Make what is random in training a function of the place in the run, and save what mmengine leaves out.
 
-    mmengine saves no random state. Instead of saving it, this hook makes it a function of (seed, rank, phase, epoch of
-    the phase) for Python, numpy, torch, the sampler's order and the dataloader's workers. The phase is that of a
-    `TwoPhaseHook`, if there is one: fine-tuning draws the same after pretraining in the same run as in its own run.
-    A run resumes exactly from the checkpoints saved at the end of an epoch, with the same number of workers.
+    mmengine saves no random state and begins epochs from their start. With this hook each iteration and each sample
+    draws from a seed of its own, a function of (seed, rank, phase, epoch of the phase, place in the epoch), for Python,
+    numpy and torch, however many workers read. Checkpoints note the place in the epoch and hold the gradients that
+    wait for an update, so that a run resumes from any of them bit by bit, without reading what was seen. The phase is
+    that of a `TwoPhaseHook`, if there is one: fine-tuning draws the same after pretraining in the same run as in its
+    own run.
+
+    On another number of processes, or with another batch size, a run goes on after the samples that were seen, with
+    schedules of today's length, and warns: it cannot be the same run. Checkpoints in the middle of gradient
+    accumulation on several processes need `SafeCheckpointHook` or `PreemptionHook`.
 
     Raises:
-        ValueError: a train dataloader with `persistent_workers=True`, whose workers cannot be seeded anew.
+        ValueError: a train loop other than over epochs, or a train dataset without indices.
     """
 
-    priority = 'LOWEST'  # after DistSamplerSeedHook and whatever else draws random numbers
+    priority = 'LOWEST'  # after DistSamplerSeedHook and whatever else draws random numbers or saves
 
     def __init__(self) -> None:
         self._seed = 0
         self._seed_before_resume: int | None = None
+        self._first_iteration = 0  # of the epoch
+        self._resumed: EpochProgress | None = None
+        self._gradients: dict[str, Tensor] = {}  # to go on with
+        self._gathered: list[dict[str, Tensor]] | None = None  # to save
+        self._fresh_settings: list[dict[str, float]] | None = None  # where schedules must be replayed
 
     def before_run(self, runner: Runner) -> None:
         """Remember the seed with which samplers were built; without a seed in the config, resuming changes it."""
         self._seed_before_resume = runner.seed
+        if isinstance(runner._train_loop, BaseLoop):
+            ResumableEpochLoop.replace(runner)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Find the place in the epoch; on another number of processes, translate it before mmengine reads it."""
+        if not (runner._resume and isinstance(runner._train_loop, BaseLoop)):
+            return
+        meta, now = checkpoint['meta'], EpochProgress.of(runner)
+        saved = EpochProgress(**meta[PROGRESS]) if PROGRESS in meta else now
+        self._resumed = saved.continued_by(now)
+        gradients = checkpoint.pop(GRADIENTS, [])
+        if replace(saved, done=0) != now:
+            runner.logger.warning(
+                f'the checkpoint is of {saved}, this run has {now}: it cannot be the same run. It goes on in epoch '
+                f'{meta["epoch"] + 1} after {self._resumed.done} batches, where as many samples were seen; schedules '
+                'have the new length. The learning rate stays as the config says: adapt it if batches are larger or '
+                'smaller together now' + ('; gradients that waited for an update are dropped' if gradients else '')
+            )
+            meta['iter'] = self._start_of(runner, meta['epoch']) + self._resumed.done
+            checkpoint.pop('param_schedulers', None)
+            self._fresh_settings = initial_settings(runner.optim_wrapper)
+        elif get_rank() < len(gradients):
+            self._gradients = gradients[get_rank()]
 
     def before_train(self, runner: Runner) -> None:
-        """Agree on rank 0's seed."""
+        """Agree on rank 0's seed, and go to the place of the checkpoint."""
         seed = torch.tensor(runner.seed)
         broadcast(seed)
         self._seed = int(seed)
+        done = self._resumed.done if self._resumed else 0
+        runner.train_loop.first_batch = done
+        self._first_iteration = runner.iter - done
+        restore_gradients(unwrapped(runner.model), self._gradients)
+        if self._fresh_settings is not None:
+            self._replay_schedules(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed the epoch."""
         place = self._place(runner)
-        self._prepare(runner.train_loop.dataloader, place)
-        seed_everything(derive_seed(self._seed, get_rank(), *place))
+        self._prepare_samplers(runner.train_loop.dataloader, place)
+        runner.train_loop.epoch_seed = derive_seed(self._seed, get_rank(), *place)
+        seed_everything(runner.train_loop.epoch_seed)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Seed what the model draws."""
+        seed_everything(derive_seed(runner.train_loop.epoch_seed, 'iteration', batch_idx))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """The next epoch begins here."""
+        self._first_iteration = runner.iter
+
+    def before_save_on_all_processes(self, runner: Runner) -> None:
+        """Gather gradients, each process's own."""
+        self._gathered = gather_gradients(unwrapped(runner.model))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note the place in the epoch, and add the gradients."""
+        if not isinstance(runner._train_loop, ResumableEpochLoop):
+            return
+        meta = checkpoint['meta']
+        done = meta['iter'] - self._first_iteration if meta['epoch'] == runner.epoch else 0
+        meta[PROGRESS] = EpochProgress.of(runner, done).as_dict()
+        gradients, self._gathered = self._gathered, None
+        if gradients is None and get_world_size() == 1:
+            gradients = [own_gradients(unwrapped(runner.model))]
+        elif gradients is None and own_gradients(unwrapped(runner.model)):
+            runner.logger.warning(
+                'this checkpoint lies in the middle of gradient accumulation and lacks the gradients of the other '
+                'processes; use SafeCheckpointHook in place of CheckpointHook'
+            )
+        if any(gradients or ()):
+            checkpoint[GRADIENTS] = gradients
 
     @staticmethod
-    def _place(runner: Runner) -> tuple[str, int]:
-        for hook in runner.hooks:
-            if isinstance(hook, TwoPhaseHook):
-                index, epoch = hook.plan.locate(runner.epoch)
-                return hook.plan[index].name, epoch
-        return '', runner.epoch
+    def _phases(runner: Runner) -> TwoPhaseHook | None:
+        return next((hook for hook in runner.hooks if isinstance(hook, TwoPhaseHook)), None)
 
-    def _prepare(self, loader: DataLoader, place: tuple[str, int]) -> None:
-        if loader.persistent_workers:
-            raise ValueError(
-                'ExactResumeHook cannot seed workers that live on from epoch to epoch; '
-                'set persistent_workers=False in train_dataloader'
-            )
-        function = loader.worker_init_fn
-        if function is None or getattr(function, 'func', None) is mmengine_worker_init_fn:
-            loader.worker_init_fn = seed_worker_by_epoch
+    def _place(self, runner: Runner) -> tuple[str, int]:
+        phases = self._phases(runner)
+        if phases is None:
+            return '', runner.epoch
+        index, epoch = phases.plan.locate(runner.epoch)
+        return phases.plan[index].name, epoch
+
+    def _start_of(self, runner: Runner, epoch: int) -> int:
+        phases = self._phases(runner)
+        return phases.first_iteration(epoch) if phases else epoch * len(runner.train_loop.dataloader)
+
+    def _replay_schedules(self, runner: Runner) -> None:
+        phases = self._phases(runner)
+        if phases:
+            schedules, first_epoch = phases.schedules(runner)
+        else:
+            schedules, first_epoch = runner.cfg.get('param_scheduler') or [], 0
+        first = self._start_of(runner, first_epoch)
+        replay_schedules(runner, self._fresh_settings, schedules, runner.iter - first, runner.epoch - first_epoch)
+
+    def _prepare_samplers(self, loader: DataLoader, place: tuple[str, int]) -> None:
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
             if hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(derive_seed(*place))

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
+
+from ssl_bev.checkpoints import find_last_good, with_safe_loading
 
 
 def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str = 'none') -> None:
@@ -26,24 +28,29 @@ def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str =
 
 
 def use_checkpoint(cfg: Config, resume: str | None) -> None:
-    """Choose where training starts.
+    """Choose where training starts, and have mmengine load it safely.
 
     Args:
-        resume: None to start as the config says, 'auto' for the latest checkpoint in the work directory, or a file.
+        resume: None to start as the config says, 'auto' for the last good checkpoint in the work directory, or a file.
             With 'auto' and no checkpoint yet, training starts as the config says, its `load_from` included.
 
     Raises:
         FileNotFoundError: the file does not exist.
+        ValueError: with 'auto', there are checkpoints, but none is whole.
     """
-    if resume is None:
-        return
-    checkpoint = _latest(Path(cfg.work_dir)) if resume == 'auto' else Path(resume).absolute()
-    if checkpoint is None:
-        print(f'no checkpoint in {cfg.work_dir} yet: training starts from {cfg.get("load_from") or "new weights"}')
-        return
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f'checkpoint {checkpoint} to resume from does not exist')
-    cfg.resume, cfg.load_from = True, str(checkpoint)
+    if resume == 'auto':
+        checkpoint, faults = find_last_good(cfg.work_dir)
+        for fault in faults:
+            print(f'{fault}; resuming from {checkpoint}')
+        if checkpoint is None:
+            print(f'no checkpoint in {cfg.work_dir} yet: training starts from {cfg.get("load_from") or "new weights"}')
+    else:
+        checkpoint = resume and Path(resume).absolute()
+    if checkpoint:
+        if not checkpoint.is_file():
+            raise FileNotFoundError(f'checkpoint {checkpoint} to resume from does not exist')
+        cfg.resume, cfg.load_from = True, str(checkpoint)
+    cfg.load_from = with_safe_loading(cfg.get('load_from'))
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -74,11 +81,3 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False)
     wrapper['find_unused_parameters'] = cfg.get('find_unused_parameters', False)
     cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
-
-
-def _latest(work_dir: Path) -> Path | None:
-    noted = find_latest_checkpoint(str(work_dir))
-    if noted is None:
-        return None
-    moved = work_dir / Path(noted).name  # the note holds the path of then
-    return moved if moved.is_file() else Path(noted)

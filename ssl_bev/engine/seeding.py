@@ -7,7 +7,6 @@ import random
 
 import numpy as np
 import torch
-from mmengine.registry import FUNCTIONS
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -21,17 +20,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002, the state that transforms draw from
     torch.manual_seed(seed)
-
-
-@FUNCTIONS.register_module()
-def seed_worker_by_epoch(worker_id: int) -> None:
-    """Seed a dataloader worker differently in each epoch, worker and rank.
-
-    `DataLoader` draws a base seed from the main process whenever it starts its workers, and gives it plus the worker's
-    number to torch. Whoever seeds the main process per epoch and rank (`ExactResumeHook`) thereby seeds the workers.
-    mmengine's own `worker_init_fn` seeds by worker only: with workers that restart, each epoch repeats the same
-    augmentations.
-    """
-    seed = derive_seed('worker', torch.initial_seed())
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002, the state that transforms draw from

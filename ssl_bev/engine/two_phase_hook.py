@@ -8,11 +8,11 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
-from torch import nn
 from torch.utils.data import DataLoader
 
 from ssl_bev.random_state import kept_random_state
 
+from .model_wrappers import unwrapped
 from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
 from .phase_weights import phase_weights
 from .phases import PhasePlan, suggest
@@ -92,7 +92,7 @@ class TwoPhaseHook(Hook):
             )
         if any(phase.optim_wrapper is None for phase in self.plan.phases) and 'optim_wrapper' not in runner.cfg:
             raise ValueError('TwoPhaseHook restarts the optimizer from its config: build the runner by Runner.from_cfg')
-        self._weights = phase_weights(self.plan, _unwrapped(runner.model))
+        self._weights = phase_weights(self.plan, unwrapped(runner.model))
         with kept_random_state():  # a run with one phase less initialises its model the same
             self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
         runner.train_loop._max_iters = self._first_iteration(len(self.plan))
@@ -131,10 +131,22 @@ class TwoPhaseHook(Hook):
         """Note whose optimizer state the checkpoint holds."""
         checkpoint['meta']['phase'] = self.plan[self._active].name
 
+    def first_iteration(self, epoch: int) -> int:
+        """The iteration with which an epoch starts; both count from 0."""
+        if epoch >= self.plan.total_epochs:
+            return self._first_iteration(len(self.plan))
+        index, since = self.plan.locate(epoch)
+        return self._first_iteration(index) + since * len(self._loaders[index])
+
+    def schedules(self, runner: Runner) -> tuple[list[dict], int]:
+        """Configs of the running phase's schedules, and the epoch with which they begin."""
+        index = self._active
+        return phase_schedules(runner, self.plan, index, self._iterations(index)), self.plan.first_epoch(index)
+
     def _start(self, runner: Runner, index: int) -> None:
         phase = self.plan[index]
         old = None if phase.reset_optimizer else runner.optim_wrapper.optimizer.state_dict()
-        _unwrapped(runner.model).zero_grad()
+        unwrapped(runner.model).zero_grad()
         self._use_loader(runner, index)
         self._build_optimizer(runner, index)
         if old is not None:
@@ -142,7 +154,7 @@ class TwoPhaseHook(Hook):
         if phase.init_classes == 'coarse':
             with kept_random_state():
                 seed_everything(derive_seed(phase.name, 'init_classes'))  # the same on every rank
-                _unwrapped(runner.model).init_fine_from_coarse()
+                unwrapped(runner.model).init_fine_from_coarse()
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
                 hook.ema_model.steps.zero_()  # the next update copies the weights
@@ -154,7 +166,7 @@ class TwoPhaseHook(Hook):
         """Set the phase's loss weights; where other parameters are trained now, distribute them anew."""
         if self._weights[index] is None:
             return
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         trained = [parameter.requires_grad for parameter in model.parameters()]
         model.set_loss_weights(self._weights[index])
         if is_model_wrapper(runner.model) and trained != [p.requires_grad for p in model.parameters()]:
@@ -224,7 +236,3 @@ class TwoPhaseHook(Hook):
     @staticmethod
     def _trains(runner: Runner) -> bool:
         return isinstance(runner._train_loop, BaseLoop)  # a config until train() builds it
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

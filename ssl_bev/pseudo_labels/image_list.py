@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from ssl_bev.files import read_plain_pickle
+from ssl_bev.files.lens import file_size
 
 from .source_image import SourceImage, source_image, unique_stem
 
@@ -21,7 +23,7 @@ class LabelImage(NamedTuple):
         camera: its name.
         path: of the image file.
         token: of its frame.
-        size: (height, width) by the info file; None: it does not say.
+        size: (height, width) of the file by the info file; None: it does not say.
         source: what the info file says it is; None: unknown.
     """
 
@@ -101,10 +103,7 @@ def _read(info_file: str | Path) -> list[Mapping]:
     path = Path(info_file)
     if not path.is_file():
         raise FileNotFoundError(f'info file not found: {path}; make it with {_CREATE_COMMAND}')
-    try:
-        content = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f'info file {path} is no complete pickle ({error}); make it with {_CREATE_COMMAND}') from error
+    content = read_plain_pickle(path, 'info file', f'make it with {_CREATE_COMMAND}')
     if not isinstance(content, Mapping) or 'data_list' not in content:
         raise ValueError(f'info file {path} is none of mmdet3d v2: it needs the key data_list')
     return content['data_list']
@@ -124,6 +123,5 @@ def _frame_images(
         if cameras is not None and camera not in cameras:
             continue
         path = data_root / image_folder.format(camera=camera) / entry['img_path']
-        size = (entry['height'], entry['width']) if entry.get('height') and entry.get('width') else None
         source = source_image(frame, camera, image_folder.format(camera=camera), path)
-        yield LabelImage(camera, str(path), frame['token'], size, source)
+        yield LabelImage(camera, str(path), frame['token'], file_size(entry), source)

@@ -10,9 +10,9 @@ from engine_toy import make_runner, run, two_phases
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
-from mmengine.runner.checkpoint import load_from_local as stock_load_from_local
 
-from ssl_bev.engine import load_checkpoint_file, load_weights
+from ssl_bev.checkpoints import load_checkpoint_file, with_safe_loading
+from ssl_bev.engine import load_weights
 
 
 class Calls:
@@ -55,7 +55,7 @@ def test_crafted_files_are_refused(tmp_path: Path, payload: Any) -> None:
     with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
         load_checkpoint_file(file)
     with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
-        load_checkpoint(torch.nn.Linear(1, 1), str(file))
+        load_checkpoint(torch.nn.Linear(1, 1), f'safe:{file}')
     assert not marker.exists()
 
 
@@ -107,8 +107,8 @@ def test_a_training_checkpoint_which_stock_mmengine_cannot_load(tmp_path: Path) 
     run(tmp_path / 'a', two_phases(), 'stock_a')
     file = str(tmp_path / 'a/epoch_5.pth')
     with pytest.raises(pickle.UnpicklingError):
-        stock_load_from_local(file, 'cpu')
-    assert CheckpointLoader.load_checkpoint(file, 'cpu')['meta']['epoch'] == 5
+        CheckpointLoader.load_checkpoint(file, 'cpu')
+    assert CheckpointLoader.load_checkpoint(f'safe:{file}', 'cpu')['meta']['epoch'] == 5
 
 
 def test_log_history_goes_on_after_resuming(tmp_path: Path) -> None:
@@ -123,10 +123,15 @@ def test_log_history_goes_on_after_resuming(tmp_path: Path) -> None:
 def test_missing_damaged_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'checkpoint .*none\.pth does not exist'):
         load_checkpoint_file(tmp_path / 'none.pth')
-    torch.save(dict(a=torch.rand(1000)), tmp_path / 'cut.pth')
-    (tmp_path / 'cut.pth').write_bytes((tmp_path / 'cut.pth').read_bytes()[:2000])
+    torch.save(dict(a=torch.arange(1000.0)), tmp_path / 'whole.pth')
+    (tmp_path / 'cut.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:2000])
     with pytest.raises(ValueError, match=r'cut\.pth is damaged'):
         load_checkpoint_file(tmp_path / 'cut.pth')
+    content = bytearray((tmp_path / 'whole.pth').read_bytes())
+    content[content.find(np.float32(500).tobytes())] ^= 0xFF
+    (tmp_path / 'flipped.pth').write_bytes(content)
+    with pytest.raises(ValueError, match=r'flipped\.pth is damaged or truncated: the checksum of'):
+        load_checkpoint_file(tmp_path / 'flipped.pth')
     (tmp_path / 'text.pth').write_text('no checkpoint at all')
     with pytest.raises(ValueError, match=r'text\.pth'):
         load_checkpoint_file(tmp_path / 'text.pth')
@@ -135,9 +140,36 @@ def test_missing_damaged_and_foreign_files(tmp_path: Path) -> None:
         load_checkpoint_file(tmp_path / 'empty.pth')
 
 
-def test_other_schemes_are_left_alone() -> None:
-    loader = CheckpointLoader._get_checkpoint_loader('https://example.org/a.pth')
-    assert loader.__module__ == 'mmengine.runner.checkpoint'
+@pytest.mark.parametrize('name', ['a.pth', '/a.pth', 'https://example.org/a.pth', 's3://a.pth'])
+def test_stock_loaders_are_left_alone(name: str) -> None:
+    assert CheckpointLoader._get_checkpoint_loader(name).__module__ == 'mmengine.runner.checkpoint'
+    expected = 'mmengine.runner.checkpoint' if name.startswith('s3') else 'ssl_bev.checkpoints.safe_checkpoint'
+    assert CheckpointLoader._get_checkpoint_loader(with_safe_loading(name)).__module__ == expected
+
+
+def test_a_file_of_the_web_is_loaded_safely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch and mmengine by themselves load what they download without `weights_only`."""
+    monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path))
+    (tmp_path / 'checkpoints').mkdir()
+    marker = tmp_path / 'executed'
+    torch.save(Calls(os.system, f'touch {marker}'), tmp_path / 'checkpoints/crafted.pth')
+    with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
+        CheckpointLoader.load_checkpoint('safe:https://example.org/crafted.pth')
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_crafted_checkpoint_in_a_run(tmp_path: Path, resume: bool) -> None:
+    """Whether the run is to go on from it, or to begin with its weights."""
+    run(tmp_path, two_phases(), f'crafted{resume}')
+    file, marker = tmp_path / 'epoch_5.pth', tmp_path / 'executed'
+    content = load_checkpoint_file(file)
+    content['meta']['note'] = Calls(os.system, f'touch {marker}')
+    torch.save(content, file)
+    runner = make_runner(tmp_path, two_phases(), f'victim{resume}', load_from=str(file), resume=resume)
+    with pytest.raises(ValueError, match=r'epoch_5\.pth is refused'):
+        runner.train()
+    assert not marker.exists()
 
 
 def test_checkpoint_of_another_shape_names_file_parameter_and_shapes(tmp_path: Path) -> None:
@@ -148,7 +180,9 @@ def test_checkpoint_of_another_shape_names_file_parameter_and_shapes(tmp_path: P
         r'\(16, 4\) in the model; .*; and \d+ more|encoder\.0\.bias is \(8,\) in the file, \(16,\) in the model'
     )
     for resume in (False, True):
-        runner = make_runner(tmp_path / 'b', two_phases(), f'shape_b{resume}', load_from=source, resume=resume)
+        runner = make_runner(
+            tmp_path / 'b', two_phases(), f'shape_b{resume}', load_from=f'safe:{source}', resume=resume
+        )
         runner.model.encoder[0] = torch.nn.Linear(4, 16)
         with pytest.raises(ValueError, match=pattern):
             runner.load_or_resume()
@@ -158,7 +192,7 @@ def test_a_class_layer_for_other_classes_keeps_its_initial_values(tmp_path: Path
     run(tmp_path / 'a', two_phases(), 'classes_a')
     source = str(tmp_path / 'a/epoch_1.pth')
     hooks = [dict(type='CheckpointShapeHook', reinitialize=[r'^seg_head\.fine\.'])]
-    runner = make_runner(tmp_path / 'b', two_phases(), 'classes_b', load_from=source, custom_hooks=hooks)
+    runner = make_runner(tmp_path / 'b', two_phases(), 'classes_b', load_from=f'safe:{source}', custom_hooks=hooks)
     runner.model.seg_head.fine = torch.nn.Linear(8, 5)
     initial = runner.model.seg_head.fine.weight.clone()
     runner.load_or_resume()

@@ -266,12 +266,6 @@ def test_schedule_that_begins_after_its_phase_is_found_before_the_first_epoch(tm
     run(tmp_path / 'b', phases, 'late_b')  # 9 iterations
 
 
-def test_persistent_workers_are_refused(tmp_path: Path) -> None:
-    loader = dataloader(num_workers=1, persistent_workers=True)
-    with pytest.raises(ValueError, match='persistent_workers=False'):
-        run(tmp_path, two_phases(), 'persistent', train_dataloader=loader)
-
-
 def test_average_model_resumes_exactly(tmp_path: Path) -> None:
     def train(name: str, **options) -> torch.nn.Module:
         hooks = [dict(type='TwoPhaseHook', phases=two_phases()), dict(type='ExactResumeHook')]

@@ -86,11 +86,7 @@ dataset = dict(
     use_valid_flag=True,
 )
 loader = dict(num_workers=1, persistent_workers=False, batch_size=1)
-training = dict(
-    **loader,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    worker_init_fn=dict(type='seed_worker_by_epoch'),
-)
+training = dict(**loader, sampler=dict(type='DefaultSampler', shuffle=True))
 train_dataloader = dict(
     _delete_=True,
     **training,
@@ -133,5 +129,10 @@ param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, begin=0, eta_m
 randomness = dict(seed=0)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 log_processor = dict(window_size=10)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=2))
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
+    preemption=dict(type='PreemptionHook'),
+    non_finite=dict(type='NonFiniteHook'),
+)
 custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='ExactResumeHook')]

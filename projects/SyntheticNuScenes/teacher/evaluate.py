@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.files import write_text
 from ssl_bev.geometry import ground_homography, pixel_grid, pixels_to_ground
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.pseudo_labels.label_map import reduction_table
@@ -151,8 +152,7 @@ def main() -> None:
                 distance = ground_distance(frame, camera, ids.shape)
                 comparison.add(camera, stem, distance, looks[frame['scene_name']])
     result = {'labels': args.labels.name, **comparison.result()}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    Path(f'{args.out}.json').write_text(json.dumps(result, indent=1) + '\n')
+    write_text(f'{args.out}.json', json.dumps(result, indent=1) + '\n')
     draw(result, Path(f'{args.out}.png'))
     for region, values in result['IoU'].items():
         print(f'{region:10}', *(f'{group} {value:5.1f}  ' for group, value in values.items()))

@@ -67,12 +67,13 @@ def publish(checkpoint: Path, out: Path, config: Path) -> None:
     from mmengine.config import Config
 
     from ssl_bev.checkpoints import load_checkpoint_file
+    from ssl_bev.files import replacing
 
     state = load_checkpoint_file(checkpoint, 'cpu')['state_dict']
     weights = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     classes = list(Config.fromfile(config).classes)
-    torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': classes}}}, f'{out}.part')
-    os.replace(f'{out}.part', out)
+    with replacing(out) as temporary:
+        torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': classes}}}, temporary)
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
 
 

@@ -1,0 +1,132 @@
+"""No update from a loss or gradient that is not finite, and a file that says which batch it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet3d.registry import HOOKS
+from mmengine.dist import all_reduce, get_rank
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from ssl_bev.files import write_text
+
+from .batch_report import batch_ranges, batch_samples, finite_json
+from .model_wrappers import unwrapped
+
+_SKIPS = 'non_finite_skips'  # in checkpoints, so that a resumed run goes on counting
+
+
+@HOOKS.register_module()
+class NonFiniteHook(Hook):
+    """Look at loss and gradients before each update; if they are not finite, do not update, and stop or go on.
+
+    All processes agree, and weights and optimizer stay as they were. Each affected process writes
+    `non_finite/iteration_{number}_process_{rank}.json` into the work directory: tokens and paths of the batch, all
+    losses, the norm of the gradient, parameters whose gradient is not finite, and the ranges of all that the batch has.
+    With gradient accumulation the whole update is left out. Where a `GradScaler` tries out scales (half precision),
+    its gradients are its own matter, and only the loss counts.
+
+    Args:
+        action: 'stop' raises an error; 'skip' goes on with the next batch.
+        max_skips: how many updates a run may skip before it stops.
+
+    Raises:
+        ValueError: another action, or a negative number.
+        FloatingPointError: in training; also where skipping is of no use because a running statistic took it up.
+
+    Example:
+        >>> custom_hooks = [dict(type='NonFiniteHook', action='skip', max_skips=10)]
+    """
+
+    priority = 'LOW'  # after the log, before checkpoints
+
+    def __init__(self, action: str = 'stop', max_skips: int = 10) -> None:
+        if action not in ('stop', 'skip'):
+            raise ValueError(f"action must be 'stop' or 'skip', got {action!r}")
+        if max_skips < 0:
+            raise ValueError(f'max_skips must not be negative, got {max_skips}')
+        self.action, self.max_skips = action, max_skips
+        self._watched: OptimWrapper | None = None
+        self._loss_is_bad = self._any_loss_is_bad = False  # of this iteration; since the last update
+        self._left_out: dict[str, Any] | None = None  # what is known of an update that was not made
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Watch the optimizer, which is another one in each phase."""
+        self._loss_is_bad, self._left_out = False, None
+        wrapper = runner.optim_wrapper
+        if self._watched is not wrapper:
+            if not isinstance(wrapper, OptimWrapper):
+                raise ValueError(f'NonFiniteHook watches one optimizer, the run has a {type(wrapper).__name__}')
+            self._watched, self._any_loss_is_bad = wrapper, False
+            wrapper.update_params = wraps(wrapper.update_params)(partial(self._update, wrapper.update_params))
+            wrapper.step = wraps(wrapper.step)(partial(self._step, runner, wrapper.step))
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
+        """Report, and stop or go on."""
+        if not (self._loss_is_bad or self._left_out):
+            return
+        report = self._report(runner, data_batch, outputs)
+        if self._left_out is None:  # the update is yet to come
+            return
+        skips = runner.message_hub.runtime_info.get(_SKIPS, 0) + 1
+        runner.message_hub.update_info(_SKIPS, skips)
+        what = f'the loss or gradient of iteration {runner.iter + 1} is not finite: see {report}'
+        if self.action == 'stop':
+            raise FloatingPointError(f'{what}. No update was made; NonFiniteHook(action="skip") would go on')
+        if skips > self.max_skips:
+            raise FloatingPointError(f'{what}. It is update {skips} of this kind, max_skips is {self.max_skips}')
+        if statistics := _not_finite(dict(unwrapped(runner.model).named_buffers())):
+            raise FloatingPointError(f'{what}. Skipping is of no use: {statistics[0]} of the model is not finite now')
+        runner.logger.warning(f'{what}. The update is skipped, {skips} of at most {self.max_skips}')
+
+    def _update(self, update: Any, loss: Tensor, *args: Any, **options: Any) -> None:
+        self._loss_is_bad = not bool(torch.isfinite(loss).all())
+        self._any_loss_is_bad |= self._loss_is_bad
+        update(loss, *args, **options)
+
+    def _step(self, runner: Runner, step: Any, **options: Any) -> None:
+        scaler = getattr(self._watched, 'loss_scaler', None)
+        norm = None if scaler is not None and scaler.is_enabled() else self._gradient_norm()
+        flag = torch.tensor(int(self._any_loss_is_bad or (norm is not None and not math.isfinite(norm))))
+        all_reduce(flag, 'max')
+        self._any_loss_is_bad = False
+        if flag:
+            gradients = {name: p.grad for name, p in unwrapped(runner.model).named_parameters() if p.grad is not None}
+            self._left_out = dict(gradient_norm=norm, parameters=_not_finite(gradients))
+        else:
+            step(**options)
+
+    def _gradient_norm(self) -> float:
+        groups = self._watched.optimizer.param_groups
+        gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
+    def _report(self, runner: Runner, batch: dict | None, losses: dict | None) -> Path:
+        content = dict(
+            iteration=runner.iter + 1,
+            epoch=runner.epoch + 1,
+            process=get_rank(),
+            loss_is_finite=not self._loss_is_bad,
+            losses={name: torch.as_tensor(value).detach().item() for name, value in (losses or {}).items()},
+            **(self._left_out or {}),
+            samples=batch_samples(batch),
+            ranges=batch_ranges(batch),
+        )
+        name = f'iteration_{runner.iter + 1}_process_{get_rank()}.json'
+        path = Path(runner.work_dir) / 'non_finite' / name
+        write_text(path, json.dumps(finite_json(content), indent=1))
+        return path
+
+
+def _not_finite(tensors: dict[str, Tensor]) -> list[str]:
+    return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]

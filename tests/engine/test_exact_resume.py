@@ -1,0 +1,162 @@
+"""A run that is resumed from any iteration is the run that was not interrupted, bit by bit."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from engine_toy import RecordHook, ToyDataset, dataloader, make_config, make_runner, run, two_phases, weights_of
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+ACCUMULATE = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01), accumulative_counts=3)
+EVERY_ITERATION = dict(
+    checkpoint=dict(type='SafeCheckpointHook', by_epoch=False, interval=1), logger=dict(type='LoggerHook', interval=2)
+)
+LENGTH = 2 * 4 + 3 * 3
+# In both phases: inside and at the end of an epoch, between updates (3, 6, ...) and at them.
+PLACES = (1, 4, 6, 8, 10, 11, 15)
+
+
+def logged(folder: Path) -> dict[int, dict]:
+    """What the log says of each step, without times."""
+    rows = {}
+    for file in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            rows[row['step']] = {key: value for key, value in row.items() if 'time' not in key}
+    return rows
+
+
+def optimizer_state(runner: Runner) -> list[torch.Tensor]:
+    return [
+        value for state in runner.optim_wrapper.optimizer.state_dict()['state'].values() for value in state.values()
+    ]
+
+
+def assert_same_run(resumed: tuple[Runner, dict], straight: tuple[Runner, dict], done: int) -> None:
+    """Weights, state of the optimizer, and every loss, learning rate and input from there on."""
+    (runner, rows), (expected_runner, expected) = resumed, straight
+    assert sorted(rows) == list(range(done, LENGTH))
+    for iteration, row in rows.items():
+        assert (row['loss'], row['lr']) == (expected[iteration]['loss'], expected[iteration]['lr']), iteration
+        assert torch.equal(row['inputs'], expected[iteration]['inputs']), iteration
+    for name, weight in weights_of(expected_runner).items():
+        assert torch.equal(weights_of(runner)[name], weight), name
+    states = optimizer_state(runner), optimizer_state(expected_runner)
+    assert len(states[0]) == len(states[1]) > 0
+    assert all(torch.equal(*pair) for pair in zip(*states, strict=True))
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Runner, dict]]:
+    folder = tmp_path_factory.mktemp('straight')
+    options = dict(optim_wrapper=copy.deepcopy(ACCUMULATE), default_hooks=copy.deepcopy(EVERY_ITERATION))
+    return folder, run(folder, two_phases(), 'straight', **options)
+
+
+@pytest.mark.parametrize(('done', 'workers'), [*((place, 0) for place in PLACES), (6, 2), (10, 2)])
+def test_resume_at_any_iteration(straight, tmp_path: Path, done: int, workers: int) -> None:
+    """With workers as without, though the straight run had none."""
+    folder, expected = straight
+    resumed = run(
+        tmp_path, two_phases(workers), f'resumed{done}_{workers}', workers,
+        optim_wrapper=copy.deepcopy(ACCUMULATE), default_hooks=copy.deepcopy(EVERY_ITERATION),
+        resume=True, load_from=str(folder / f'iter_{done}.pth'),
+    )  # fmt: skip
+    assert_same_run(resumed, expected, done)
+    lines, expected_lines = logged(tmp_path), logged(folder)
+    assert lines.keys() == {step for step in expected_lines if step > done}
+    for step, line in lines.items():
+        assert line == expected_lines[step]
+
+
+def test_what_was_seen_is_not_read_again(straight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    item = ToyDataset.__getitem__
+    monkeypatch.setattr(ToyDataset, '__getitem__', lambda self, index: read.append(index) or item(self, index))
+    options = dict(optim_wrapper=copy.deepcopy(ACCUMULATE), default_hooks=copy.deepcopy(EVERY_ITERATION))
+    run(tmp_path, two_phases(), 'unread', resume=True, load_from=str(straight[0] / 'iter_6.pth'), **options)
+    assert len(read) == 2 * (LENGTH - 6)
+
+
+def test_a_checkpoint_of_a_process_that_dies_in_the_next_iteration(straight, tmp_path: Path) -> None:
+    class Dies(RuntimeError):
+        pass
+
+    class DyingHook(RecordHook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 10:
+                raise Dies
+
+    options = dict(optim_wrapper=copy.deepcopy(ACCUMULATE), default_hooks=copy.deepcopy(EVERY_ITERATION))
+    runner = make_runner(tmp_path, two_phases(), 'dying', **copy.deepcopy(options))
+    runner.register_hook(DyingHook())
+    with pytest.raises(Dies):
+        runner.train()
+    resumed = run(tmp_path, two_phases(), 'again', resume=True, **copy.deepcopy(options))
+    assert_same_run(resumed, straight[1], 10)
+
+
+def test_without_phases_too(tmp_path: Path) -> None:
+    """Any epoch-based config of mmengine: one hook more."""
+    options = dict(custom_hooks=[dict(type='ExactResumeHook'), dict(type='RecordHook')])
+    options.update(default_hooks=EVERY_ITERATION, train_cfg=dict(by_epoch=True, max_epochs=3))
+    expected, rows = run(tmp_path / 'a', [], 'plain_a', **copy.deepcopy(options))
+    source = str(tmp_path / 'a/iter_6.pth')
+    resumed, again = run(tmp_path / 'b', [], 'plain_b', resume=True, load_from=source, **copy.deepcopy(options))
+    assert [again[i]['loss'] for i in range(6, 12)] == [rows[i]['loss'] for i in range(6, 12)]
+    assert all(torch.equal(weights_of(resumed)[name], weight) for name, weight in weights_of(expected).items())
+
+
+def test_loops_over_iterations_are_refused(tmp_path: Path) -> None:
+    options = dict(train_cfg=dict(by_epoch=False, max_iters=6), param_scheduler=None)
+    with pytest.raises(ValueError, match='middle of epochs, the train loop is a IterBasedTrainLoop'):
+        run(tmp_path, [], 'refused', custom_hooks=[dict(type='ExactResumeHook')], **options)
+
+
+def test_persistent_workers_start_anew(tmp_path: Path) -> None:
+    loader = dataloader(num_workers=1, persistent_workers=True)
+    phases = [dict(name='a', epochs=2)]
+    _, rows = run(tmp_path / 'a', phases, 'persistent', train_dataloader=loader)
+    _, expected = run(tmp_path / 'b', phases, 'fleeting')
+    assert [row['loss'] for row in rows.values()] == [row['loss'] for row in expected.values()]
+
+
+class TestAnotherBatchSize:
+    """As another number of processes, which test_distributed_runs.py has."""
+
+    def resumed(self, straight, tmp_path: Path, done: int) -> tuple[list[str], Runner, dict]:
+        phases = two_phases()
+        for phase in phases:
+            phase['train_dataloader'] = phase.get('train_dataloader') or dataloader()
+            phase['train_dataloader']['batch_size'] = 1
+        said = []
+        config = make_config(
+            tmp_path, phases, f'changed{done}', resume=True, load_from=str(straight[0] / f'iter_{done}.pth')
+        )
+        runner = Runner.from_cfg(Config(dict(config, train_dataloader=phases[0]['train_dataloader'])))
+        warn, runner.logger.warning = runner.logger.warning, lambda text, *more: said.append(text) or warn(text, *more)
+        runner.train()
+        return said, runner, next(hook for hook in runner.hooks if isinstance(hook, RecordHook)).rows
+
+    def test_goes_on_after_the_samples_that_were_seen(self, straight, tmp_path: Path) -> None:
+        said, _, rows = self.resumed(straight, tmp_path, 6)
+        (warning,) = [text for text in said if 'cannot be the same run' in text]
+        assert '1 process(es) of 4 batches of 2, this run has 1 process(es) of 8 batches of 1' in warning
+        assert 'goes on in epoch 2 after 4 batches' in warning
+        _, (_, expected) = straight
+        assert min(rows) == 2 * 6 and max(rows) == 2 * LENGTH - 1
+        indices = torch.cat([rows[i]['inputs'] for i in range(12, 16)]).mul(10).round()
+        assert indices.shape == torch.cat([expected[i]['inputs'] for i in (6, 7)]).shape
+
+    @pytest.mark.parametrize('done', [6, 11])
+    def test_schedules_have_the_new_length(self, straight, tmp_path: Path, done: int) -> None:
+        _, (_, expected) = straight
+        _, _, rows = self.resumed(straight, tmp_path, done)
+        for iteration, row in expected.items():
+            if iteration >= done:
+                assert rows[2 * iteration]['lr'] == pytest.approx(row['lr'], rel=1e-6), iteration
