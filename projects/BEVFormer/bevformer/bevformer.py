@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from mmdet.models.layers import LearnedPositionalEncoding
 from mmdet3d.registry import MODELS
-from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from ssl_bev.geometry import BEVGrid, Road, invert_rigid, warp_bev
+from ssl_bev.geometry import BEVGrid, Road, invert_rigid
 from ssl_bev.models import BEVEncoder, FrameInputs
 from ssl_bev.models.initialization import starts_pretrained
 from ssl_bev.structures import CameraRig
 
 from .encoder import BEVFormerEncoder
+from .history import BEVFormerState, align_history
+from .image_features import flatten_features, input_projections
 from .input_checks import InputSizes, check_inputs
 from .reference_points import PillarViews, pillar_points, view_pillars
-
-
-@dataclass(frozen=True)
-class BEVFormerState:
-    """What one frame leaves to the next: BEV features (B, C, H, W) and the poses (B, 4, 4) of their frames."""
-
-    bev: Tensor
-    bev2global: Tensor
 
 
 @MODELS.register_module()
@@ -117,7 +109,7 @@ class BEVFormer(BEVEncoder):
         self.cams_embeds = nn.Parameter(torch.empty(num_cams, embed_dims))
         nn.init.normal_(self.level_embeds, std=0.02)
         nn.init.normal_(self.cams_embeds, std=0.02)
-        self.input_projections = _input_projections(in_channels, num_levels, embed_dims)
+        self.input_projections = input_projections(in_channels, num_levels, embed_dims)
         channels = [layer.in_channels for layer in self.input_projections or ()] or [embed_dims] * num_levels
         self.input_sizes = InputSizes(tuple(channels), num_cams, (embed_dims, rows, columns))
         self.encoder = BEVFormerEncoder(
@@ -183,9 +175,11 @@ class BEVFormer(BEVEncoder):
         check_inputs(self.input_sizes, image_features, bev2img, road, *past, camera_valid)
         batch = len(bev2img)
         query = self.bev_embedding.weight.expand(batch, -1, -1)
-        features, level_shapes = self._flatten(image_features)
+        features, level_shapes = flatten_features(
+            image_features, self.input_projections, self.cams_embeds, self.level_embeds
+        )
         if history is not None:
-            history = self._align(history, current2history, query, road)
+            history = align_history(history, current2history, query, self.grid, road)
         output = self.encoder(
             query,
             self._positions(),
@@ -209,40 +203,3 @@ class BEVFormer(BEVEncoder):
         with torch.autocast(bev2img.device.type, enabled=False):
             points = pillar_points(self.grid, self.z_range, self.num_pillar_points, base, bev2img.device)
             return view_pillars(points, bev2img, image_size, camera_valid)
-
-    def _flatten(self, image_features: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """One row of positions, (B, N, S, C), and each level's (height, width)."""
-        flat = []
-        for level, features in enumerate(image_features):
-            maps = features.flatten(0, 1)
-            if self.input_projections is not None:
-                maps = self.input_projections[level](maps)
-            maps = maps.flatten(2).transpose(1, 2).unflatten(0, features.shape[:2])
-            cameras = self.cams_embeds[: features.shape[1], None]
-            flat.append(maps + (cameras + self.level_embeds[level]).to(maps.dtype))
-        return torch.cat(flat, 2), [tuple(features.shape[-2:]) for features in image_features]
-
-    def _align(
-        self, history: Tensor, current2history: Tensor | None, query: Tensor, road: Road | Tensor | None
-    ) -> Tensor:  # (B, Q, C)
-        aligned = history.to(query.dtype)
-        if current2history is None:
-            return aligned.flatten(2).transpose(1, 2)
-        aligned, valid = warp_bev(aligned, self.grid, current2history, road=road if isinstance(road, Road) else None)
-        return torch.where(valid.flatten(1)[..., None], aligned.flatten(2).transpose(1, 2), query)
-
-
-def _input_projections(
-    in_channels: int | Sequence[int] | None,
-    num_levels: int,
-    embed_dims: int,
-) -> ModuleList | None:
-    if in_channels is None:
-        return None
-    if isinstance(in_channels, int):
-        in_channels = [in_channels] * num_levels
-    if len(in_channels) != num_levels:
-        raise ValueError(
-            f'in_channels must be one number or num_levels = {num_levels} of them, got {list(in_channels)}'
-        )
-    return ModuleList([nn.Conv2d(channels, embed_dims, 1) for channels in in_channels])
