@@ -4,101 +4,12 @@ import copy
 
 import pytest
 import torch
-from mmdet3d.models import Base3DDetector
 from mmdet3d.registry import MODELS
 from mmdet3d.structures import Det3DDataSample
 from mmengine.config import ConfigDict
-from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
-from torch import nn
-from toy_segmentor import COARSE, FINE, GRID, OBJECTIVES, make_sample
-
-RANGE = [-8.0, -8.0, -5.0, 8.0, 8.0, 3.0]
-WANTED = ('seg', 'reprojection', 'accumulated')
-
-
-@MODELS.register_module()
-class ToyDetector(Base3DDetector):
-    """Its neck gives two maps, of which the coarser is half as fine; its head draws random numbers as it starts."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.neck = ToyNeck()
-        self.head = nn.Conv2d(4, 1, 1)
-        self.unused = nn.Identity()
-
-    def init_weights(self):
-        for parameter in self.parameters():
-            nn.init.normal_(parameter, std=0.1)
-
-    def extract_feat(self, inputs):
-        return self.neck(inputs['points'])
-
-    def loss(self, inputs, data_samples):
-        return {'task0.loss_heatmap': self._forward(inputs).square().mean()}
-
-    def predict(self, inputs, data_samples):
-        results = [InstanceData(scores_3d=score[None]) for score in self._forward(inputs).amax((1, 2, 3))]
-        return self.add_pred_to_datasample(data_samples, results)
-
-    def _forward(self, inputs, data_samples=None):
-        return self.head(self.extract_feat(inputs)[0])
-
-
-class ToyNeck(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(2, 4, 3, padding=1)
-
-    def forward(self, points):
-        features = self.conv(points)
-        return features, nn.functional.avg_pool2d(features, 2)
-
-
-def seg_head(**changes):
-    """For features of 1 m; the label grid is 16 m by 8 m in cells of 1 m."""
-    return (
-        dict(
-            type='BEVSegHead',
-            in_channels=4,
-            channels=8,
-            num_upsamples=0,
-            grid=GRID,
-            classes=FINE,
-            coarse_classes=COARSE,
-        )
-        | changes
-    )
-
-
-def make(**changes):
-    torch.manual_seed(0)
-    config = dict(
-        type='DetectorWithObjectives',
-        detector=dict(type='ToyDetector'),
-        tap='neck',
-        point_cloud_range=RANGE,
-        seg_head=seg_head(),
-        objectives={name: OBJECTIVES[name] for name in WANTED},
-    )
-    model = MODELS.build(ConfigDict({**config, **changes}))
-    model.init_weights()
-    return model
-
-
-def make_batch(size=2):
-    generator = torch.Generator().manual_seed(3)
-    samples = []
-    for seed in range(size):
-        ours = make_sample(seed)
-        sample = Det3DDataSample(metainfo={**ours.metainfo, 'bev_frame': 'lidar', 'sample_idx': seed})
-        for key, value in ours.items():
-            # Windows of one frame, the last.
-            window = key in ('bev2img', 'bev2global', 'road2bev', 'frame_valid', 'pseudo_target', 'pseudo_confidence')
-            sample.set_field(value[-1:] if window else value, key)
-        samples.append(sample)
-    return {'points': torch.randn(size, 2, 16, 16, generator=generator)}, samples
+from toy_detector import WANTED, make, make_batch, seg_head
+from toy_segmentor import FINE
 
 
 def stock():
@@ -196,56 +107,3 @@ def test_the_detectors_preprocessor_and_its_config_stay():
     assert model.data_preprocessor is model.detector.data_preprocessor and config == before
     assert type(model.data_preprocessor).__name__ == 'Det3DDataPreprocessor'
     assert copy.deepcopy(model)(make_batch()[0]).shape == (2, 1, 16, 16)
-
-
-@pytest.mark.parametrize(
-    ('changes', 'error'),
-    [
-        (dict(tap='nek'), "tap 'nek' is no module of ToyDetector; did you mean 'neck'"),
-        (dict(tap='xyz'), "tap 'xyz' is no module of ToyDetector; it has data_preprocessor, neck, head"),
-        (dict(point_cloud_range=[-8, -8, 8, 8]), 'must be two corners'),
-        (dict(point_cloud_range=[-8, -2, -5, 8, 2, 3]), r'y_range \(-4.0, 4.0\) of the grid reaches beyond \(-2, 2\)'),
-        (dict(objectives=dict(p=OBJECTIVES['perspective'])), r'objective p \(PerspectiveHead\) reads image features'),
-    ],
-)
-def test_a_wrong_config_is_refused(changes, error):
-    with pytest.raises(ValueError, match=error):
-        make(**changes)
-
-
-@pytest.mark.parametrize(
-    ('changes', 'error'),
-    [
-        (dict(tap='unused'), "tap 'unused': the detector did not call this module"),
-        (dict(level=2), r"tap 'neck' has no level 2; its levels are \[0, 1\]"),
-        (dict(point_cloud_range=[-8, -4, -5, 8, 4, 3]), "tap 'neck' does not fit its point_cloud_range: .* square"),
-        (dict(objectives=dict(x=OBJECTIVES['seg']), detector=dict(type='Rival')), 'the detector has loss_x of its own'),
-        (dict(tap='head', detector=dict(type='Rival')), r'must give BEV features \(B, C, rows, columns\), got shape'),
-    ],
-)
-def test_wrong_features_and_names_are_refused(changes, error):
-    model, (inputs, samples) = make(**changes), make_batch()
-    with pytest.raises(ValueError, match=error):
-        model(inputs, samples, mode='loss')
-
-
-@MODELS.register_module()
-class Rival(BaseModel):
-    """A loss that is called as one of ours, and a head that gives no map."""
-
-    def __init__(self):
-        super().__init__()
-        self.neck = ToyNeck()
-        self.head = nn.Flatten()
-
-    def forward(self, inputs, data_samples, mode):
-        return {'loss_x': self.head(self.neck(inputs['points'])[0]).mean()}
-
-
-def test_samples_without_our_fields_say_what_to_add():
-    model, (inputs, samples) = make(), make_batch()
-    with pytest.raises(ValueError, match=r'no bev2img, .*; add AdaptMultiViewImages .*PackDetectionWithBEV'):
-        model(inputs, [Det3DDataSample(), Det3DDataSample()], mode='loss')
-    samples[0].set_metainfo(dict(bev_frame='ego'))
-    with pytest.raises(ValueError, match="sample0 is in the frame 'ego', the features are in 'lidar'"):
-        model(inputs, samples, mode='loss')
