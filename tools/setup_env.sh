@@ -40,22 +40,17 @@ need_compiler() {
 
 python=$(find_python)
 stamp=$venv/.setup-complete
-wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh; "$python" -VV; pwd) | sha256sum | cut -d' ' -f1)
-[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
+digest() { sha256sum | cut -d' ' -f1; }
+wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh; "$python" -VV; pwd) | digest)
+# An editable install knows the packages that were there when it was made.
+packages=$(find ssl_bev projects -name '*.py' | sed 's|/[^/]*$||' | LC_ALL=C sort -u | digest)
+[ "$(cat "$stamp" 2>/dev/null)" = "$wanted $packages" ] && exit 0
 
-"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv module. Debian, Ubuntu: apt-get install python3-venv"
-need_disk 4 .
-ls "$cache"/mmcv*/mmcv-*.whl >/dev/null 2>&1 || need_compiler  # before minutes of downloads, not after
 mkdir -p "$venv"
 exec 9>"$venv.lock"
 flock -n 9 || { say "waiting for another set-up in this folder"; flock 9; }
-[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
-rm -f "$stamp"
-
-if ! [ "$("$venv/bin/python" -VV 2>/dev/null)" = "$("$python" -VV)" ]; then
-    say "creating .venv with $("$python" -V)"
-    "$python" -m venv --clear "$venv"
-fi
+made=$(cat "$stamp" 2>/dev/null || true)
+[ "$made" = "$wanted $packages" ] && exit 0
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 quietly() { # WHAT COMMAND...: one line when it starts, the log's end when it fails
     local what=$1 log=$venv/setup.log
@@ -63,6 +58,26 @@ quietly() { # WHAT COMMAND...: one line when it starts, the log's end when it fa
     say "$what"
     "$@" >"$log" 2>&1 || { tail -n 15 "$log" >&2; die "failed: $what. The whole log: $log"; }
 }
+install_ssl_bev() {
+    quietly "    ssl_bev, editable" pip install --no-deps --no-build-isolation -e .
+}
+
+if [ "${made% *}" = "$wanted" ]; then
+    say "packages of this project were added or removed"
+    install_ssl_bev
+    echo "$wanted $packages" >"$stamp"
+    exit 0
+fi
+
+"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv module. Debian, Ubuntu: apt-get install python3-venv"
+need_disk 4 .
+ls "$cache"/mmcv*/mmcv-*.whl >/dev/null 2>&1 || need_compiler  # before minutes of downloads, not after
+rm -f "$stamp"
+
+if ! [ "$("$venv/bin/python" -VV 2>/dev/null)" = "$("$python" -VV)" ]; then
+    say "creating .venv with $("$python" -V)"
+    "$python" -m venv --clear "$venv"
+fi
 
 quietly "1/5 torch (a download of 200 MB to 3 GB, by platform)" pip install -r requirements/torch.txt
 quietly "2/5 libraries" pip install -r requirements/runtime.txt -r requirements/dev.txt -r requirements/torch.txt
@@ -107,7 +122,7 @@ if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then
 fi
 quietly "4/5 mmcv from $wheels" pip install --no-deps --force-reinstall "$wheels"/mmcv-*.whl
 quietly "5/5 OpenMMLab, nuscenes-devkit and ssl_bev" pip install --no-deps -r requirements/openmmlab.txt
-quietly "    ssl_bev, editable" pip install --no-deps --no-build-isolation -e .
+install_ssl_bev
 quietly "    a first import" "$venv/bin/python" -c 'import mmcv.ops, mmdet3d.models, ssl_bev, projects.BEVFormer.bevformer'
-echo "$wanted" >"$stamp"
+echo "$wanted $packages" >"$stamp"
 say "done"
