@@ -25,10 +25,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], metavar='CLASS')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the targets, made where missing')
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
+    parser.add_argument('--single-frames', action='store_true', help="each frame's own cameras alone, no voting")
     parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range, metres')
     parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range, metres')
     parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
+    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
     parser.add_argument('--mover-margin', type=float, default=0.0, help='no votes beside movers; part of image width')
@@ -56,7 +58,9 @@ def main() -> int:
             BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
             args.bev_frame,
             args.sweeps,
+            args.single_frames,
             max_distance=args.max_distance,
+            roads=args.roads,
         )
         counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
     except (FileNotFoundError, ValueError) as error:

@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--bev-labels', metavar='DIR', help='folder of BEV labels to show beside')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the pictures, made where missing')
     parser.add_argument('--limit', type=int, default=8, metavar='N', help='how many frames, evenly spread')
+    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
     parser.add_argument('--mover-margin', type=float, default=0.0, help='ignored beside movers; part of image width')
@@ -46,7 +47,7 @@ def main() -> int:
         ego_body=args.ego_body,
     )
     try:
-        accumulation = Accumulation(labels, max_distance=args.max_distance)
+        accumulation = Accumulation(labels, max_distance=args.max_distance, roads=args.roads)
         shares = browse_pseudo_labels(args.infos, args.data_root, args.out, accumulation, args.bev_labels, args.limit)
     except (FileNotFoundError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Info files and BEV labels from a nuScenes-format dataset.
+"""Info files and BEV labels from a nuScenes-format dataset, or from drives files that describe one's own cameras.
 
 python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes
 python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \
     --protocol bevfusion
 python tools/create_data.py --root data/synthetic/truth --version v1.0-mini --out data/truth --labels-only
+python tools/create_data.py --root data/own --drives data/own/drives.jsonl --out data/own       # see docs/own_data.md
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.create_infos import BASE_CLASSES, LABEL_DIR, create_data
+from ssl_bev.preparation.own_data import create_own_data
 from ssl_bev.preparation.protocols import LabelProtocol
 
 PROTOCOLS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'protocols'
@@ -26,8 +28,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--root', required=True, help='folder of the dataset (tables, samples/, maps/expansion/)')
-    parser.add_argument('--version', default='v1.0-mini', help='tables to read, a folder below --root')
+    parser.add_argument('--root', required=True, help='folder of the dataset: what paths of images start from')
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--version', default='v1.0-mini', help='tables of nuScenes to read, a folder below --root')
+    source.add_argument('--drives', nargs='+', metavar='JSONL', help='drives files to read instead')
     parser.add_argument('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
     parser.add_argument(
         '--protocol',
@@ -44,6 +48,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
+    parser.add_argument('--every', type=int, default=1, help='drives: every n-th frame becomes a keyframe')
+    parser.add_argument(
+        '--min-distance', type=float, default=0.0, help='drives: least way between keyframes, metres; 0: any'
+    )
     parser.add_argument('--exclude-scenes', nargs='+', default=[], metavar='SCENE', help='names of scenes to leave out')
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
@@ -53,6 +61,10 @@ def parse_args() -> argparse.Namespace:
     changed = [f'--{name.replace("_", "-")}' for name, value in DEFAULTS.items() if getattr(args, name) != value]
     if args.protocol and changed:
         parser.error(f'--protocol sets grid and line widths; leave out {", ".join(changed)}')
+    if args.drives and (args.protocol or '--line-width' in changed):
+        parser.error('--protocol and --line-width draw maps of nuScenes; labels of drives come from their rasters')
+    if not args.drives and (args.every != 1 or args.min_distance):
+        parser.error('--every and --min-distance need --drives')
     return args
 
 
@@ -64,26 +76,30 @@ def label_content(args: argparse.Namespace) -> LabelProtocol:
     return LabelProtocol.read(path if path.suffix == '.py' else PROTOCOLS / f'{args.protocol}.py')
 
 
+def create(args: argparse.Namespace) -> dict[str, int]:
+    content = label_content(args)
+    common = dict(
+        grid=content.grid,
+        label_dir=content.label_dir,
+        bev_frame=args.bev_frame,
+        max_sweeps=args.max_sweeps,
+        labels_only=args.labels_only,
+        infos_only=args.infos_only,
+        exclude_scenes=args.exclude_scenes,
+        show_progress=not args.quiet,
+    )
+    if args.drives:
+        keyframes = dict(every=args.every, min_distance=args.min_distance)
+        return create_own_data(args.root, args.drives, args.out, **keyframes, **common)
+    drawn = dict(classes=content.classes, line_width=args.line_width)
+    return create_data(args.root, args.version, args.out, **drawn, **common)
+
+
 def main() -> int:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
     try:
-        content = label_content(args)
-        counts = create_data(
-            args.root,
-            args.version,
-            args.out,
-            grid=content.grid,
-            classes=content.classes,
-            label_dir=content.label_dir,
-            line_width=args.line_width,
-            bev_frame=args.bev_frame,
-            max_sweeps=args.max_sweeps,
-            labels_only=args.labels_only,
-            infos_only=args.infos_only,
-            exclude_scenes=args.exclude_scenes,
-            show_progress=not args.quiet,
-        )
+        counts = create(args)
     except (FileNotFoundError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

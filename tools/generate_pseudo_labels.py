@@ -3,6 +3,7 @@
 
 python tools/generate_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --data-root data/nuscenes --sweeps \\
     --out data/nuscenes/pseudo_labels --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4
+python tools/generate_pseudo_labels.py ... --teacher onnx --model ONNX --classes TXT     # see docs/teachers.md
 python tools/generate_pseudo_labels.py ... --shard 0/4             # one of four processes, on any machines
 torchrun --nproc_per_node 8 tools/generate_pseudo_labels.py ...    # or one for each GPU
 python tools/generate_pseudo_labels.py --infos ... --data-root ... --out ... --sweeps --verify
@@ -61,7 +62,7 @@ def generate(args: argparse.Namespace, images: list[LabelImage], shard: Shard) -
     joined = args.shard is None and join_ranks()
     teacher = teacher_of(args)
     settings = dict(scale=scale_of(args), autocast=args.autocast)
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = {name: value for name, value in settings.items() if value is not None} | dict(teacher.settings)
     version = ssl_bev.__version__
     with PseudoLabelWriter(
         args.out, teacher.name, teacher.sha256, teacher.class_names, version, settings=settings

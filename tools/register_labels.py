@@ -33,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
     parser.add_argument('--protocol', metavar='FILE', help='config of a label protocol, by default the base classes')
     parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
+    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--truth', metavar='DIR', help='exact labels of the same frames, to be compared with')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -47,7 +48,7 @@ def main() -> None:
         grid, classes = protocol.grid, protocol.classes
     labels = dict(root=args.pseudo_labels, label_map=args.label_map, min_confidence=args.min_confidence)
     content = (grid, classes, args.line_width, args.bev_frame)
-    corrections = register_labels(args.infos, args.root, labels, args.out, *content, show_progress=not args.quiet)
+    corrections = register_labels(args.infos, args.root, labels, args.out, *content, not args.quiet, args.roads)
     offsets = np.array([np.hypot(*correction.offset) for correction in corrections.values()])
     turns = np.degrees([abs(correction.rotation) for correction in corrections.values()])
     print(

@@ -8,11 +8,10 @@ case $processes in
 '' | *[!0-9]* | 0) echo "the number of GPUs must be a positive integer, got '$processes'" >&2 && exit 2 ;;
 esac
 
-python=${PYTHON:-$tools/../.venv/bin/python}
-command -v "$python" >/dev/null || python=python
+PATH=$tools/../.venv/bin:$PATH  # the environment of `make setup` where there is one, else the caller's
 if [ "${NNODES:-1}" -gt 1 ]; then
     where=(--nnodes "$NNODES" --node_rank "${NODE_RANK:?}" --master_addr "${MASTER_ADDR:?}" --master_port "${PORT:-29500}")
 else
     where=(--standalone)
 fi
-exec "$python" "$tools/torchrun.py" "${where[@]}" --nproc_per_node "$processes" "$tools/$script" "$@" --launcher pytorch
+exec python "$tools/torchrun.py" "${where[@]}" --nproc_per_node "$processes" "$tools/$script" "$@" --launcher pytorch

@@ -20,7 +20,7 @@ labels = dict(
     stride=2,
 )
 keyframe = dict(
-    type='NuScenesBEVDataset',
+    type='BEVDataset',
     data_root=data_root,
     ann_file='n015-2018-07-24-11-22-45+0800.pkl',
     with_labels=False,

@@ -18,7 +18,7 @@ class RoadSampler(BEVEncoder):
 
     def forward(self, inputs, rig, state=None):
         features = inputs.image_features[0].float()  # (B, N, C, h, w)
-        road = points_over_road(self.grid, torch.zeros(1, device=features.device), rig.road2bev)  # (B, P, 1, 3)
+        road = points_over_road(self.grid, torch.zeros(1, device=features.device), rig.road)  # (B, P, 1, 3)
         pixels, _, visible = project_points(road.transpose(1, 2), rig.bev2img, rig.image_size)  # (B, N, P, 2)
         visible = visible & rig.camera_valid[..., None]
         where = torch.where(visible[..., None], pixels * 2 / pixels.new_tensor(inputs.image_size[::-1]) - 1, -2)

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
-from ssl_bev.files import read_picture, write_png
+from ssl_bev.datasets.bev_label_files import label_path, read_label, read_label_manifest
+from ssl_bev.datasets.road_files import add_roads
+from ssl_bev.datasets.transforms.load_images import read_image
+from ssl_bev.files import write_png
 from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels.label_map import LabelMap
 from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
+from ssl_bev.targets import IGNORE
 from ssl_bev.visualization import camera_places, draw_bev
 from ssl_bev.visualization.label_sheet import BEVPicture, CameraLabels, draw_histogram, draw_label_sheet
 
@@ -60,6 +62,7 @@ def browse_pseudo_labels(
     chosen = {tokens[i] for i in np.linspace(0, len(tokens) - 1, min(limit, len(tokens))).round().astype(int)}
     counts = np.zeros(256, np.int64)
     for scene in tqdm(scenes, 'drawing', unit='scene'):
+        scene = add_roads(scene, accumulation.roads)
         wanted = [frame for frame in scene if frame['token'] in chosen]
         raster = accumulate_scene(scene, labels, **accumulation.raster) if wanted else None
         for frame in wanted:
@@ -71,9 +74,9 @@ def browse_pseudo_labels(
             truth_classes = []
             if label_dir is not None and label_path(label_dir, frame['token']).is_file():
                 truth_classes = manifest['classes']
-                bits = read_picture(label_path(label_dir, frame['token']), cv2.IMREAD_UNCHANGED)
-                truth = (bits >> np.arange(len(truth_classes), dtype=np.uint16)[:, None, None]) & 1
-                bevs.append(_bev('BEV labels', truth, truth_classes, accumulation))
+                truth = read_label(label_dir, frame['token'], manifest)
+                known = (truth != IGNORE).any(0)
+                bevs.append(_bev('BEV labels', truth == 1, truth_classes, accumulation, known))
             title = f'{frame.get("scene_name", "")}  {frame["token"]}'
             sheet = draw_label_sheet(cameras, class_names, labels.classes, bevs, truth_classes, title)
             write_png(Path(out) / f'{frame["token"]}.png', sheet)
@@ -86,9 +89,12 @@ def _cameras(frame: Mapping, labels: TargetReader, data_root: Path) -> Iterator[
     names = list(frame['images'])
     for name in (names[i] for i in camera_places(names)[0]):
         path = data_root / frame['images'][name]['img_path']
-        image = read_picture(path, context=f'frame {frame["token"]}')
+        image = read_image(path, frame, name)
         source = source_image(frame, name, file=path)
         raw, confidence = labels.reader.read(name, path.stem, frame['token'], source)
+        if source.lens is not None:
+            raw = source.lens.undistort_labels(raw, IGNORE)
+            confidence = None if confidence is None else source.lens.undistort_labels(confidence, 0)
         targets = labels.targets(*labels.read(name, path.stem, frame['token'], image.shape[:2], source))
         yield CameraLabels(name, image, raw, np.full_like(raw, 255) if confidence is None else confidence, targets)
 

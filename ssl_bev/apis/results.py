@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ssl_bev.files import write_bytes, write_png
-from ssl_bev.geometry import BEVGrid
+from ssl_bev.geometry import BEVGrid, Road
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.visualization import draw_panel
 
@@ -84,7 +84,7 @@ def draw_sample(
         list(sample.pred_classes),
         grid,
         sample.bev2img[-1][cameras],
-        sample.road2bev[-1],
+        Road(sample.road2bev, sample.get('road_heights'), sample.get('road_grid'))[-1],
         bev_frame=sample.bev_frame,
         title=title or f'{scene}  {sample.sample_token}'.strip(),
         **truth,

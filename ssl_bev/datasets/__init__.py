@@ -1,5 +1,5 @@
+from .bev_dataset import BEVDataset, NuScenesBEVDataset
 from .label_subsets import draw_label_subset, read_scene_list, write_label_subset
-from .nuscenes_bev_dataset import NuScenesBEVDataset
 from .preprocessor import BEVDataPreprocessor
 from .transforms import (
     AdaptMultiViewImages,
@@ -20,6 +20,7 @@ from .transforms import (
 __all__ = [
     'AdaptMultiViewImages',
     'BEVDataPreprocessor',
+    'BEVDataset',
     'BEVFlipRotate',
     'JitterColors',
     'LoadAccumulatedTargets',

@@ -6,25 +6,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files.manifest_folder import ManifestFolder
 from ssl_bev.geometry import BEVGrid
 
-MANIFEST = 'manifest.json'
 HOW_TO_MAKE = 'tools/accumulate_pseudo_labels.py or tools/complete_maps.py'
 _NEEDED = ('classes', 'x_range', 'y_range', 'cell_size', 'bev_frame')
-
-
-def target_path(folder: str | Path, token: str) -> Path:
-    """Where a frame's targets are."""
-    return Path(folder) / f'{token}.npz'
+_FOLDER = ManifestFolder('accumulated targets', HOW_TO_MAKE, _NEEDED)
+target_path = _FOLDER.path
+start_folder = _FOLDER.start
 
 
 def write_target(
@@ -34,10 +27,8 @@ def write_target(
     weight: np.ndarray,  # (K, H, W), 0 ... 1
 ) -> None:
     """Write the targets of a frame, whole or not at all."""
-    content = io.BytesIO()
-    values = (np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8) for value in (probability, weight))
-    np.savez_compressed(content, **dict(zip(('probability', 'weight'), values, strict=True)))
-    write_bytes(target_path(folder, token), content.getvalue())
+    probability, weight = (np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8) for value in (probability, weight))
+    _FOLDER.write(folder, token, probability=probability, weight=weight)
 
 
 def read_target(
@@ -49,43 +40,14 @@ def read_target(
         FileNotFoundError: no file of this frame.
         ValueError: a broken file, or one of another shape.
     """
-    path = target_path(folder, token)
-    if not path.is_file():
-        raise FileNotFoundError(f'accumulated target not found: {path} (frame {token}); make it with {HOW_TO_MAKE}')
-    try:
-        with np.load(path) as content:
-            probability, weight = content['probability'], content['weight']
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError) as error:
-        raise ValueError(f'accumulated target {path} is broken ({error}); delete it and run {HOW_TO_MAKE}') from error
+    probability, weight = _FOLDER.read(folder, token, ('probability', 'weight'))
     for name, value in (('probability', probability), ('weight', weight)):
         if value.shape != shape or value.dtype != np.uint8:
             raise ValueError(
-                f'{name} of accumulated target {path} must be {shape} uint8 as its manifest says, got {value.shape} '
-                f'{value.dtype}; delete the folder and run {HOW_TO_MAKE}'
+                f'{name} of accumulated target {target_path(folder, token)} must be {shape} uint8 as its manifest '
+                f'says, got {value.shape} {value.dtype}; delete the folder and run {HOW_TO_MAKE}'
             )
     return probability, weight
-
-
-def start_folder(folder: str | Path, settings: Mapping) -> None:
-    """Write the manifest of a new folder, or check that an old one was made in the same way.
-
-    Raises:
-        ValueError: the folder holds targets that were made in another way, or something else.
-    """
-    path = Path(folder) / MANIFEST
-    settings = json.loads(json.dumps(settings))
-    if not path.is_file():
-        if path.parent.is_dir() and any(path.parent.iterdir()):
-            raise ValueError(f'{path.parent} is not empty and holds no accumulated targets; choose another folder')
-        write_bytes(path, json.dumps(settings, indent=1).encode())
-        return
-    found = _read_json(path)
-    different = [key for key in {**settings, **found} if settings.get(key) != found.get(key)]
-    if different:
-        changes = ', '.join(f'{key} {found.get(key)} (now {settings.get(key)})' for key in different)
-        raise ValueError(
-            f'{path.parent} holds targets that were made with {changes}; choose another folder or delete this one'
-        )
 
 
 def read_target_manifest(folder: str | Path) -> dict:
@@ -95,19 +57,6 @@ def read_target_manifest(folder: str | Path) -> dict:
         FileNotFoundError: no manifest.
         ValueError: broken JSON or missing fields.
     """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise FileNotFoundError(f'manifest of accumulated targets not found: {path}; make it with {HOW_TO_MAKE}')
-    content = _read_json(path)
-    missing = [key for key in _NEEDED if key not in content]
-    if missing:
-        raise ValueError(f'manifest of accumulated targets {path} lacks {missing}; make it again with {HOW_TO_MAKE}')
+    content = _FOLDER.read_manifest(folder)
     content['grid'] = BEVGrid(tuple(content['x_range']), tuple(content['y_range']), content['cell_size'])
     return content
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f'manifest of accumulated targets {path} is no JSON: {error}') from error

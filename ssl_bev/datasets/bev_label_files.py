@@ -2,7 +2,8 @@
 
 {folder}/manifest.json
 {folder}/{sample token}.png      bit k set: class k is present in the cell; row 0 is the lowest y, column 0 the
-                                 lowest x, as in every BEV tensor
+                                 lowest x, as in every BEV tensor. Where the manifest says `has_unknown`, bit K + k of
+                                 K classes set: nobody knows about class k there
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from ssl_bev.files import write_bytes, write_png
+from ssl_bev.files import read_picture, write_bytes, write_png
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.targets import IGNORE
 
 MANIFEST = 'manifest.json'
 MAX_CLASSES = 16
@@ -28,33 +31,63 @@ def label_path(folder: str | Path, token: str) -> Path:
 def write_label(
     folder: str | Path,
     token: str,
-    masks: np.ndarray,  # (K, H, W) bool
+    labels: np.ndarray,  # (K, H, W) bool, or uint8 of 1, 0 and 255 = unknown
 ) -> None:
-    """Write the labels of a frame."""
-    bits = (masks.astype(np.uint16) << np.arange(len(masks), dtype=np.uint16)[:, None, None]).sum(0, dtype=np.uint16)
+    """Write the labels of a frame. Unknown cells need a manifest with `has_unknown`."""
+    planes = np.concatenate([labels == 1, labels == IGNORE])
+    bits = (planes.astype(np.uint16) << np.arange(len(planes), dtype=np.uint16)[:, None, None]).sum(0, dtype=np.uint16)
     write_png(label_path(folder, token), bits)
+
+
+def read_label(folder: str | Path, token: str, manifest: Mapping) -> np.ndarray:  # (K, H, W) uint8
+    """The labels of a frame: 1, 0 or 255 = unknown.
+
+    Args:
+        folder: of the labels.
+        token: of the frame.
+        manifest: of `read_label_manifest`.
+
+    Raises:
+        FileNotFoundError: no file of this frame.
+        ValueError: a broken file, or one that is not as the manifest says.
+    """
+    path = label_path(folder, token)
+    bits = read_picture(path, cv2.IMREAD_UNCHANGED, f'BEV label of frame {token}')
+    shape, count = manifest['grid'].shape, len(manifest['classes'])
+    if bits.shape != shape or bits.dtype != np.uint16:
+        raise ValueError(f'BEV label {path} must be {shape} uint16 as its manifest says, got {bits.shape} {bits.dtype}')
+    used = count * (2 if manifest.get('has_unknown') else 1)
+    if int(bits.max()) >> used:
+        raise ValueError(f'BEV label {path} has bits beyond the {count} classes of the manifest')
+    planes = (bits >> np.arange(used, dtype=np.uint16)[:, None, None]) & 1
+    labels = planes[:count].astype(np.uint8)
+    labels[: used - count][planes[count:] == 1] = IGNORE
+    return labels
 
 
 def write_label_manifest(
     folder: str | Path,
     classes: Sequence[str],
     grid: BEVGrid,
-    line_width: float,
+    line_width: float | None,
     bev_frame: str,
     version: str,
     line_widths: Mapping[str, float] | None = None,
+    has_unknown: bool = False,
 ) -> None:
     """Write what all label files of a folder have in common.
 
     Args:
-        line_width: the common one, metres.
+        line_width: the common one, metres; None: lines are as wide as they are.
         line_widths: line class -> the width that it is drawn with, metres.
+        has_unknown: labels may be unknown in some cells.
 
     Raises:
         ValueError: more classes than a label file has bits.
     """
-    if len(classes) > MAX_CLASSES:
-        raise ValueError(f'classes: a label file holds at most {MAX_CLASSES}, got {len(classes)}')
+    most = MAX_CLASSES // 2 if has_unknown else MAX_CLASSES
+    if len(classes) > most:
+        raise ValueError(f'classes: a label file holds at most {most}, got {len(classes)}')
     content = {
         'classes': list(classes),
         'x_range': list(grid.x_range),
@@ -64,6 +97,7 @@ def write_label_manifest(
         'line_widths': dict(line_widths or {}),
         'bev_frame': bev_frame,
         'version': version,
+        'has_unknown': has_unknown,
     }
     write_bytes(Path(folder) / MANIFEST, json.dumps(content, indent=1).encode())
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+
+from ssl_bev.geometry import BEVGrid, Road
 
 BEV_FRAMES = ('ego', 'lidar')
 # What tables and info files of several makers call the coefficients of a lens.
@@ -25,11 +28,24 @@ def check_bev_frame(bev_frame: str) -> str:
 def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]:  # (4, 4), (4, 4)
     """bev2global and road2bev of a frame, float64.
 
-    Convention: `src2dst` matrices on column vectors. The road frame is the ego frame, whose plane z = 0 is the road.
+    Convention: `src2dst` matrices on column vectors. The plane z = 0 of the road frame is the road. A frame may say
+    where it is, `frame['road']['road2ego']`; otherwise it is the ego frame.
     """
     ego2global = _matrix(frame['ego2global'])
     bev2ego = _bev2ego(frame, bev_frame)
-    return ego2global @ bev2ego, np.linalg.inv(bev2ego)
+    road2bev = np.linalg.inv(bev2ego)
+    if 'road' in frame:
+        road2bev = road2bev @ _matrix(frame['road']['road2ego'])
+    return ego2global @ bev2ego, road2bev
+
+
+def frame_road(frame: Mapping, bev_frame: str) -> Road:
+    """Where the ground of a frame is, in its BEV frame, float64: a plane, and heights over it if there are any."""
+    road2bev = torch.from_numpy(frame_poses(frame, bev_frame)[1])
+    road = frame.get('road', {})
+    if road.get('heights') is None:
+        return Road(road2bev)
+    return Road(road2bev, torch.from_numpy(np.asarray(road['heights'], np.float64)), road['grid'])
 
 
 def frame_cameras(
@@ -39,7 +55,7 @@ def frame_cameras(
 
     bev2cam goes through `lidar2cam`, which holds the ego motion between the camera's trigger and the lidar's.
     """
-    bev2lidar = np.linalg.inv(_matrix(frame['lidar_points']['lidar2ego'])) @ _bev2ego(frame, bev_frame)
+    bev2lidar = np.linalg.inv(lidar2ego(frame)) @ _bev2ego(frame, bev_frame)
     cam2img = np.tile(np.eye(4), (len(camera_names), 1, 1))
     bev2cam = np.empty_like(cam2img)
     for i, name in enumerate(camera_names):
@@ -52,10 +68,12 @@ def frame_cameras(
 
 
 def check_undistorted(camera: Mapping, name: str) -> None:
-    """Refuse a camera whose lens distorts, which nothing here models.
+    """Refuse a camera whose info file has coefficients that are not ours: of which model is not said.
+
+    Lenses that tools/create_data.py has read are under `lens`, and their images undistorted on loading.
 
     Args:
-        camera: of an info file, or a record of table calibrated_sensor.
+        camera: of an info file.
         name: of the camera, for the error.
 
     Raises:
@@ -77,15 +95,33 @@ def check_undistorted(camera: Mapping, name: str) -> None:
             )
 
 
+def lidar2ego(frame: Mapping) -> np.ndarray:  # (4, 4)
+    """The pose of a frame's lidar, from which `lidar2cam` starts, in the ego frame, float64.
+
+    A frame without `lidar_points` is of a vehicle without lidar: its cameras' matrices start from the ego frame.
+
+    Raises:
+        ValueError: a lidar whose pose the frame does not say.
+    """
+    if 'lidar_points' not in frame:
+        return np.eye(4)
+    if 'lidar2ego' not in frame['lidar_points']:
+        raise ValueError(f"frame {frame.get('token')} needs lidar_points['lidar2ego']: it says where the road is")
+    return _matrix(frame['lidar_points']['lidar2ego'])
+
+
 def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)
     """The pose of a frame's lidar in its BEV frame, float64."""
-    return np.linalg.inv(_bev2ego(frame, bev_frame)) @ _matrix(frame['lidar_points']['lidar2ego'])
+    return np.linalg.inv(_bev2ego(frame, bev_frame)) @ lidar2ego(frame)
 
 
 def window_calibration(
     frames: Sequence[Mapping], camera_names: Sequence[str], bev_frame: str
 ) -> dict[str, np.ndarray]:  # (T, N, 4, 4) and (T, 4, 4)
-    """cam2img, bev2cam, bev2global and road2bev of the frames of a window."""
+    """cam2img, bev2cam, bev2global and road2bev of the frames of a window.
+
+    Where a frame has a road: road_heights too, (T, h, w), or (T, 0, 0) if all of them are planes, and their road_grid.
+    """
     cameras, poses = [], []
     for frame in frames:
         # A camera that is not calibrated either borrows what is never used.
@@ -94,11 +130,33 @@ def window_calibration(
         poses.append(frame_poses(frame, bev_frame))
     names = ('cam2img', 'bev2cam', 'bev2global', 'road2bev')
     matrices = (*zip(*cameras, strict=True), *zip(*poses, strict=True))
-    return {name: np.stack(values) for name, values in zip(names, matrices, strict=True)}
+    return {name: np.stack(values) for name, values in zip(names, matrices, strict=True)} | road_heights(frames)
+
+
+def road_heights(frames: Sequence[Mapping]) -> dict[str, np.ndarray | BEVGrid | None]:
+    """road_heights and road_grid of the frames of a window as in `window_calibration`; nothing where none has a road.
+
+    Raises:
+        ValueError: height maps on different grids.
+    """
+    roads = [frame.get('road') for frame in frames]
+    if all(road is None for road in roads):
+        return {}
+    maps = [None if road is None else road.get('heights') for road in roads]
+    grids = {road['grid'] for road, heights in zip(roads, maps, strict=True) if heights is not None}
+    if len(grids) > 1:
+        raise ValueError(f'the roads of a window must have one grid, got {sorted(map(str, grids))}')
+    grid = next(iter(grids), None)
+    flat = np.zeros(grid.shape if grid else (0, 0), np.float32)
+    return {'road_heights': np.stack([flat if heights is None else heights for heights in maps]), 'road_grid': grid}
 
 
 def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
-    return np.eye(4) if check_bev_frame(bev_frame) == 'ego' else _matrix(frame['lidar_points']['lidar2ego'])
+    if check_bev_frame(bev_frame) == 'ego':
+        return np.eye(4)
+    if 'lidar_points' not in frame:
+        raise ValueError(f"frame {frame.get('token')} has no lidar; use bev_frame='ego'")
+    return lidar2ego(frame)
 
 
 def _matrix(values: Sequence[Sequence[float]]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ssl_bev.targets import IGNORE
 from .gathering import CountRows, gather_by_token
 from .iou_histogram import iou_from_histogram, iou_histogram, ring_index
 from .iou_table import format_table
+from .tolerance import tolerant_histogram
 
 THRESHOLDS = (0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65)
 RINGS = ((0, 10), (10, 20), (20, 30))
@@ -44,6 +46,8 @@ class BEVIoUMetric(BaseMetric):
         merge: coarse class -> fine classes that make it up, where prediction or ground truth has no class of the coarse
             name: a cell is positive where any of them is; its probability is the highest of theirs.
         chosen_thresholds: class -> threshold chosen elsewhere (on validation data), reported in addition.
+        tolerance: metres by which a cell may lie beside the truth, see `tolerant_histogram`; below a cell's size it
+            forgives nothing. 0: none.
         exclusive: predict at most one class a cell, its most probable one (the first of equals): what argmax does
             beside a background of the threshold's probability. The ground truth stays as it is.
         prefix: of the reported names.
@@ -62,6 +66,7 @@ class BEVIoUMetric(BaseMetric):
         merge: Mapping[str, Sequence[str]] | None = None,
         chosen_thresholds: Mapping[str, float] | None = None,
         exclusive: bool = False,
+        tolerance: float = 0.0,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
@@ -71,6 +76,7 @@ class BEVIoUMetric(BaseMetric):
         self.candidates = tuple(sorted({float(t) for t in thresholds}))
         self.chosen = dict(chosen_thresholds or {})
         self.exclusive = exclusive
+        self.tolerance = tolerance
         self._check_arguments()
         self.thresholds = tuple(sorted({*self.candidates, *self.chosen.values(), 0.5}))
         self.ring_names = tuple(f'{inner:g}-{outer:g}m' for inner, outer in self.rings)
@@ -101,10 +107,11 @@ class BEVIoUMetric(BaseMetric):
                 probability = torch.zeros_like(probability).scatter(0, winner, probability.gather(0, winner))
             target = self._select(target, self._get(sample, 'bev_classes', where), 'bev_classes')
             thresholds = torch.tensor(self.thresholds, dtype=probability.dtype, device=probability.device)
-            histogram = iou_histogram(
-                probability, target, self._region(grid).to(target.device), len(self.rings) + 1, thresholds
+            cells = (probability, target, self._region(grid).to(target.device), len(self.rings) + 1, thresholds)
+            count = (
+                partial(tolerant_histogram, radius=self.tolerance / grid.cell_size) if self.tolerance else iou_histogram
             )
-            self.counts.set(len(self.results), histogram)
+            self.counts.set(len(self.results), count(*cells))
             self.results.append(token)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -182,6 +189,8 @@ class BEVIoUMetric(BaseMetric):
             raise ValueError(f'classes must be different names, at least one, got {self.classes}')
         if not self.candidates:
             raise ValueError('thresholds must name at least one threshold')
+        if self.tolerance < 0:
+            raise ValueError(f'tolerance must not be negative (metres), got {self.tolerance}')
         for threshold in (*self.candidates, *self.chosen.values()):
             if not 0 < threshold < 1:
                 raise ValueError(f'thresholds must lie between 0 and 1, got {threshold}')

@@ -46,11 +46,19 @@ def iou_histogram(
 
 
 def iou_from_histogram(
-    histogram: Tensor,  # (..., 2, B), integer
+    histogram: Tensor,  # (..., 2 or 3, B), integer
 ) -> Tensor:  # (..., B - 1), float64
-    """IoU at each threshold; NaN where the ground truth has no positive cell."""
-    at_least = histogram.flip(-1).cumsum(-1).flip(-1)  # cells that reach at least so many thresholds
-    true_positive, false_positive = at_least[..., 1, 1:], at_least[..., 0, 1:]
-    positive = at_least[..., 1, :1]
-    iou = true_positive.double() / (positive + false_positive).double()
+    """IoU at each threshold; NaN where the ground truth has no positive cell.
+
+    Of the three kinds of cells of `tolerant_histogram` it is P R / (P + R - P R), with precision P and recall R; that
+    holds for strict counts as well.
+    """
+    at_least = histogram.flip(-1).cumsum(-1).flip(-1).double()  # cells that reach at least so many thresholds
+    false_positive, found, positive = at_least[..., 0, 1:], at_least[..., 1, 1:], at_least[..., 1, :1]
+    if histogram.shape[-2] == 2:
+        iou = found / (positive + false_positive)
+    else:
+        right = at_least[..., 2, 1:]
+        precision, recall = right / (right + false_positive).clamp(min=1), found / positive
+        iou = precision * recall / (precision + recall - precision * recall).clamp(min=1e-12)
     return torch.where(positive > 0, iou, torch.nan)

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ssl_bev.geometry import (
     BEVGrid,
-    ground_homography,
-    ground_lift,
+    Road,
+    lift_to_road,
     pixel_grid,
-    pixels_to_ground,
+    pixels_on_road,
     project_points,
     reproject,
     scale_pixels,
@@ -70,11 +70,12 @@ class ReprojectedIoUMetric(BaseMetric):
             target = _select(sample['pseudo_target'][-1].transpose(0, 1), sample['pseudo_classes'], self.classes)
             # In pixels of the targets, whatever their stride, 1/n included.
             size = tuple(target.shape[-2:])
-            bev2img, road2bev = sample['bev2img'][-1:], sample['road2bev'][-1:]
+            bev2img = sample['bev2img'][-1:]
+            road = Road(sample['road2bev'], sample.get('road_heights'), sample.get('road_grid'))[-1:]
             bev2img = scale_pixels(bev2img, size[1] / sample['img_shape'][1], size[0] / sample['img_shape'][0])
-            projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road2bev, size, 1)
+            projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road, size, 1)
             if self.shared_ground_only:
-                valid = valid & labelled_by_others(target, bev2img[0], road2bev[0], size)
+                valid = valid & labelled_by_others(target, bev2img[0], road, size)
             overlap = _overlap(projected[0], target, valid)
             self.results.append((sample['sample_token'], (tuple(sample['camera_names']), overlap.tolist())))
 
@@ -110,7 +111,7 @@ class ReprojectedIoUMetric(BaseMetric):
 def labelled_by_others(
     target: Tensor,  # (K, N, h, w), as stored, see `ssl_bev.targets`
     bev2img: Tensor,  # (N, 4, 4)
-    road2bev: Tensor,  # (4, 4)
+    road: Road | Tensor,  # (1), or road2bev (4, 4)
     image_size: tuple[int, int],
 ) -> Tensor:  # (N, h, w) bool
     """True where another camera has a label for the road point behind the pixel."""
@@ -118,11 +119,11 @@ def labelled_by_others(
     stride = image_size[1] // width
     labelled = known(target).any(0)
     pixels = pixel_grid(image_size, stride, target.device).flatten(0, 1)
-    xy, _, on_road = pixels_to_ground(pixels, ground_homography(bev2img, road2bev))
-    points = torch.cat([xy, torch.ones_like(xy[..., :1])], -1) @ ground_lift(road2bev).mT
+    xy, _, on_road = pixels_on_road(pixels, bev2img, road)
+    points = lift_to_road(xy, road)
     found = torch.zeros_like(labelled)
     for other in range(cameras):
-        at, _, visible = project_points(points[..., :3], bev2img[other], image_size)
+        at, _, visible = project_points(points, bev2img[other], image_size)
         columns, rows = (at / stride).long().unbind(-1)
         there = labelled[other, rows.clamp(0, height - 1), columns.clamp(0, width - 1)]
         seen = (visible & on_road & there).view_as(found)

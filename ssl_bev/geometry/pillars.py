@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from .bev_grid import BEVGrid
-from .projection import lift_to_road
+from .road import Road, lift_to_road
 
 
 def points_over_road(
     grid: BEVGrid,
     heights: Tensor,  # (D,), metres
-    road2bev: Tensor | None = None,  # (B, 4, 4)
+    road: Road | Tensor | None = None,  # (B), or road2bev (B, 4, 4)
 ) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
     """Points above each cell's centre, cells in row-major order.
 
-    Convention: heights are measured along the BEV frame's z from the road plane, or from z = 0 if `road2bev` is None.
+    Convention: heights are measured along the BEV frame's z from the ground, or from z = 0 if `road` is None.
     """
     xy = grid.cell_centers(heights.device).flatten(0, 1)
-    base = xy.new_zeros(1, len(xy), 1) if road2bev is None else lift_to_road(xy, road2bev.float())[..., 2:]
+    base = xy.new_zeros(1, len(xy), 1) if road is None else lift_to_road(xy, Road.of(road).to(xy))[..., 2:]
     z = base + heights
     return torch.cat([xy[None, :, None].expand(*z.shape, 2), z[..., None]], -1)

@@ -79,21 +79,24 @@ def ground_lift(
 
 
 @full_precision
-def lift_to_road(
-    xy: Tensor,  # (P, 2), metres in the BEV plane
-    road2bev: Tensor,  # (..., 4, 4)
-) -> Tensor:  # (..., P, 3)
-    """The road points above or below positions of the BEV plane."""
-    return (torch.cat([xy, torch.ones_like(xy[:, :1])], -1) @ ground_lift(road2bev).mT)[..., :3]
-
-
-@full_precision
 def ground_homography(
     bev2img: Tensor,  # (..., 4, 4)
     road2bev: Tensor,  # (..., 4, 4)
 ) -> Tensor:  # (..., 3, 3)
     """The homography from the BEV plane's (x, y, 1) to pixels, over the road plane; its third row is the depth."""
     return bev2img[..., :3, :] @ ground_lift(road2bev)
+
+
+def covered_area(
+    steps: Tensor,  # (..., 3, 2), of the homogeneous pixel for a metre along x and along y on the ground
+    projected: Tensor,  # (..., 3), the homogeneous pixel
+) -> Tensor:  # (...), square metres
+    """The ground area that one square pixel covers, for any slope of the ground."""
+    depth = projected[..., 2]
+    # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3, and M (x, y, 1) may stand for its last column.
+    determinant = torch.linalg.cross(steps[..., 0].double(), steps[..., 1].double())
+    determinant = (determinant * projected.double()).sum(-1).abs()
+    return depth**3 / determinant.to(depth).clamp(min=torch.finfo(depth.dtype).tiny)
 
 
 def pixel_centers(

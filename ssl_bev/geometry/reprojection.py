@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from .bev_grid import BEVGrid
-from .projection import ground_homography, pixel_grid, pixels_to_ground
+from .projection import pixel_grid
+from .road import Road
+from .road_rays import pixels_on_road
 from .warp import sample_bev
 
 
@@ -14,7 +16,7 @@ def reproject(
     bev: Tensor,  # (B, K, H, W)
     grid: BEVGrid,
     bev2img: Tensor,  # (B, N, 4, 4)
-    road2bev: Tensor,  # (B, 4, 4)
+    road: Road | Tensor,  # (B), or road2bev (B, 4, 4)
     image_size: tuple[int, int],
     stride: int,
 ) -> tuple[Tensor, Tensor, Tensor]:  # (B, K, N, h, w), (B, N, h, w), (B, N, h, w)
@@ -26,7 +28,7 @@ def reproject(
         bev: logits or any other map.
         grid: range and cell size of `bev`.
         bev2img: projections into the images.
-        road2bev: pose of the road frame in the BEV frame.
+        road: where the ground is.
         image_size: height and width of the images, pixels; multiples of the stride.
         stride: distance of the pixels read.
 
@@ -38,8 +40,7 @@ def reproject(
     """
     grid.check(bev)
     pixels = pixel_grid(image_size, stride, bev2img.device)
-    homography = ground_homography(bev2img, road2bev[:, None])
-    ground = pixels_to_ground(pixels.flatten(0, 1), homography)
+    ground = pixels_on_road(pixels.flatten(0, 1), bev2img, Road.of(road)[:, None])
     xy, area, below_horizon = (part.unflatten(2, pixels.shape[:2]) for part in ground)
     valid = below_horizon & grid.contains(xy)
     cameras = bev2img.shape[1]

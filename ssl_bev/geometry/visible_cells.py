@@ -9,7 +9,8 @@ from torch import Tensor
 
 from .bev_grid import BEVGrid
 from .precision import full_precision
-from .projection import MIN_DEPTH, ground_homography
+from .projection import MIN_DEPTH, covered_area, ground_homography
+from .road import Road
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class VisibleCells:
 def visible_cells(
     grid: BEVGrid,
     bev2img: Tensor,  # (B, N, 4, 4)
-    road2bev: Tensor,  # (B, 4, 4)
+    road: Road | Tensor,  # (B) or (B, N), or road2bev (B, 4, 4)
     image_size: tuple[int, int],
     offsets: Tensor,  # (S, 2), metres
 ) -> VisibleCells:
@@ -43,16 +44,22 @@ def visible_cells(
     Args:
         grid: the cells.
         bev2img: projections into the images.
-        road2bev: pose of the road frame in the BEV frame.
+        road: where the ground is; of each sample, or of each camera where they are of several moments.
         image_size: height and width of the images, pixels.
-        offsets: (x, y) of the points around each cell's centre.
+        offsets: (x, y) of the points around each cell's centre; from there to them, the ground is taken for even.
     """
-    homography = ground_homography(bev2img, road2bev[:, None])  # (B, N, 3, 3), from (x, y, 1) to (u d, v d, d)
+    road = Road.of(road)
+    if road.road2bev.dim() == 3:
+        road = road[:, None]
+    homography = ground_homography(bev2img, road.road2bev)  # (B, N, 3, 3), from (x, y, 1) to (u d, v d, d)
     cameras = homography.shape[1]
     centers = grid.cell_centers(homography.device, homography.dtype)
     along_x = homography[..., 0, None] * centers[0, :, 0] + homography[..., 2, None]  # (B, N, 3, W)
     along_y = homography[..., 1, None] * centers[:, 0, 1]  # (B, N, 3, H)
     projected = along_x[..., None, :] + along_y[..., None]  # (B, N, 3, H, W)
+    if not road.is_plane:
+        rise = road.rise(centers.flatten(0, 1)).unflatten(-1, grid.shape)  # (B, 1 or N, H, W)
+        projected = projected + bev2img[..., :3, 2, None, None] * rise[:, :, None]
     u, v, depth = projected.unbind(2)
     height, width = image_size
     inside = (u >= 0) & (u <= width * depth) & (v >= 0) & (v <= height * depth)
@@ -62,11 +69,19 @@ def visible_cells(
     camera = index.div(num_cells, rounding_mode='floor')
     cell = camera.div(cameras, rounding_mode='floor') * num_cells + index % num_cells
     u, v, depth = (part.flatten().index_select(0, index) for part in (u, v, depth))
-    # A step on the road is a step in the homogeneous pixel, the same everywhere in one image.
-    steps = (homography[..., :2] @ offsets.to(homography).mT).flatten(0, 1)  # (B N, 3, S)
-    du, dv, dd = (part.index_select(0, camera) for part in steps.unbind(1))
+    # A step on the ground is a step in the homogeneous pixel; on a plane it is the same everywhere in one image.
+    if road.is_plane:
+        steps = (homography[..., :2] @ offsets.to(homography).mT).flatten(0, 1)  # (B N, 3, S)
+        du, dv, dd = (part.index_select(0, camera) for part in steps.unbind(1))
+        # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3; it grows with the square of the focal
+        # length.
+        area = depth**3 / torch.linalg.det(homography.double()).abs().to(depth).flatten().index_select(0, camera)
+    else:
+        slope = road.slope(centers.flatten(0, 1)).expand(*homography.shape[:2], -1, -1).flatten(0, 2)[index]  # (V, 2)
+        up = bev2img[..., :3, 2].flatten(0, 1)[camera]  # (V, 3)
+        steps = homography[..., :2].flatten(0, 1)[camera] + up[..., None] * slope[:, None]  # (V, 3, 2)
+        du, dv, dd = (steps @ offsets.to(steps).mT).unbind(1)
+        area = covered_area(steps, torch.stack([u, v, depth], -1))
     near = (depth[:, None] + dd).clamp(min=MIN_DEPTH)
     pixels = torch.stack([(u[:, None] + du) / near, (v[:, None] + dv) / near], -1)
-    # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3; it grows with the square of the focal length.
-    area = depth**3 / torch.linalg.det(homography.double()).abs().to(depth).flatten().index_select(0, camera)
     return VisibleCells(camera, cell, pixels, area)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from .bev_grid import BEVGrid
 from .precision import full_precision
-from .transforms import planar_pose
+from .road import Road, lift_to_road
+from .transforms import planar_pose, transform_points
 
 
 def sample_bev(
@@ -36,21 +37,29 @@ def warp_bev(
     grid: BEVGrid,
     target2source: Tensor,  # (B, 4, 4)
     mode: str = 'bilinear',
+    road: Road | None = None,  # (B)
 ) -> tuple[Tensor, Tensor]:  # (B, C, H, W), (B, H, W)
     """Carry a BEV map from its source frame into a target frame on the same grid.
 
     Args:
         bev: map in the source frame.
         grid: range and cell size of both maps.
-        target2source: pose of the target frame in the source frame; only its SE(2) part in the x, y plane counts.
+        target2source: pose of the target frame in the source frame; without a road, only its SE(2) part in the x, y
+            plane counts.
         mode: 'bilinear' or 'nearest'.
+        road: where the ground of the target frame is: its points are carried along, however the vehicle tilts between
+            the frames.
 
     Returns:
         The map seen from the target frame, and valid: True where the target cell's centre lies inside the source.
     """
-    pose = planar_pose(target2source).to(torch.float32)
     centers = grid.cell_centers(bev.device).flatten(0, 1)
-    xy = (centers @ pose[:, :2, :2].mT + pose[:, None, :2, 2]).unflatten(1, grid.shape)
+    if road is None:
+        pose = planar_pose(target2source).to(torch.float32)
+        xy = centers @ pose[:, :2, :2].mT + pose[:, None, :2, 2]
+    else:
+        xy = transform_points(target2source.to(centers), lift_to_road(centers, road.to(centers)))[..., :2]
+    xy = xy.unflatten(1, grid.shape)
     # A centre on the very edge, as after a shift by half a cell, is outside whichever way it was rounded.
     valid = (grid.normalize(xy).abs() <= 1 - 1e-6).all(-1)
     return sample_bev(bev, grid, xy, mode), valid

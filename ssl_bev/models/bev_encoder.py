@@ -53,7 +53,7 @@ class BEVEncoder(BaseModule):
         Args:
             inputs: image features or points of the frame.
             rig: calibration and pose of the frame: `bev2img` (B, N, 4, 4), `camera_valid` (B, N), `bev2global`
-                (B, 4, 4) float64, `road2bev` (B, 4, 4).
+                (B, 4, 4) float64, `road`: where the ground is.
             state: what the call for the frame before returned; None: there was none. It belongs to the encoder, nobody
                 else looks into it, and it must not be changed in place. Poses that it needs it keeps itself.
 

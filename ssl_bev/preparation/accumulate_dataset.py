@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ssl_bev.datasets.accumulated_target_files import start_folder, target_path, write_target
 from ssl_bev.datasets.calibration import check_bev_frame
 from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.datasets.windows import flatten_frames
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
@@ -35,9 +36,11 @@ class Accumulation:
         grid: of the targets.
         bev_frame: 'ego' or 'lidar', of the targets.
         with_sweeps: whether the frames between keyframes have votes and get targets too.
+        single_frames: each frame's targets are of its own cameras alone.
         raster_cell_size: of the scene's raster, metres; None: half of the grid's.
         max_distance, max_pixels: as in `SceneEvidence`.
         full_weight: evidence, in certain pixels, from which on a cell has the full weight.
+        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
 
     Raises:
         ValueError: a value out of range.
@@ -47,10 +50,12 @@ class Accumulation:
     grid: BEVGrid = DEFAULT_GRID
     bev_frame: str = 'ego'
     with_sweeps: bool = False
+    single_frames: bool = False
     raster_cell_size: float | None = None
     max_distance: float = 30.0
     max_pixels: float = 10.0
     full_weight: float = 1.0
+    roads: str | None = None
 
     def __post_init__(self) -> None:
         check_bev_frame(self.bev_frame)
@@ -65,13 +70,14 @@ class Accumulation:
 
     def settings(self) -> dict:
         """What the manifest says: everything that the targets depend on, but no place on this machine."""
-        own = ('bev_frame', 'with_sweeps', 'full_weight')
+        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
         labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
         manifest = self.labels.get('manifest', MANIFEST)
         return {
             **asdict(self.grid),
             **{key: getattr(self, key) for key in own},
             'teacher': read_manifest(Path(self.labels['root']) / manifest)['teacher'] if manifest else None,
+            'roads': RoadReader(self.roads).manifest if self.roads else None,
             **{f'raster_{key}': value for key, value in self.raster.items()},
             **labels,
         }
@@ -151,7 +157,10 @@ def _start_worker() -> None:
 
 
 def _write_scene(frames: Sequence[Mapping], out: Path, accumulation: Accumulation) -> None:
-    scene = accumulate_scene(frames, TargetReader(**accumulation.labels), **accumulation.raster)
-    for frame in frames:
-        probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
-        write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))
+    frames = add_roads(frames, accumulation.roads)
+    labels = TargetReader(**accumulation.labels)
+    for voters in [[frame] for frame in frames] if accumulation.single_frames else [frames]:
+        scene = accumulate_scene(voters, labels, **accumulation.raster)
+        for frame in voters:
+            probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
+            write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))

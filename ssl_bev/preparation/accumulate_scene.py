@@ -14,7 +14,7 @@ from ssl_bev.geometry import BEVGrid, ground_homography
 from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
-from .rasterize import plane_to_map
+from .map_ground import MapGround
 from .scene_evidence import SceneEvidence, View
 
 
@@ -80,29 +80,16 @@ def crop_frame(
     bev_frame: str = 'ego',
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
     """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
-    pose = bev2plane(*frame_poses(frame, bev_frame), scene.origin)
-    centers = grid.cell_centers(dtype=torch.float64).numpy()
-    return scene.evidence.crop(centers @ pose[:2, :2].T + pose[:2, 2])
-
-
-def bev2plane(
-    bev2global: np.ndarray,  # (4, 4)
-    road2bev: np.ndarray,  # (4, 4)
-    origin: np.ndarray,  # (2,)
-) -> np.ndarray:  # (3, 3)
-    """From (x, y, 1) of the BEV plane, over the road, to the plane of the scene that has this origin."""
-    transform = np.eye(3)
-    transform[:2] = plane_to_map(bev2global, road2bev)
-    transform[:2, 2] -= origin
-    return transform
+    ground = MapGround.of_frame(frame, bev_frame, scene.origin)
+    return scene.evidence.crop(ground.to_map(grid.cell_centers(dtype=torch.float64).numpy()))
 
 
 def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[View]:
     names = list(frame['images'])
     cam2img, ego2cam = frame_cameras(frame, names, 'ego')
-    road2ego = frame_poses(frame, 'ego')[1]
-    homography = ground_homography(torch.from_numpy(cam2img @ ego2cam), torch.from_numpy(road2ego)).numpy()
-    ego2plane = bev2plane(*frame_poses(frame, 'ego'), origin)
+    ego2img = cam2img @ ego2cam
+    ground = MapGround.of_frame(frame, 'ego', origin)
+    homography = ground_homography(torch.from_numpy(ego2img), ground.road.road2bev).numpy()
     views = []
     for n, name in enumerate(names):
         camera = frame['images'][name]
@@ -110,6 +97,10 @@ def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[Vie
         ids, confidence = labels.read(
             name, Path(camera['img_path']).stem, frame['token'], size, source_image(frame, name)
         )
-        camera_xy = (ego2plane @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
-        views.append(View(ids, confidence, homography[n] @ np.linalg.inv(ego2plane), camera_xy))
+        camera_xy = (ground.plane2map @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
+        plane2img = homography[n] @ np.linalg.inv(ground.plane2map)
+        heights = {}
+        if not ground.road.is_plane:
+            heights = dict(rise=ground.rise, up2img=ground.up2img(ego2img[n], plane2img))
+        views.append(View(ids, confidence, plane2img, camera_xy, **heights))
     return views

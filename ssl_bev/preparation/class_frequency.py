@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from ssl_bev.datasets.bev_label_files import read_label_manifest
-from ssl_bev.files import read_picture
+from ssl_bev.datasets.bev_label_files import read_label, read_label_manifest
+from ssl_bev.targets import IGNORE
 
 
 def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str, float]:
-    """The share of cells that have each class.
+    """The share of the known cells that have each class.
 
     Args:
         folder: BEV labels of tools/create_data.py.
@@ -23,13 +22,16 @@ def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str,
         FileNotFoundError: no manifest.
         ValueError: no labels.
     """
-    classes = read_label_manifest(folder)['classes']
+    manifest = read_label_manifest(folder)
     paths = sorted(Path(folder).glob('*.png'))[::sample_interval]
     if not paths:
         raise ValueError(f'{folder} holds no BEV labels')
-    bits = np.arange(len(classes), dtype=np.uint16)[:, None, None]
-    shares = [((read_picture(path, cv2.IMREAD_UNCHANGED) >> bits) & 1).mean((1, 2)) for path in paths]
-    return dict(zip(classes, np.mean(shares, 0).tolist(), strict=True))
+    there, known = np.zeros((2, len(manifest['classes'])))
+    for path in paths:
+        labels = read_label(folder, path.stem, manifest)
+        there += (labels == 1).sum((1, 2))
+        known += (labels != IGNORE).sum((1, 2))
+    return dict(zip(manifest['classes'], (there / np.maximum(known, 1)).tolist(), strict=True))
 
 
 def positive_weights(

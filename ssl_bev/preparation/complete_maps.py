@@ -27,7 +27,7 @@ def complete_maps(
 
     Args:
         model: in evaluation mode.
-        loader: of a `NuScenesBEVDataset` whose pipeline ends with `PackEvidence`.
+        loader: of a `BEVDataset` whose pipeline ends with `PackEvidence`.
         out: folder, made where missing; `LoadAccumulatedTargets(root=out, kind='completed')` reads it.
         source: what names the model, for the manifest, such as its checkpoint and that file's hash.
         unseen_weight: weight of what is only inferred, where no pseudo-label showed the ground, 0 ... 1. What was seen

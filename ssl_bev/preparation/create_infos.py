@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
-from ssl_bev.datasets.calibration import check_bev_frame, frame_poses
+from ssl_bev.datasets.calibration import check_bev_frame, frame_poses, frame_road
 from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
 
@@ -76,9 +76,7 @@ def create_data(
     if labels_only and infos_only:
         raise ValueError('labels_only and infos_only exclude each other: nothing would be written')
     out = Path(out)
-    if Path(label_dir).name != label_dir or label_dir.startswith('.'):
-        raise ValueError(f'label_dir must be the name of a folder below --out, got {label_dir!r}')
-    _check_replaceable(out / label_dir)
+    check_label_dir(out, label_dir)
     max_sweeps = 0 if labels_only else max_sweeps
     tables = NuScenesTables(root, version, with_boxes=not labels_only, with_sweeps=max_sweeps > 0)
     splits = split_scenes(tables, exclude_scenes)
@@ -92,7 +90,7 @@ def create_data(
         'bev_frame': bev_frame,
         'exclude_scenes': sorted(exclude_scenes),
         'infos_only': infos_only,
-        'files': _file_states([*(tables.root / version).glob('*.json'), *map_files.values()]),
+        'files': file_states([*(tables.root / version).glob('*.json'), *map_files.values()]),
     }
     with staging_folder(out, '.create_data', inputs) as work:
         labels = work / label_dir
@@ -109,17 +107,18 @@ def create_data(
             for scene in tqdm(scenes, f'{version} {split}', unit='scene', disable=not show_progress):
                 for frame in _scene_frames(tables, records, scene, images):
                     if not infos_only and not label_path(labels, frame['token']).is_file():
-                        masks = rasterizers[frame['location']](*frame_poses(frame, bev_frame))
+                        pose = frame_poses(frame, bev_frame)[0]
+                        masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
                         write_label(labels, frame['token'], masks)
                     frames.append(frame)
             counts[split] = len(frames)
             if not labels_only:
-                _write_infos(work / f'ssl_bev_infos_{split}.pkl', frames, version)
+                write_infos(work / f'ssl_bev_infos_{split}.pkl', frames, 'nuscenes', version)
         if images is not None:
             images.report()
         if not any(counts.values()):
             raise FileNotFoundError(f'--root: {tables.root} has no scene of {version} whose images are all there')
-        _move(work, out, label_dir)
+        move_into_place(work, out, label_dir)
     return counts
 
 
@@ -143,7 +142,8 @@ def _map_files(tables: NuScenesTables, splits: dict[str, list[dict]]) -> dict[st
     return files
 
 
-def _file_states(paths: Iterable[Path]) -> list[list]:
+def file_states(paths: Iterable[Path]) -> list[list]:
+    """Name, size and time of change of files: what an interrupted run must find unchanged."""
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(paths)]
 
 
@@ -168,12 +168,13 @@ def _scene_frames(tables: NuScenesTables, records: FrameRecords, scene: dict, im
     return frames
 
 
-def _write_infos(path: Path, frames: list[dict], version: str) -> None:
+def write_infos(path: Path, frames: list[dict], dataset: str, version: str) -> None:
+    """Write an info file of a data set's frames, which are numbered."""
     for index, frame in enumerate(frames):
         frame['sample_idx'] = index
     metainfo = {
         'categories': {name: i for i, name in enumerate(BOX_CLASSES)},
-        'dataset': 'nuscenes',
+        'dataset': dataset,
         'version': version,
         'info_version': '1.1',
         'ssl_bev_schema': 1,
@@ -181,12 +182,21 @@ def _write_infos(path: Path, frames: list[dict], version: str) -> None:
     write_bytes(path, pickle.dumps({'metainfo': metainfo, 'data_list': frames}, protocol=4))
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_label_dir(out: Path, label_dir: str) -> None:
+    """Check that BEV labels may be written to a folder of `out`.
+
+    Raises:
+        ValueError: no name of a folder, or one that holds something else.
+    """
+    if Path(label_dir).name != label_dir or label_dir.startswith('.'):
+        raise ValueError(f'label_dir must be the name of a folder below --out, got {label_dir!r}')
+    folder = out / label_dir
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise ValueError(f'--out: {folder} exists and holds something else than BEV labels; choose another folder')
 
 
-def _move(work: Path, out: Path, label_dir: str) -> None:
+def move_into_place(work: Path, out: Path, label_dir: str) -> None:
+    """Replace info files and BEV labels of `out` by those of `work`."""
     target = out / label_dir
     old = work / 'replaced'
     if (work / label_dir).exists():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
+
+from ssl_bev.files.lens import Lens
+from ssl_bev.files.pictures import picture_size
 
 from .box_records import box_records
 from .nuscenes_tables import LIDAR, NuScenesTables
-from .table_values import camera_matrix
+from .table_values import camera_distortion, camera_matrix
 
+logger = logging.getLogger(__name__)
 # Half the period of the cameras (12 Hz), and some.
 _MAX_SWEEP_OFFSET = 0.06
 
@@ -29,7 +35,7 @@ class FrameRecords:
         self.with_images = with_images
         # Frames share the lists of one sensor, in memory and in the pickle.
         self._sensor2ego: dict[str, list] = {}
-        self._cam2img: dict[str, list] = {}
+        self._cameras: dict[str, dict] = {}
 
     def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
         """A keyframe, its pose at lidar time, without sweeps.
@@ -77,7 +83,7 @@ class FrameRecords:
         leader = next(iter(between))
         lidar2ego = np.array(keyframe['lidar_points']['lidar2ego'])
         frames = []
-        for lead in _spread(between[leader], self.max_sweeps):
+        for lead in spread(between[leader], self.max_sweeps):
             nearest = {
                 name: min(records, key=lambda record: abs(record['timestamp'] - lead['timestamp']), default=None)
                 for name, records in between.items()
@@ -140,7 +146,7 @@ class FrameRecords:
             'img_path': record['filename'],
             'height': record['height'],
             'width': record['width'],
-            'cam2img': self._cam2img_list(record),
+            **self._optics(record),
             'cam2ego': self._sensor2ego_list(record),
             'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).tolist(),
             'sample_data_token': record['token'],
@@ -153,16 +159,33 @@ class FrameRecords:
             self._sensor2ego[token] = self.tables.sensor2ego(record).tolist()
         return self._sensor2ego[token]
 
-    def _cam2img_list(self, record: dict) -> list:
+    def _optics(self, record: dict) -> dict:
+        """cam2img, and the lens where it distorts; the undistorted image has size and matrix of the file's."""
         token = record['calibrated_sensor_token']
-        if token not in self._cam2img:
+        if not self.with_images:
+            return {'cam2img': []}
+        if token not in self._cameras:
             where = f'{self.tables.root / self.tables.version}: table calibrated_sensor'
             calibration = self.tables.get('calibrated_sensor', token)
-            self._cam2img[token] = camera_matrix(calibration, where) if self.with_images else []
-        return self._cam2img[token]
+            camera = self._cameras[token] = {'cam2img': camera_matrix(calibration, where)}
+            if coefficients := camera_distortion(calibration, where):
+                logger.warning('%s, token %r: distorted images, which are undistorted on loading', where, token)
+                height, width = self._picture_size(record)
+                lens = {'model': 'pinhole', 'coefficients': coefficients, **camera, 'height': height, 'width': width}
+                camera |= {'lens': lens, 'height': height, 'width': width}
+                try:
+                    Lens.of(camera).check()
+                except ValueError as error:
+                    raise ValueError(f'{where}, token {token!r}: {error}') from None
+        return self._cameras[token]
+
+    def _picture_size(self, record: dict) -> tuple[int, int]:
+        if record['height'] and record['width']:
+            return record['height'], record['width']
+        return picture_size(self.tables.root / record['filename'])
 
 
-def _spread(records: list[dict], count: int) -> list[dict]:
+def spread(records: list[dict], count: int) -> list[dict]:
     """At most `count` records, evenly spread between their ends."""
     if len(records) <= count:
         return records

@@ -27,7 +27,7 @@ class ImageIndex:
 
     def has_images(self, frame: Mapping) -> bool:
         """True where all images of a frame are there."""
-        missing = [camera['img_path'] for camera in frame['images'].values() if not self._exists(camera['img_path'])]
+        missing = [camera['img_path'] for camera in frame['images'].values() if not self.exists(camera['img_path'])]
         kind = 'keyframe images' if frame['is_keyframe'] else 'sweep images'
         self._missing[kind] += len(missing)
         for path in missing[:1]:
@@ -42,7 +42,8 @@ class ImageIndex:
             names = ', '.join(self.incomplete_scenes[:10]) + (', ...' if len(self.incomplete_scenes) > 10 else '')
             logger.warning('%d scenes left out, as images are missing: %s', len(self.incomplete_scenes), names)
 
-    def _exists(self, path: str) -> bool:
+    def exists(self, path: str) -> bool:
+        """True where a path below the root is there."""
         folder, name = os.path.split(path)
         if folder not in self._names:
             full = self.root / folder

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
-from ssl_bev.files import read_picture
+from ssl_bev.datasets.bev_label_files import read_label, read_label_manifest
+from ssl_bev.targets import IGNORE
 
 
 def label_iou(folder: str | Path, truth: str | Path) -> dict[str, float]:
-    """IoU of each class over all frames of `folder`; NaN where neither folder has any.
+    """IoU of each class over all frames of `folder`, where both know; NaN where neither folder has any.
 
     Raises:
         FileNotFoundError: no manifest, or a frame that `truth` lacks.
@@ -25,13 +24,10 @@ def label_iou(folder: str | Path, truth: str | Path) -> dict[str, float]:
     tokens = sorted(path.stem for path in Path(folder).glob('*.png'))
     if not tokens:
         raise ValueError(f'{folder} holds no BEV labels')
-    bits = np.arange(len(manifests[0]['classes']), dtype=np.uint16)[:, None, None]
-    counts = np.zeros((2, len(bits)))
+    counts = np.zeros((2, len(manifests[0]['classes'])))
     for token in tokens:
-        a, b = (
-            (read_picture(label_path(each, token), cv2.IMREAD_UNCHANGED, f'frame {token}') >> bits) & 1
-            for each in (folder, truth)
-        )
-        counts += (a & b).sum((1, 2)), (a | b).sum((1, 2))
-    shares = np.divide(counts[0], counts[1], out=np.full(len(bits), np.nan), where=counts[1] > 0)
+        a, b = (read_label(each, token, manifest) for each, manifest in zip((folder, truth), manifests, strict=True))
+        known = (a != IGNORE) & (b != IGNORE)
+        counts += (known & (a & b == 1)).sum((1, 2)), (known & (a | b == 1)).sum((1, 2))
+    shares = np.divide(counts[0], counts[1], out=np.full(counts.shape[1], np.nan), where=counts[1] > 0)
     return dict(zip(manifests[0]['classes'], shares.tolist(), strict=True))

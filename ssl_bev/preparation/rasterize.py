@@ -1,7 +1,7 @@
 """BEV labels from map geometry.
 
 A cell belongs to a class where its *centre* lies in the class's area; a line's area is all within half its width in
-metres. Centres lie on the road plane of the frame, so labels and reprojected pixels mean the same ground.
+metres. Centres lie on the ground of the frame, so labels and reprojected pixels mean the same ground.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ssl_bev.geometry import BEVGrid
+from ssl_bev.geometry import BEVGrid, Road
 
 from .map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
+from .map_ground import MapGround
 
 
 class MapRasterizer:
@@ -44,31 +45,19 @@ class MapRasterizer:
     def __call__(
         self,
         bev2global: np.ndarray,  # (4, 4)
-        road2bev: np.ndarray,  # (4, 4)
+        road: Road | np.ndarray,  # or road2bev (4, 4)
     ) -> np.ndarray:  # (K, H, W) bool
-        """The classes around one BEV frame."""
-        bev2map = plane_to_map(bev2global, road2bev)
-        map2bev = np.linalg.inv(bev2map[:, :2])
-        corners = np.array([(x, y) for x in self.grid.x_range for y in self.grid.y_range])
-        corners = corners @ bev2map[:, :2].T + bev2map[:, 2]
+        """The classes around one BEV frame, above or below the places where they lie on its ground."""
+        ground = MapGround(bev2global, road)
+        corners = ground.to_map(np.array([(x, y) for x in self.grid.x_range for y in self.grid.y_range]))
         bounds = (*corners.min(0), *corners.max(0))
         low = np.array([self.grid.x_range[0], self.grid.y_range[0]])
         masks = np.zeros((len(self.classes), *self.grid.shape), bool)
         for mask, shapes in zip(masks, self._shapes, strict=True):
             points = shapes.near(bounds).reshape(-1, 2)
-            cells = ((points - bev2map[:, 2]) @ map2bev.T - low) / self.grid.cell_size
+            cells = (ground.to_bev(points) - low) / self.grid.cell_size
             mask[:] = fill_polygons(cells.reshape(-1, 4), self.grid.shape)
         return masks
-
-
-def plane_to_map(
-    bev2global: np.ndarray,  # (4, 4)
-    road2bev: np.ndarray,  # (4, 4)
-) -> np.ndarray:  # (2, 3)
-    """The affine map from (x, y, 1) of the BEV plane, over the road, to map coordinates, metres."""
-    a, b, c, d = np.linalg.inv(road2bev)[2]  # the road is where a x + b y + c z + d = 0
-    lift = np.array([[1, 0, 0], [0, 1, 0], [-a / c, -b / c, -d / c], [0, 0, 1]])
-    return (bev2global @ lift)[:2]
 
 
 def fill_polygons(

@@ -11,7 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_bev.datasets.bev_label_files import write_label, write_label_manifest
-from ssl_bev.datasets.calibration import frame_poses
+from ssl_bev.datasets.calibration import frame_poses, frame_road
+from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.target_reader import TargetReader
@@ -96,6 +97,7 @@ def register_labels(
     line_width: float = 0.5,
     bev_frame: str = 'ego',
     show_progress: bool = True,
+    roads: str | Path | None = None,
 ) -> dict[str, Correction]:
     """Write a folder of BEV labels, as tools/create_data.py does, of maps that fit what the cameras saw.
 
@@ -112,6 +114,7 @@ def register_labels(
         line_width: of line classes that do not set their own, metres.
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         show_progress: show a progress bar.
+        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
 
     Returns:
         The correction of each scene, by token.
@@ -130,7 +133,11 @@ def register_labels(
     rasterizers = {name: MapRasterizer(geometries[name], grid, classes, line_width) for name in locations}
     register = SceneRegistration(geometries, TargetReader(**labels, classes=list(EVIDENCE)), line_width)
     inputs = dict(
-        labels=repr(labels), infos=[str(path) for path in info_files], maps=str(folder), line_width=line_width
+        labels=repr(labels),
+        infos=[str(path) for path in info_files],
+        maps=str(folder),
+        line_width=line_width,
+        roads=RoadReader(roads).manifest if roads else None,
     )
     corrections = {}
     with staging_folder(out.parent, f'.{out.name}.register', inputs) as work:
@@ -138,18 +145,18 @@ def register_labels(
             token = frames[0]['scene_token']
             done = work / f'{token}.json'
             if not done.is_file():
-                write_bytes(done, json.dumps(register(frames)._asdict()).encode())
+                write_bytes(done, json.dumps(register(add_roads(frames, roads))._asdict()).encode())
             corrections[token] = Correction(**json.loads(done.read_text()))
         target = work / out.name
         widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
         names = [spec.name for spec in classes]
         write_label_manifest(target, names, grid, line_width, bev_frame, 'registered', widths)
         for frames in scenes:
-            for frame in frames:
-                pose, road2bev = frame_poses(frame, bev_frame)
+            for frame in add_roads(frames, roads):
                 # The map moves, or the frame moves the other way.
-                pose = np.linalg.inv(_motion(corrections[frame['scene_token']])) @ pose
-                write_label(target, frame['token'], rasterizers[frame['location']](pose, road2bev))
+                pose = np.linalg.inv(_motion(corrections[frame['scene_token']])) @ frame_poses(frame, bev_frame)[0]
+                masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
+                write_label(target, frame['token'], masks)
         content = {token: correction._asdict() for token, correction in corrections.items()}
         write_bytes(target / CORRECTIONS, json.dumps(content, indent=1).encode())
         os.replace(target, out)

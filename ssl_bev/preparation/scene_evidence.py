@@ -24,13 +24,16 @@ class View(NamedTuple):
     """The labels of one image and how the ground plane projects into it.
 
     Convention: `plane2img` takes (x, y, 1) of the plane, metres, to homogeneous pixels (the centre of the first one is
-    (0.5, 0.5)); its third row is the depth in metres.
+    (0.5, 0.5)); its third row is the depth in metres. Where the ground is no plane, `rise` says how far above the plane
+    it lies at (P, 2) places, metres (P,), and `up2img` what a metre adds to the homogeneous pixel.
     """
 
     ids: np.ndarray  # (h, w) uint8
     confidence: np.ndarray  # (h, w) uint8, 255 = certain
     plane2img: np.ndarray  # (3, 3) float64
     camera_xy: np.ndarray  # (2,) where the camera stands over the plane, metres
+    rise: Callable[[np.ndarray], np.ndarray] | None = None
+    up2img: np.ndarray | None = None  # (3,)
 
 
 class SceneEvidence:
@@ -62,7 +65,11 @@ class SceneEvidence:
         """
         rows, columns = self._window(view.camera_xy - self.max_distance, view.camera_xy + self.max_distance)
         x, y = self._centers(rows[:, None], columns[None])
-        u, v, depth = (a * x + b * y + c for a, b, c in view.plane2img)
+        projected = [a * x + b * y + c for a, b, c in view.plane2img]
+        if view.rise is not None:
+            rise = view.rise(np.stack(np.broadcast_arrays(x, y), -1))
+            projected = [part + up * rise for part, up in zip(projected, view.up2img, strict=True)]
+        u, v, depth = projected
         near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
         i, j = np.nonzero(near & (depth > MIN_DEPTH))
         depth = depth[i, j]

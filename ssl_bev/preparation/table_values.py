@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ssl_bev.datasets.calibration import check_undistorted
+from ssl_bev.datasets.calibration import DISTORTION_FIELDS
 
-_NORM_TOLERANCE = 0.01
-_UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
+NORM_TOLERANCE = 0.01  # of the length of a quaternion
+UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
 
 
 def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4) float64
@@ -25,10 +25,14 @@ def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4)
     """
     translation = _numbers(record, 'translation', (3,), 'three finite numbers, metres', where)
     rotation = _numbers(record, 'rotation', (4,), 'a quaternion of four finite numbers, w first', where)
-    norm = np.linalg.norm(rotation)
-    if abs(norm - 1) > _NORM_TOLERANCE:
+    if abs(np.linalg.norm(rotation) - 1) > NORM_TOLERANCE:
         raise ValueError(f'{_name(record, where)}: rotation must be a quaternion of length 1, got {rotation.tolist()}')
-    w, x, y, z = rotation / norm
+    return rigid_matrix(translation, rotation)
+
+
+def rigid_matrix(translation: Sequence[float], rotation: Sequence[float]) -> np.ndarray:  # (4, 4) float64
+    """The matrix of a translation, (3,), and a quaternion w, x, y, z of about length 1."""
+    w, x, y, z = np.asarray(rotation) / np.linalg.norm(rotation)
     matrix = np.eye(4)
     matrix[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -47,7 +51,7 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
             as w, x, y, z.
     """
     matrix = pose_matrix(record, where)
-    if matrix[2, 2] < _UPRIGHT:
+    if matrix[2, 2] < UPRIGHT:
         raise ValueError(
             f'{_name(record, where)}: rotation {record["rotation"]} puts the car on its side or its roof; the order is '
             'w, x, y, z, and z of ego and global frame point up'
@@ -56,10 +60,10 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
 
 
 def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> list:  # (3, 3)
-    """The intrinsics of a camera whose images are not distorted.
+    """The intrinsics of a camera.
 
     Raises:
-        ValueError: no finite 3x3 matrix with positive focal lengths, or distortion that is not zero.
+        ValueError: no finite 3x3 matrix with positive focal lengths.
     """
     matrix = _numbers(record, 'camera_intrinsic', (3, 3), 'a finite 3x3 matrix', where)
     if min(matrix[0, 0], matrix[1, 1]) <= 0:
@@ -67,8 +71,35 @@ def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> li
             f'{_name(record, where)}: focal lengths of camera_intrinsic must be positive (pixels), got '
             f'{matrix[0, 0]:g}, {matrix[1, 1]:g}'
         )
-    check_undistorted(record, _name(record, where))
     return matrix.tolist()
+
+
+def camera_distortion(record: Mapping, where: str = 'table calibrated_sensor') -> list[float]:
+    """The coefficients of a lens after the pinhole model, in OpenCV's order; none where it does not distort.
+
+    Raises:
+        ValueError: coefficients that are no numbers, or so many that they may be of another model: four are those of a
+            fisheye as well, and nuImages' sixth is that of its fisheye lenses.
+    """
+    field = next((field for field in DISTORTION_FIELDS if record.get(field) is not None), None)
+    if field is None:
+        return []
+    try:
+        values = np.atleast_1d(np.asarray(record[field], np.float64))
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if np.isfinite(values).all():
+        if not values.any():
+            return []
+        if values.shape == (6,) and values[5] == 0:
+            values = values[:5]
+        if values.shape in ((5,), (8,), (12,), (14,)):
+            return values.tolist()
+    raise ValueError(
+        f'{_name(record, where)}: {field} must be 5, 8, 12 or 14 finite numbers k1 k2 p1 p2 k3 ... of a pinhole lens, '
+        f'as OpenCV has them, got {record[field]}; for a pinhole lens of four append k3 = 0; a fisheye lens can be '
+        'described in a drives file (docs/own_data.md), or its images undistorted (cv2.fisheye.undistortImage)'
+    )
 
 
 def _numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:

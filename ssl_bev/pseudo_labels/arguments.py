@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+import yaml
+
 from .image_list import LabelImage, list_images
 from .shards import default_device
-from .teachers import Teacher, build_teacher
+from .teachers import KINDS, Teacher, build_teacher
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +34,16 @@ def images_of(args: argparse.Namespace) -> list[LabelImage]:
 def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add those that `teacher_of` reads."""
     group = parser.add_argument_group('teacher')
-    group.add_argument('--teacher', required=required, choices=('mmseg', 'huggingface', 'oracle'))
-    group.add_argument('--config', metavar='PY', help='mmseg: config of the model')
+    group.add_argument('--teacher', required=required, choices=KINDS)
+    group.add_argument(
+        '--config', metavar='FILE', help='mmseg: config of the model; onnx: how it is fed and read, else MODEL.yaml'
+    )
     group.add_argument('--checkpoint', metavar='PTH', help='mmseg: its weights')
-    group.add_argument('--model', metavar='NAME', help='huggingface: a local folder or a hub id')
+    group.add_argument('--model', metavar='NAME', help='huggingface: a local folder or a hub id; onnx: a file')
+    group.add_argument('--classes', metavar='FILE', help='onnx: names of the classes by their ids, one a line')
+    group.add_argument(
+        '--settings', nargs='+', metavar='KEY=VALUE', help='onnx: changes to --config, such as mean=0,0,0 values=ids'
+    )
     group.add_argument('--oracle-root', metavar='DIR', help='oracle: data set or folder of labels; else --data-root')
     group.add_argument(
         '--scale',
@@ -64,7 +72,30 @@ def teacher_of(args: argparse.Namespace) -> Teacher:
         scale=scale_of(args),
         root=root,
         autocast=args.autocast,
+        classes=args.classes,
+        settings=settings_of(args),
     )
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, object] | None:
+    """The settings as `build_teacher` takes them; what commas separate is a list.
+
+    Raises:
+        ValueError: a setting without =, or a value that is no YAML.
+    """
+    if args.settings is None:
+        return None
+    settings = {}
+    for text in args.settings:
+        key, equals, value = text.partition('=')
+        try:
+            values = yaml.safe_load(f'[{value}]')
+        except yaml.YAMLError:
+            values = []
+        if not equals or not values:
+            raise ValueError(f'--settings takes KEY=VALUE, got {text!r}')
+        settings[key] = values[0] if len(values) == 1 else values
+    return settings
 
 
 def scale_of(args: argparse.Namespace) -> float | tuple[int, int] | None:

@@ -151,7 +151,11 @@ def _read(image: LabelImage) -> np.ndarray:  # (H, W, 3)
 
 
 def _predict(teacher: Teacher, batch: Sequence[tuple[LabelImage, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    labels = teacher.predict([picture for _, picture in batch], [image.path for image, _ in batch])
+    paths = [image.path for image, _ in batch]
+    try:
+        labels = teacher.predict([picture for _, picture in batch], paths)
+    except ValueError as error:
+        raise ValueError(f'teacher {teacher.name}: {error}; on {", ".join(paths)}') from error
     if len(labels) != len(batch):
         raise ValueError(f'teacher {teacher.name} gave {len(labels)} labels for {len(batch)} images')
     for (image, picture), (ids, _) in zip(batch, labels, strict=True):

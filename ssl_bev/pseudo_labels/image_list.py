@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssl_bev.files import read_plain_pickle
+from ssl_bev.files.lens import file_size
 
 from .source_image import SourceImage, source_image, unique_stem
 
@@ -22,7 +23,7 @@ class LabelImage(NamedTuple):
         camera: its name.
         path: of the image file.
         token: of its frame.
-        size: (height, width) by the info file; None: it does not say.
+        size: (height, width) of the file by the info file; None: it does not say.
         source: what the info file says it is; None: unknown.
     """
 
@@ -122,6 +123,5 @@ def _frame_images(
         if cameras is not None and camera not in cameras:
             continue
         path = data_root / image_folder.format(camera=camera) / entry['img_path']
-        size = (entry['height'], entry['width']) if entry.get('height') and entry.get('width') else None
         source = source_image(frame, camera, image_folder.format(camera=camera), path)
-        yield LabelImage(camera, str(path), frame['token'], size, source)
+        yield LabelImage(camera, str(path), frame['token'], file_size(entry), source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class LabelMap:
             if target in self.unavailable:
                 raise ValueError(f'label map {self.name}: no target {target!r}: {self.unavailable[target]}')
             if target not in self.targets:
-                raise ValueError(f'label map {self.name}: unknown target {target!r}{_near(target, self.targets)}')
+                raise ValueError(f'label map {self.name}: unknown target {target!r}{near_names(target, self.targets)}')
         self._check_known(teacher_class_names)
         values = [[self.targets[t][self.roles[c]] for t in target_classes] for c in teacher_class_names]
         table = np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
@@ -70,7 +70,7 @@ class LabelMap:
                 positive = [c for c, role in self.roles.items() if self.targets[target][role] == 1]
                 raise ValueError(
                     f'label map {self.name}: target {target!r} is missing from the teacher, whose classes contain none '
-                    f'of {positive}{_near(positive[0], teacher_class_names) if positive else ""}'
+                    f'of {positive}{near_names(positive[0], teacher_class_names) if positive else ""}'
                 )
         return table
 
@@ -89,7 +89,7 @@ class LabelMap:
         for class_name in teacher_class_names:
             if class_name not in self.roles:
                 raise ValueError(
-                    f'label map {self.name}: unknown teacher class {class_name!r}{_near(class_name, self.roles)}'
+                    f'label map {self.name}: unknown teacher class {class_name!r}{near_names(class_name, self.roles)}'
                 )
 
 
@@ -115,7 +115,7 @@ def reduction_table(
     ids = {name: i for i, name in enumerate(target_class_names)}
     for name in source_class_names:
         if name not in names and name not in ids:
-            raise ValueError(f'reduction {reduction}: unknown class {name!r}{_near(name, [*names, *ids])}')
+            raise ValueError(f'reduction {reduction}: unknown class {name!r}{near_names(name, [*names, *ids])}')
     return np.array([ids.get(names.get(name, name), IGNORE) for name in source_class_names], np.uint8)
 
 
@@ -142,7 +142,7 @@ def _parse(name: str, content: Mapping) -> LabelMap:
         for member in members:
             if member not in known:
                 raise ValueError(
-                    f'label map {name}: role {role!r} names an unknown class {member!r}{_near(member, known)}'
+                    f'label map {name}: role {role!r} names an unknown class {member!r}{near_names(member, known)}'
                 )
             if member in roles:
                 raise ValueError(f'label map {name}: class {member!r} has the roles {roles[member]!r} and {role!r}')
@@ -155,7 +155,7 @@ def _parse(name: str, content: Mapping) -> LabelMap:
     }
     movers = frozenset(content.get('movers', ()))
     for member in sorted(movers - known):
-        raise ValueError(f'label map {name}: movers names an unknown class {member!r}{_near(member, known)}')
+        raise ValueError(f'label map {name}: movers names an unknown class {member!r}{near_names(member, known)}')
     return LabelMap(name, class_names, roles, targets, dict(content.get('unavailable', {})), movers)
 
 
@@ -166,7 +166,7 @@ def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], rol
             raise ValueError(f'label map {name}, target {target!r}: {rule!r} is none of {", ".join(_VALUES)}')
         for role in members:
             if role not in roles:
-                raise ValueError(f'label map {name}, target {target!r}: unknown role {role!r}{_near(role, roles)}')
+                raise ValueError(f'label map {name}, target {target!r}: unknown role {role!r}{near_names(role, roles)}')
             if role in values:
                 raise ValueError(f'label map {name}, target {target!r}: role {role!r} stands twice')
             values[role] = _VALUES[rule]
@@ -175,7 +175,8 @@ def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], rol
     return values
 
 
-def _near(name: str, known: Sequence[str] | Mapping[str, object] | set[str]) -> str:
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Which known names resemble `name`, or else what is known; the end of an error message."""
     by_lower = {str(k).lower(): str(k) for k in known}
     found = [by_lower[m] for m in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
     return f'; near matches: {", ".join(found)}' if found else f'; known: {", ".join(sorted(by_lower.values())[:20])}'

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ssl_bev.files.lens import Lens
 from ssl_bev.files.png_text import read_text
 
 KEYWORD = 'ssl_bev image'
@@ -21,12 +22,14 @@ class SourceImage(NamedTuple):
         tokens: of its frame and of the image itself.
         file: where it lies; None: unknown.
         is_shared: True where another image of the data set has its camera and file name.
+        lens: how it distorts; None: not at all.
     """
 
     path: str
     tokens: tuple[str, ...]
     file: Path | None = None
     is_shared: bool = False
+    lens: Lens | None = None
 
 
 class ImageRecord(NamedTuple):
@@ -80,7 +83,7 @@ def source_image(
     entry = frame['images'][camera]
     tokens = tuple(dict.fromkeys(t for t in (entry.get('sample_data_token'), frame.get('token')) if t))
     path = PurePosixPath(folder, Path(entry['img_path']).as_posix()).as_posix()
-    return SourceImage(path, tokens, Path(file) if file else None, is_shared)
+    return SourceImage(path, tokens, Path(file) if file else None, is_shared, Lens.of(entry))
 
 
 def read_record(label_file: Path) -> ImageRecord | None:

@@ -75,18 +75,23 @@ class TargetReader:
     ) -> tuple[np.ndarray, np.ndarray]:  # (H, W) uint8, (H, W) uint8
         """The class ids of one image, 255 where they are to be ignored, and the confidence, 0 there.
 
+        The folder has labels of the pictures as the camera took them; what is returned is undistorted, each pixel
+        from the nearest one, and to be ignored where the picture shows nothing.
+
         Args:
             camera: name of the camera.
             stem: of the image's file name.
             token: the frame's, for error messages.
-            size: height and width that the image has.
-            image: which image it is; see `PseudoLabelReader.read`.
+            size: height and width that the undistorted image has.
+            image: which image it is, see `PseudoLabelReader.read`, and its lens.
 
         Raises:
             FileNotFoundError: a missing file, with its path and the frame's token.
             ValueError: a broken file, or labels of another size than their image.
         """
         ids, confidence = self.reader.read(camera, stem, token, image)
+        lens = None if image is None else image.lens
+        size = size if lens is None else lens.size
         if size is not None and ids.shape != tuple(size):
             raise ValueError(
                 f'pseudo-label of {camera}/{stem} (frame {token}) is {ids.shape} (height, width), its image '
@@ -98,6 +103,8 @@ class TargetReader:
             if ignored is not None:
                 np.copyto(ids, IGNORE, where=ignored)
                 np.copyto(confidence, 0, where=ignored)
+        if lens is not None:
+            ids, confidence = lens.undistort_labels(ids, IGNORE), lens.undistort_labels(confidence, 0)
         return ids, confidence
 
     def targets(

@@ -12,6 +12,8 @@ class BEVDataSample(BaseDataElement):
         bev2img: (T, N, 4, 4) float32, from the frame's BEV frame to pixels of the augmented image.
         bev2global: (T, 4, 4) float64, pose of each BEV frame.
         road2bev: (T, 4, 4) float32, pose of the road frame, whose plane z = 0 is the road.
+        road_heights: (T, h, w) float32, metres of the ground over that plane, on `road_grid`; (T, 0, 0) where the road
+            is known and a plane. Samples without it know no road: the plane that the wheels stand on is taken for it.
         frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
         camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and counts nowhere.
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
@@ -25,5 +27,5 @@ class BEVDataSample(BaseDataElement):
 
     Metainfo: sample_token, scene_token, scene_name, frame_index, location, timestamps, camera_names, img_paths,
     img_shape, image_size, bev_frame, bev_classes, pseudo_classes, accumulated_classes, accumulated_grid,
-    completed_classes, completed_grid, pred_classes, x_range, y_range, cell_size.
+    road_grid, completed_classes, completed_grid, pred_classes, x_range, y_range, cell_size.
     """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, invert_rigid, lift_to_road, project_points
+from ssl_bev.geometry import BEVGrid, Road, invert_rigid, lift_to_road, project_points
 
 from .bev_data_sample import BEVDataSample
 
@@ -24,6 +24,7 @@ class CameraRig:
         frame_valid: (B, T) bool.
         camera_valid: (B, T, N) bool, False where a camera is missing; samples that do not say so lack none.
         image_size: height and width of the augmented images, padding excluded.
+        known_road: (B, T), where the ground is, if any frame says so; `road2bev` are the same poses.
     """
 
     bev2img: Tensor
@@ -32,6 +33,7 @@ class CameraRig:
     frame_valid: Tensor
     camera_valid: Tensor
     image_size: tuple[int, int]
+    known_road: Road | None = None
 
     @classmethod
     def from_data_samples(cls, data_samples: Sequence[BEVDataSample]) -> CameraRig:
@@ -44,11 +46,12 @@ class CameraRig:
         sizes = {tuple((sample.get('image_size') or sample.img_shape)[:2]) for sample in data_samples}
         if len(sizes) != 1:
             raise ValueError(f'the images of a batch must have one size (height, width), got {sorted(sizes)}')
-        names = [field.name for field in fields(cls) if field.name not in ('image_size', 'camera_valid')]
+        names = ('bev2img', 'bev2global', 'road2bev', 'frame_valid')
         stacked = {name: torch.stack([getattr(sample, name) for sample in data_samples]) for name in names}
         every = torch.ones_like(stacked['bev2img'][0, :, :, 0, 0], dtype=torch.bool)
         valid = torch.stack([sample.get('camera_valid', every) for sample in data_samples])
-        return cls(image_size=sizes.pop(), camera_valid=valid, **stacked)
+        road = _known_road(data_samples, stacked['road2bev'])
+        return cls(image_size=sizes.pop(), camera_valid=valid, known_road=road, **stacked)
 
     @property
     def num_frames(self) -> int:
@@ -56,8 +59,13 @@ class CameraRig:
 
     def frame(self, index: int) -> CameraRig:
         """The rig at one frame of the window, without the dimension T."""
-        tensors = {name: value[:, index] for name, value in vars(self).items() if name != 'image_size'}
-        return CameraRig(image_size=self.image_size, **tensors)
+        there = {name: value for name, value in vars(self).items() if name != 'image_size' and value is not None}
+        return CameraRig(image_size=self.image_size, **{name: value[:, index] for name, value in there.items()})
+
+    @property
+    def road(self) -> Road:
+        """Where the ground is; the plane of `road2bev` where nothing better is known."""
+        return self.known_road or Road(self.road2bev)
 
     def target2source(self, target: int, source: int) -> Tensor:  # (B, 4, 4) float32
         """The pose of frame `target` in the BEV frame of frame `source`."""
@@ -70,9 +78,35 @@ class CameraRig:
         motion = self.target2source(bev_frame, frame)[:, None]
         return (self.bev2img[:, frame].double() @ motion.double()).to(self.bev2img.dtype)
 
+    def road_of(self, frame: int, bev_frame: int) -> Road:
+        """The ground as it is known in one frame, seen from the BEV frame of another.
+
+        Published poses may lack the climb of the vehicle between the two: what a camera sees lies on the road of the
+        moment in which it saw it.
+        """
+        road, motion = self.road[:, frame], self.target2source(frame, bev_frame)
+        return Road(motion @ road.road2bev, road.heights, road.grid)
+
     def observed(self, grid: BEVGrid) -> Tensor:  # (B, H, W) bool
         """True where some camera of this single frame looks at the road cell's centre. Occlusion is not known."""
         centers = grid.cell_centers(self.bev2img.device).flatten(0, 1)
-        points = lift_to_road(centers, self.road2bev)[:, None]
+        points = lift_to_road(centers, self.road)[:, None]
         visible = project_points(points, self.bev2img, self.image_size)[2]
         return (visible & self.camera_valid[..., None]).any(1).unflatten(1, grid.shape)
+
+
+def _known_road(data_samples: Sequence[BEVDataSample], road2bev: Tensor) -> Road | None:
+    """The roads of the samples; where one has heights, those without have none above their plane."""
+    heights = [sample.get('road_heights') for sample in data_samples]
+    if all(each is None for each in heights):
+        return None
+    grids = {sample.get('road_grid') for sample, each in zip(data_samples, heights, strict=True) if each is not None}
+    grids -= {None}
+    if len(grids) > 1:
+        raise ValueError(f'the roads of a batch must have one grid, got {sorted(map(str, grids))}')
+    if not grids:
+        return Road(road2bev)
+    grid = grids.pop()
+    flat = road2bev.new_zeros(road2bev.shape[1], *grid.shape)
+    heights = [flat if each is None or not each.numel() else each for each in heights]
+    return Road(road2bev, torch.stack(heights), grid)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, reproject
+from ssl_bev.geometry import BEVGrid, Road, reproject
 from ssl_bev.visualization.bev_image import opacity
 from ssl_bev.visualization.palette import AREA, class_styles, paint
 
@@ -17,7 +17,7 @@ def reproject_to_image(
     probabilities: Tensor,  # (K, H, W)
     grid: BEVGrid,
     bev2img: Tensor,  # (4, 4)
-    road2bev: Tensor,  # (4, 4)
+    road: Road | Tensor,  # of one frame, or road2bev (4, 4)
     image_size: tuple[int, int],  # height, width
 ) -> tuple[Tensor, Tensor]:
     """Sample the BEV map where each pixel's ray meets the road.
@@ -28,11 +28,12 @@ def reproject_to_image(
         Probabilities (K, height, width), zero outside `valid`; and `valid` (height, width) bool, True where the pixel
         is below the horizon and its point on the road lies inside the grid.
     """
+    bev2img = bev2img.detach().cpu().double()
     sampled, _, valid = reproject(
         probabilities.detach().cpu().float()[None],
         grid,
-        bev2img.detach().cpu().double()[None, None],
-        road2bev.detach().cpu().double()[None],
+        bev2img[None, None],
+        Road.of(road).to(bev2img)[None],
         image_size,
         stride=1,
     )
@@ -45,14 +46,14 @@ def draw_overlay(
     classes: Sequence[str],
     grid: BEVGrid,
     bev2img: Tensor,  # (4, 4)
-    road2bev: Tensor,  # (4, 4)
+    road: Road | Tensor,  # of one frame, or road2bev (4, 4)
 ) -> np.ndarray:
     """Paint the reprojected prediction translucently over a camera's picture.
 
     Returns:
         (h, w, 3) uint8 BGR; pixels above the horizon or outside the grid are those of `image`.
     """
-    sampled, valid = reproject_to_image(probabilities, grid, bev2img, road2bev, image.shape[:2])
+    sampled, valid = reproject_to_image(probabilities, grid, bev2img, road, image.shape[:2])
     strongest = np.array([AREA_STRENGTH if style.layer == AREA else LINE_STRENGTH for style in class_styles(classes)])
     strength = opacity(sampled.numpy()) * strongest[:, None, None]
     painted = paint(image, strength, classes)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid
+from ssl_bev.geometry import BEVGrid, Road
 from ssl_bev.targets import IGNORE
 from ssl_bev.visualization.bev_image import draw_bev
 from ssl_bev.visualization.canvas import FAINT, Label, blank, fit_text, write
@@ -43,7 +43,7 @@ def draw_panel(
     classes: Sequence[str],
     grid: BEVGrid,
     bev2img: np.ndarray | Tensor,  # (N, 4, 4)
-    road2bev: np.ndarray | Tensor,  # (4, 4)
+    road: Road | np.ndarray | Tensor,  # of one frame, or road2bev (4, 4)
     *,
     truth: np.ndarray | Tensor | None = None,  # (K', rows', columns')
     truth_classes: Sequence[str] = (),
@@ -65,7 +65,7 @@ def draw_panel(
         classes: its K class names.
         grid: its grid.
         bev2img: one matrix per camera.
-        road2bev: pose of the road frame, whose z = 0 is the road.
+        road: where the ground is.
         truth: 0, 1 or 255 (ignored); no truth is drawn when None.
         truth_classes: its K' class names.
         truth_observed: False where the truth is unknown. By default the cells that every class ignores.
@@ -80,16 +80,15 @@ def draw_panel(
     Raises:
         ValueError: The numbers of images, names and matrices differ, or shapes, classes and grid don't fit together.
     """
-    probabilities, bev2img, road2bev = (_tensor(item) for item in (probabilities, bev2img, road2bev))
+    probabilities, bev2img = _tensor(probabilities), _tensor(bev2img)
+    road = road if isinstance(road, Road) else Road(_tensor(road))
     if not len(images) == len(camera_names) == len(bev2img):
         raise ValueError(
             'images, camera_names and bev2img must have one entry per camera, '
             f'got {len(images)}, {len(camera_names)} and {len(bev2img)}'
         )
     tile_width = tile_width or _fill_height(images, camera_places(camera_names)[1])
-    tiles = [
-        _tile(images[n], probabilities, classes, grid, bev2img[n], road2bev, tile_width) for n in range(len(images))
-    ]
+    tiles = [_tile(images[n], probabilities, classes, grid, bev2img[n], road, tile_width) for n in range(len(images))]
     rows = -(-len(tiles) // camera_places(camera_names)[1])
     cameras_height = rows * (max(tile.shape[0] for tile in tiles) + CAPTION + GAP) - CAPTION
     height = float(np.clip(cameras_height + LEGEND_HEIGHT, *BEV_HEIGHTS))
@@ -124,7 +123,7 @@ def _tile(
     classes: Sequence[str],
     grid: BEVGrid,
     bev2img: Tensor,
-    road2bev: Tensor,
+    road: Road,
     width: int,
 ) -> np.ndarray:
     """Resize the picture to the tile's width and paint the prediction at that size."""
@@ -132,7 +131,7 @@ def _tile(
     shrinks = width < image.shape[1]
     tile = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     scale = torch.diag(torch.tensor([width / image.shape[1], height / image.shape[0], 1.0, 1.0]))
-    return draw_overlay(tile, probabilities, classes, grid, scale.to(bev2img) @ bev2img, road2bev)
+    return draw_overlay(tile, probabilities, classes, grid, scale.to(bev2img) @ bev2img, road)
 
 
 def _bev(

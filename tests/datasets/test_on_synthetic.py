@@ -20,7 +20,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import ground_homography, pixel_grid, pixels_to_ground, sample_bev
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.preparation.create_infos import DEFAULT_GRID, create_data
-from ssl_bev.preparation.rasterize import plane_to_map
+from ssl_bev.preparation.map_ground import plane_to_map
 from ssl_bev.targets import is_positive
 
 IMAGE_SIZE = (48, 160)

@@ -167,7 +167,7 @@ def test_what_cannot_be_followed_is_refused(info):
     with pytest.raises(ValueError, match='flip after resize and crop'):
         AdaptMultiViewImages()(run(copy.deepcopy(info), images=[FLIP, CROP], wrapper=dict(collected_keys=keys)))
     del info['lidar_points']['lidar2ego']
-    with pytest.raises(ValueError, match=r"sample one needs lidar_points\['lidar2ego'\]"):
+    with pytest.raises(ValueError, match=r"frame one needs lidar_points\['lidar2ego'\]"):
         AdaptMultiViewImages()(run(info))
 
 

@@ -2,6 +2,7 @@ import importlib.util
 import json
 import os
 import pprint
+import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -115,15 +116,23 @@ def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: 
 
 def test_arguments_of_the_launchers(tmp_path: Path) -> None:
     def command(*words: str) -> list[str]:
-        environment = dict(os.environ, PYTHON='echo')
+        # PYTHON is what set-up builds the environment with; trainings run in the environment.
+        environment = dict(os.environ, PYTHON='false', PATH=f'{tmp_path}/bin:{os.environ["PATH"]}')
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.split()
 
-    common = [str(ROOT / 'tools/torchrun.py'), '--standalone', '--nproc_per_node', '3']
-    train = command(str(ROOT / 'tools/dist_train.sh'), 'a.py', '3', '--resume')
-    assert train == [*common, str(ROOT / 'tools/train.py'), 'a.py', '--resume', '--launcher', 'pytorch']
-    test = command(str(ROOT / 'tools/dist_test.sh'), 'a.py', 'b.pth', '3', '--out', 'c.json')
-    assert test == [*common, str(ROOT / 'tools/test.py'), 'a.py', 'b.pth', '--out', 'c.json', '--launcher', 'pytorch']
+    tools, echo = tmp_path / 'tools', tmp_path / 'bin' / 'python'
+    for folder in (tools, echo.parent):
+        folder.mkdir()
+    for name in ('dist_train.sh', 'dist_test.sh', 'torchrun.sh'):
+        shutil.copy(ROOT / 'tools' / name, tools)
+    echo.write_text('#!/bin/sh\necho "$@"\n')
+    echo.chmod(0o755)
+    common = [str(tools / 'torchrun.py'), '--standalone', '--nproc_per_node', '3']
+    train = command(str(tools / 'dist_train.sh'), 'a.py', '3', '--resume')
+    assert train == [*common, str(tools / 'train.py'), 'a.py', '--resume', '--launcher', 'pytorch']
+    test = command(str(tools / 'dist_test.sh'), 'a.py', 'b.pth', '3', '--out', 'c.json')
+    assert test == [*common, str(tools / 'test.py'), 'a.py', 'b.pth', '--out', 'c.json', '--launcher', 'pytorch']
 
 
 def test_errors_name_the_argument(tmp_path: Path) -> None:

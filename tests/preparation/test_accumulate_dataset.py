@@ -18,7 +18,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground
 from ssl_bev.preparation import accumulate_dataset as accumulate_module
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
-from ssl_bev.preparation.accumulate_scene import accumulate_scene
+from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
@@ -152,6 +152,20 @@ def test_workers_write_the_same_and_pass_errors_on(accumulated, tiny_data, pseud
     # The scene that lacks a label has no targets; nothing is half-written.
     assert not target_path(tmp_path / 'new', 'scene-0103-sample0').exists()
     assert all(path.suffix in ('.npz', '.json') for path in (tmp_path / 'new').iterdir())
+
+
+def test_single_frames_ask_their_own_cameras_alone(tiny_data, pseudo_labels, tmp_path):
+    arguments = settings(pseudo_labels, single_frames=True)
+    accumulate_dataset(infos(tiny_data)[:1], tmp_path / 'single', arguments, show_progress=False)
+    accumulate_dataset(infos(tiny_data)[:1], tmp_path / 'all', settings(pseudo_labels), show_progress=False)
+    shape = (2, *GRID.shape)
+    for frame in read_info_file(infos(tiny_data)[0])['data_list']:
+        scene = accumulate_scene([frame], TargetReader(**arguments.labels), **arguments.raster)
+        _, evidence = crop_frame(scene, frame, GRID)
+        _, weight = read_target(tmp_path / 'single', frame['token'], shape)
+        np.testing.assert_array_equal(weight, np.rint(np.minimum(evidence, 1) * 255))
+        assert (weight <= read_target(tmp_path / 'all', frame['token'], shape)[1]).all()
+    assert (weight < read_target(tmp_path / 'all', frame['token'], shape)[1]).any()
 
 
 def test_loaded_into_a_sample(accumulated, tiny_data, tiny_root):

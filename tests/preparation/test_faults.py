@@ -143,13 +143,17 @@ REFUSED = {
         record('calibrated_sensor', CAMERA, camera_intrinsic=[[0, 0, 1], [0, 1, 1], [0, 0, 1]]),
         f'{CAMERA}.*focal lengths of camera_intrinsic must be positive',
     ),
-    'pinhole distortion': (
-        record('calibrated_sensor', CAMERA, camera_distortion=[-0.35, 0.1, 0, 0, 0]),
-        f'{CAMERA}.*camera_distortion must be zero, got .*cv2.undistort',
-    ),
-    'fisheye distortion': (
+    'distortion of one of two models': (
         record('calibrated_sensor', CAMERA, camera_distortion=[0.1, 0.0, 0.0, 0.0]),
-        'cv2.fisheye.undistortImage',
+        f'{CAMERA}.*camera_distortion must be 5, 8, 12 or 14 finite numbers .*append k3 = 0; a fisheye lens',
+    ),
+    "nuImages' fisheye": (
+        record('calibrated_sensor', CAMERA, camera_distortion=[0.1, 0.0, 0.0, 0.0, 0.0, 0.2]),
+        f'{CAMERA}.*camera_distortion must be',
+    ),
+    'distortion that leaves nothing': (
+        record('calibrated_sensor', CAMERA, camera_distortion=[-20, 0, 0, 0, 0]),
+        f'{CAMERA}.*a pinhole lens with the coefficients .* shows .* of the undistorted image',
     ),
     'distortion that is none': (
         record('calibrated_sensor', CAMERA, camera_distortion=['k1']),
@@ -264,6 +268,14 @@ READ = {
     'byte order mark': (table('sample', lambda _: None, 'utf-8-sig'), ''),
     'UTF-16': (table('scene', lambda _: None, 'utf-16'), ''),
     'zero distortion': (every('calibrated_sensor', camera_distortion=[0.0] * 5), ''),
+    'pinhole distortion': (
+        record('calibrated_sensor', CAMERA, camera_distortion=[-0.35, 0.1, 0, 0, 0]),
+        "token 'c-CAM_FRONT': distorted images, which are undistorted on loading",
+    ),
+    "nuImages' pinhole distortion": (
+        record('calibrated_sensor', CAMERA, camera_distortion=[-0.35, 0.1, 0, 0, 0, 0]),
+        'distorted images, which are undistorted on loading',
+    ),
     'nanoseconds': (times(lambda t: t * 1000), 'table sample: timestamps are in nanoseconds'),
     'milliseconds': (times(lambda t: t / 1000), 'table sample_data: timestamps are in milliseconds'),
     'seconds': (times(lambda t: t / 1e6), 'table sample: timestamps are in seconds'),

@@ -9,7 +9,8 @@ from tiny_nuscenes import crossroads_map
 
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
-from ssl_bev.preparation.rasterize import MapRasterizer, plane_to_map
+from ssl_bev.preparation.map_ground import plane_to_map
+from ssl_bev.preparation.rasterize import MapRasterizer
 
 GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 FINE = BEVGrid((-10, 10), (-10, 10), 0.02)

@@ -77,7 +77,7 @@ def two_samples(generator: torch.Generator, num_cameras: int = 3) -> dict:
         'image_features': level_features(2, num_cameras, BEV_SIZE[0], generator),
         'bev2img': torch.stack(rigs),
         'image_size': IMAGE_SIZE,
-        'road2bev': torch.stack([torch.eye(4), translation(torch.tensor([0.0, 0, -0.5]))]),
+        'road': torch.stack([torch.eye(4), translation(torch.tensor([0.0, 0, -0.5]))]),
         'history': torch.randn(2, *BEV_SIZE, generator=generator),
         'current2history': torch.stack([rotation_z(torch.tensor(0.3)), motion]),
         'history_valid': torch.tensor([False, True]),

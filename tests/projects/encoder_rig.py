@@ -51,7 +51,7 @@ def two_sample_rig(num_cameras: int = 3) -> CameraRig:
 
 def choose(rig: CameraRig, samples: list[int]) -> CameraRig:
     """The rig of some of the samples, in that order."""
-    tensors = {name: value[samples] for name, value in vars(rig).items() if name != 'image_size'}
+    tensors = {n: value[samples] for n, value in vars(rig).items() if n != 'image_size' and value is not None}
     return CameraRig(image_size=rig.image_size, **tensors)
 
 

@@ -157,7 +157,7 @@ def test_a_batch_in_which_no_pillar_is_visible_trains_on(generator):
 @torch.no_grad()
 def test_the_road_carries_the_pillars(generator):
     inputs = choose(two_samples(generator), [0])
-    lower = {**inputs, 'road2bev': translation(torch.tensor([[0.0, 0, -1.84]]))}
+    lower = {**inputs, 'road': translation(torch.tensor([[0.0, 0, -1.84]]))}
     on_road, in_frame = build_bevformer(generator), build_bevformer(generator, pillar_base='frame')
     in_frame.load_state_dict(on_road.state_dict())
     in_frame.z_range = (-1 - 1.84, 3 - 1.84)

@@ -44,7 +44,7 @@ def test_wrong_options(options, message):
         ({'history': torch.zeros(2, 16, 12, 8)}, r'history must .* \(2, 16, 8, 12\), got \(2, 16, 12, 8\)'),
         ({'history_valid': torch.ones(2)}, r'history_valid must be a bool tensor of shape \(2,\), got torch.float32'),
         ({'camera_valid': torch.ones(2, 2) > 0}, r'camera_valid must be a bool tensor of shape \(2, 3\), .* \(2, 2\)'),
-        ({'road2bev': torch.eye(4)}, r'road2bev must have the shape \(2, 4, 4\), got \(4, 4\)'),
+        ({'road': torch.eye(4)}, r'road2bev must have the shape \(2, 4, 4\), got \(4, 4\)'),
         ({'current2history': torch.eye(3)}, r'current2history must have the shape \(2, 4, 4\), got \(3, 3\)'),
     ],
 )

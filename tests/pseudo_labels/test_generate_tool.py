@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_onnx import CLASSES, write_network
 from toy_teacher import files, run
 
-from ssl_bev.pseudo_labels import read_manifest
+from ssl_bev.files import read_picture
+from ssl_bev.pseudo_labels import PseudoLabelReader, read_manifest
 from ssl_bev.pseudo_labels.image_list import list_images
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -99,6 +101,43 @@ def test_errors(tool, arguments, teacher, oracle):
     )
     code, _, err = tool(*arguments, *teacher, '--shard', '4/4')
     assert (code, 'a shard i/n needs 0 <= i < n' in err) == (1, True)
+
+
+def test_onnx(tool, arguments, images, tmp_path):
+    model = write_network(tmp_path / 'net.onnx', size=(48, 96))
+    (tmp_path / 'classes.txt').write_text('\n'.join(CLASSES))
+    network = ['--teacher', 'onnx', '--model', model, '--classes', tmp_path / 'classes.txt']
+    settings = ['--batch-size', 3, '--device', 'cpu', '--settings', 'mean=0,0,0', 'std=1,1,1', 'values=logits']
+    code, _, err = tool(*arguments, *network, *settings)
+    assert (code, 'net.yaml does not exist, so nothing says channels' in err) == (1, True)
+    code, out, _ = tool(
+        *arguments, '--shard', '0/2', *network, *settings, 'channels=rgb', '--batch-size', 3, '--device', 'cpu'
+    )
+    assert (code, '14 images labelled, 0 were labelled before' in out) == (0, True)
+    assert '14 images labelled, 14 were labelled before' in tool(*arguments, *network, *settings, 'channels=rgb')[1]
+    assert tool(*arguments, '--verify')[0] == 0
+    manifest = read_manifest(tmp_path / 'out' / 'manifest.json')
+    assert (manifest['teacher']['name'], manifest['class_names']) == ('net', list(CLASSES))
+    assert manifest['settings']['provider'] == 'CPUExecutionProvider'
+    assert manifest['settings']['onnx']['mean'] == [0, 0, 0]
+    picture = read_picture(images[5].path)
+    ids, _ = PseudoLabelReader(tmp_path / 'out').read(images[5].camera, images[5].stem)
+    assert (ids == picture[..., ::-1].argmax(-1)).all()
+    code, _, err = tool(*arguments, *network, *settings, 'channels=bgr')
+    assert (code, 'holds pseudo-labels with another settings' in err) == (1, True)
+    code, _, err = tool(*arguments, *network, '--settings', 'mean')
+    assert (code, err) == (1, "error: --settings takes KEY=VALUE, got 'mean'\n")
+
+
+def test_an_output_that_is_no_label_names_the_images(tool, arguments, images, tmp_path):
+    model = write_network(tmp_path / 'net.onnx', bias=[0, float('nan'), 0])
+    (tmp_path / 'classes.txt').write_text('\n'.join(CLASSES))
+    settings = ['--settings', 'mean=0,0,0', 'std=1,1,1', 'values=logits', 'channels=rgb']
+    code, _, err = tool(
+        *arguments, '--teacher', 'onnx', '--model', model, '--classes', tmp_path / 'classes.txt', *settings
+    )
+    expected = f"error: teacher net: output 'labels' holds values that are not finite; on {images[0].path}\n"
+    assert (code, err) == (1, expected)
 
 
 def test_shard_of_a_rank_and_shard_by_hand(tool, arguments, teacher, images, tmp_path, monkeypatch):

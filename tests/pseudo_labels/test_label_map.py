@@ -111,7 +111,7 @@ def test_near_matches_of_a_class_that_the_teacher_lacks():
         LabelMap.load('mapillary_v1').table(['Road', 'Lane Marking - Crosswalk'], ('marking',))
 
 
-@pytest.mark.parametrize('name', shipped_label_maps())
+@pytest.mark.parametrize('name', ['cityscapes', 'mapillary_v1', 'mapillary_v2'])
 def test_movers_hide_the_ground(name):
     label_map = LabelMap.load(name)
     moving = label_map.moving(label_map.class_names)
@@ -134,7 +134,31 @@ def test_cityscapes_says_that_it_has_no_markings():
     assert cityscapes.table(['road', 'sidewalk', 'car'], ('drivable',))[:, 0].tolist() == [1, 0, 255]
     with pytest.raises(ValueError, match='Cityscapes has no road markings'):
         cityscapes.table(cityscapes.class_names, TARGETS)
-    assert shipped_label_maps() == ['cityscapes', 'mapillary_v1', 'mapillary_v2']
+    assert shipped_label_maps() == ['cityscapes', 'mapillary_v1', 'mapillary_v2', 'road_segmentation_adas']
+
+
+def test_the_road_network_knows_road_curb_and_paint():
+    road = LabelMap.load('road_segmentation_adas')
+    expected = {'background': [255, 255], 'road': [1, 0], 'curb': [0, 0], 'mark': [1, 1]}
+    table = road.table(road.class_names, ('drivable', 'marking'))
+    assert dict(zip(road.class_names, table.tolist(), strict=True)) == expected
+    with pytest.raises(ValueError, match="no target 'crosswalk': this network has no crossings"):
+        road.table(road.class_names, TARGETS)
+    with pytest.raises(ValueError, match='names no movers'):
+        road.moving(road.class_names)
+
+
+@pytest.mark.parametrize('name', ['cityscapes', 'road_segmentation_adas'])
+def test_names_in_mapillary_mean_the_same(name):
+    ours, v1 = LabelMap.load(name), LabelMap.load('mapillary_v1')
+    reduction = reduction_table(ours.class_names, v1.class_names, f'{name}_to_mapillary_v1')
+    known = reduction != 255
+    assert [n for n, k in zip(ours.class_names, known, strict=True) if not k] == (
+        ['background'] if name == 'road_segmentation_adas' else []
+    )
+    for target in ours.targets:
+        theirs = v1.table(v1.class_names, [target])[reduction[known], 0]
+        np.testing.assert_array_equal(ours.table(ours.class_names, [target])[known, 0], theirs)
 
 
 CONTENT = {

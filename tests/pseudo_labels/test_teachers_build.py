@@ -11,8 +11,8 @@ from ssl_bev.pseudo_labels.teachers.images import check_scale, resize, scaled_si
 
 
 def test_nothing_heavy_is_imported_before_a_teacher_is_built() -> None:
-    heavy = "[m for m in ('mmdet3d', 'mmdet', 'mmseg', 'mmengine', 'transformers', 'torch') if m in sys.modules]"
-    code = f'import sys, ssl_bev.pseudo_labels.teachers; print({heavy})'
+    heavy = {'mmdet3d', 'mmdet', 'mmseg', 'mmengine', 'transformers', 'onnxruntime', 'torch'}
+    code = f'import sys, ssl_bev.pseudo_labels.teachers; print([m for m in {heavy} if m in sys.modules])'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.stdout.strip() == '[]', done.stdout + done.stderr
 
@@ -20,9 +20,16 @@ def test_nothing_heavy_is_imported_before_a_teacher_is_built() -> None:
 @pytest.mark.parametrize(
     ('arguments', 'match'),
     [
-        (dict(kind='mmsegmentation'), "kind must be one of mmseg, huggingface, oracle, got 'mmsegmentation'"),
+        (dict(kind='mmsegmentation'), "kind must be one of mmseg, huggingface, onnx, oracle, got 'mmsegmentation'"),
         (dict(kind='mmseg', config='c.py'), r"'mmseg' takes config and checkpoint, got \{'config': 'c.py'\}"),
         (dict(kind='huggingface', model='m', root='r'), "'huggingface' takes model, got"),
+        (
+            dict(kind='onnx', model='m'),
+            r"'onnx' takes model and classes \(and perhaps config and settings\), got \{'model'",
+        ),
+        (dict(kind='onnx', model='m', classes='c', root='r'), "'onnx' takes model and classes"),
+        (dict(kind='onnx', model='m', classes='c', autocast='float16'), 'exported with, got autocast=float16'),
+        (dict(kind='huggingface', model='m', settings={}), "'huggingface' takes model, got"),
         (dict(kind='oracle'), "'oracle' takes root, got none of them"),
         (dict(kind='oracle', root='r', autocast='float16'), 'no network that autocast could change; got float16'),
         (dict(kind='oracle', root='r', scale=0.5), 'no network that scale could change; got 0.5'),

@@ -24,7 +24,7 @@ def place_of(panel: np.ndarray, colour: tuple[int, int, int]) -> tuple[float, fl
 def panel_of(names=SHUFFLED, **options) -> np.ndarray:
     options = {'probabilities': NOTHING, 'classes': ['drivable'], **options}
     images = options.pop('images', plain_images()[: len(names)])
-    return draw_panel(images, names, grid=GRID, bev2img=BEV2IMG.expand(len(names), 4, 4), road2bev=ROAD2BEV, **options)
+    return draw_panel(images, names, grid=GRID, bev2img=BEV2IMG.expand(len(names), 4, 4), road=ROAD2BEV, **options)
 
 
 def test_six_cameras_stand_as_they_look_out_of_the_vehicle():

@@ -33,7 +33,7 @@ test_pipeline = [
     dict(type='PackBEVInputs'),
 ]
 
-dataset = dict(type='NuScenesBEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
+dataset = dict(type='BEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
 loader = dict(batch_size=1, num_workers=4, persistent_workers=False)
 # Pretraining sees every training frame and no BEV label.
 ssl_dataloader = dict(

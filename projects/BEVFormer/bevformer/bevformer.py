@@ -11,7 +11,7 @@ from mmdet3d.registry import MODELS
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from ssl_bev.geometry import BEVGrid, invert_rigid, warp_bev
+from ssl_bev.geometry import BEVGrid, Road, invert_rigid, warp_bev
 from ssl_bev.models import BEVEncoder, FrameInputs
 from ssl_bev.models.initialization import starts_pretrained
 from ssl_bev.structures import CameraRig
@@ -49,7 +49,7 @@ class BEVFormer(BEVEncoder):
             `embed_dims` by a 1x1 convolution; None if they have `embed_dims` already.
         z_range: lowest and highest height of a pillar, metres.
         num_pillar_points: points of a pillar.
-        pillar_base: 'road' measures `z_range` from the road plane; 'frame' from z = 0 of the BEV frame, as the
+        pillar_base: 'road' measures `z_range` from the ground; 'frame' from z = 0 of the BEV frame, as the
             original does in the lidar frame with (-5, 3).
         num_temporal_points: sampling points of a head in each of the two BEV maps.
         num_spatial_points: sampling points of a head in each feature level; a multiple of `num_pillar_points`.
@@ -147,7 +147,7 @@ class BEVFormer(BEVEncoder):
         if state is not None:
             motion = (invert_rigid(state.bev2global) @ rig.bev2global).float()
             past = dict(history=state.bev, current2history=motion, history_valid=inputs.state_valid)
-        calibration = (rig.bev2img, inputs.image_size, rig.road2bev)
+        calibration = (rig.bev2img, inputs.image_size, rig.known_road or rig.road2bev)
         bev = self.encode(inputs.image_features, *calibration, camera_valid=rig.camera_valid, **past)
         return bev, BEVFormerState(bev, rig.bev2global)
 
@@ -156,7 +156,7 @@ class BEVFormer(BEVEncoder):
         image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
         bev2img: Tensor,  # (B, N, 4, 4)
         image_size: tuple[int, int],
-        road2bev: Tensor | None = None,  # (B, 4, 4)
+        road: Road | Tensor | None = None,  # (B), or road2bev (B, 4, 4)
         history: Tensor | None = None,  # (B, C, H, W)
         current2history: Tensor | None = None,  # (B, 4, 4)
         history_valid: Tensor | None = None,  # (B,), bool
@@ -168,7 +168,8 @@ class BEVFormer(BEVEncoder):
             image_features: features of all cameras, one tensor for each level.
             bev2img: projections into the images that the features come from.
             image_size: height and width of these images, padding included, pixels.
-            road2bev: pose of the road frame in the BEV frame; None says that the road is at z = 0.
+            road: where the ground is, also for the way of the history if it is a `Road`; a tensor is the pose of the
+                road frame in the BEV frame; None says that the road is at z = 0.
             history: an earlier output of this encoder for the same samples.
             current2history: pose of the current BEV frame in the history's; None says that they are the same.
                 Cells that come from outside the history take the current queries in its place.
@@ -179,19 +180,19 @@ class BEVFormer(BEVEncoder):
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
         """
         past = (history, current2history, history_valid)
-        check_inputs(self.input_sizes, image_features, bev2img, road2bev, *past, camera_valid)
+        check_inputs(self.input_sizes, image_features, bev2img, road, *past, camera_valid)
         batch = len(bev2img)
         query = self.bev_embedding.weight.expand(batch, -1, -1)
         features, level_shapes = self._flatten(image_features)
         if history is not None:
-            history = self._align(history, current2history, query)
+            history = self._align(history, current2history, query, road)
         output = self.encoder(
             query,
             self._positions(),
             self.grid.shape,
             features,
             level_shapes,
-            self._views(bev2img, image_size, road2bev, camera_valid),
+            self._views(bev2img, image_size, road, camera_valid),
             history,
             history_valid,
         )
@@ -202,9 +203,9 @@ class BEVFormer(BEVEncoder):
         return self.positional_encoding(anywhere).flatten(2).transpose(1, 2)
 
     def _views(
-        self, bev2img: Tensor, image_size: tuple[int, int], road2bev: Tensor | None, camera_valid: Tensor | None
+        self, bev2img: Tensor, image_size: tuple[int, int], road: Road | Tensor | None, camera_valid: Tensor | None
     ) -> PillarViews:
-        base = road2bev if self.pillar_base == 'road' else None
+        base = road if self.pillar_base == 'road' else None
         with torch.autocast(bev2img.device.type, enabled=False):
             points = pillar_points(self.grid, self.z_range, self.num_pillar_points, base, bev2img.device)
             return view_pillars(points, bev2img, image_size, camera_valid)
@@ -221,11 +222,13 @@ class BEVFormer(BEVEncoder):
             flat.append(maps + (cameras + self.level_embeds[level]).to(maps.dtype))
         return torch.cat(flat, 2), [tuple(features.shape[-2:]) for features in image_features]
 
-    def _align(self, history: Tensor, current2history: Tensor | None, query: Tensor) -> Tensor:  # (B, Q, C)
+    def _align(
+        self, history: Tensor, current2history: Tensor | None, query: Tensor, road: Road | Tensor | None
+    ) -> Tensor:  # (B, Q, C)
         aligned = history.to(query.dtype)
         if current2history is None:
             return aligned.flatten(2).transpose(1, 2)
-        aligned, valid = warp_bev(aligned, self.grid, current2history)
+        aligned, valid = warp_bev(aligned, self.grid, current2history, road=road if isinstance(road, Road) else None)
         return torch.where(valid.flatten(1)[..., None], aligned.flatten(2).transpose(1, 2), query)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ssl_bev.geometry import Road
+
 
 @dataclass(frozen=True)
 class InputSizes:
@@ -28,7 +30,7 @@ def check_inputs(
     sizes: InputSizes,
     image_features: Sequence[Tensor],  # levels of (B, N, C, h, w)
     bev2img: Tensor,  # (B, N, 4, 4)
-    road2bev: Tensor | None,  # (B, 4, 4)
+    road: Road | Tensor | None,  # (B), or road2bev (B, 4, 4)
     history: Tensor | None,  # (B, C, H, W)
     current2history: Tensor | None,  # (B, 4, 4)
     history_valid: Tensor | None,  # (B,), bool
@@ -50,7 +52,7 @@ def check_inputs(
                 f'image_features[{level}] must have the shape (B, N, C, h, w) with (B, N, C) = {expected}, '
                 f'got {tuple(features.shape)}'
             )
-    _check_shape('road2bev', road2bev, (batch, 4, 4))
+    _check_shape('road2bev', None if road is None else Road.of(road).road2bev, (batch, 4, 4))
     _check_shape('current2history', current2history, (batch, 4, 4))
     _check_shape('history', history, (batch, *sizes.bev_shape))
     _check_flags('history_valid', history_valid, (batch,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, points_over_road, project_points
+from ssl_bev.geometry import BEVGrid, Road, points_over_road, project_points
 from ssl_bev.geometry.projection import MIN_DEPTH
 
 from .deformable_sampling import RowGroups
@@ -38,7 +38,7 @@ def pillar_points(
     grid: BEVGrid,
     z_range: tuple[float, float],
     num_heights: int,
-    road2bev: Tensor | None = None,  # (B, 4, 4)
+    road: Road | Tensor | None = None,  # (B), or road2bev (B, 4, 4)
     device: torch.device | str | None = None,
 ) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
     """`points_over_road` at BEVFormer's heights.
@@ -49,12 +49,12 @@ def pillar_points(
         grid: the cells.
         z_range: lowest and highest height, metres, at least 1 m apart; (-0.5, 0.5) puts all points on the road.
         num_heights: points of a pillar.
-        road2bev: pose of the road frame in the BEV frame.
-        device: where to make the points if `road2bev` is None.
+        road: where the ground is; None says that it is at z = 0.
+        device: where to make the points if `road` is None.
     """
-    device = device if road2bev is None else road2bev.device
+    device = device if road is None else Road.of(road).road2bev.device
     heights = torch.linspace(z_range[0] + 0.5, z_range[1] - 0.5, num_heights, device=device)
-    return points_over_road(grid, heights, road2bev)
+    return points_over_road(grid, heights, road)
 
 
 @torch.no_grad()

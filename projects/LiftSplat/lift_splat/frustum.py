@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, invert_rigid, pixel_rays, transform_points
+from ssl_bev.geometry import BEVGrid, height_over_road, pixel_rays
 from ssl_bev.structures import CameraRig
 
 
@@ -53,14 +53,14 @@ def frustum_cells(
 
     Args:
         grid: the cells.
-        z_range: lowest and highest height above the road plane, metres.
+        z_range: lowest and highest height above the road, metres.
         rig: of one frame.
         pixels: (u, v) in the images of `rig.bev2img`.
         depths: along the optical axis.
     """
     origin, directions = pixel_rays(pixels, rig.bev2img.float())
     points = origin + depths[:, None, None, None, None] * directions
-    height = transform_points(invert_rigid(rig.road2bev.float())[:, None], points)[..., 2]
+    height = height_over_road(points, rig.road.to(points)[:, None])
     picture_height, picture_width = rig.image_size
     counts = (height >= z_range[0]) & (height <= z_range[1])
     counts &= (pixels[:, 0] <= picture_width) & (pixels[:, 1] <= picture_height)

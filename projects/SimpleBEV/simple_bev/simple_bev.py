@@ -91,6 +91,6 @@ class SimpleBEV(BEVEncoder):
         """What the cameras show of each voxel's centre, heights from the lowest to the highest; zero if nothing."""
         step = (self.z_range[1] - self.z_range[0]) / self.num_heights
         heights = self.z_range[0] + (torch.arange(self.num_heights, device=features.device) + 0.5) * step
-        points = points_over_road(self.grid, heights, rig.road2bev).transpose(1, 2)
+        points = points_over_road(self.grid, heights, rig.road).transpose(1, 2)
         positions = camera_positions(points.flatten(1, 2), rig, image_size, features.shape[-2:])
         return sample_cameras(features, *positions).unflatten(2, (self.num_heights, *self.grid.shape))

@@ -8,9 +8,10 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ..calibration import check_bev_frame, frame_cameras, frame_poses
+from ..calibration import check_bev_frame, frame_cameras, frame_poses, lidar2ego, road_heights
 from ..info_files import CREATE_COMMAND
 from ..label_subsets import read_scene_list
+from ..road_files import RoadReader
 from ..stock_augmentation import image_augmentation, lidar_augmentation
 from .load_calibration import image_file_size
 
@@ -49,7 +50,7 @@ class AdaptMultiViewImages(BaseTransform):
 
     Required Keys: images, lidar_points (with lidar2ego), ego2global, token; with images cam2img, ori_cam2img,
     lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix,
-    transformation_3d_flow with pcd_rotation, pcd_scale_factor, pcd_trans
+    transformation_3d_flow with pcd_rotation, pcd_scale_factor, pcd_trans; road
 
     Modified Keys: cam2img, ori_shape, img_shape
 
@@ -59,6 +60,7 @@ class AdaptMultiViewImages(BaseTransform):
         - bev_aug: (4, 4) float64, from the BEV frame before to the BEV frame after the points were augmented
         - img_aug: (1, N, 3, 3) float64, from pixels of the image file to pixels of `img`
         - cam2img, bev2cam: (1, N, 4, 4) float64; bev2global, road2bev: (1, 4, 4) float64
+        - road_heights, road_grid where the road is known, as `LoadBEVImages` adds them
         - ori_shape: (1, N, 2); img_shape: height and width of the images
         - frame_valid: (1,), camera_valid: (1, N), all True; labelled
         - detector_keys: dict of those that were modified, as they were
@@ -68,9 +70,11 @@ class AdaptMultiViewImages(BaseTransform):
         label_dir: folder of BEV labels, for `LoadBEVMasks`; None: the sample has none.
         label_scenes: tokens or names of the scenes that are labelled, or a file of them as tools/make_label_subsets.py
             writes them; None: all.
+        roads: folder of tools/estimate_road.py; None: as the info file says, or else the plane that the
+            wheels stand on.
 
     Raises:
-        FileNotFoundError: no file of scenes.
+        FileNotFoundError: no file of scenes, or no roads.
         ValueError: images of different sizes, an order of augmentations that is not followed, points that were
             augmented twice in one way, no lidar2ego, or `label_scenes` for info files that name no scene.
     """
@@ -80,19 +84,19 @@ class AdaptMultiViewImages(BaseTransform):
         bev_frame: str = 'lidar',
         label_dir: str | None = None,
         label_scenes: str | Sequence[str] | None = None,
+        roads: str | None = None,
     ) -> None:
         self.bev_frame = check_bev_frame(bev_frame)
         self.label_dir = label_dir
+        self.road_of = dict if roads is None else RoadReader(roads)
         self.label_scenes = None if label_scenes is None else frozenset(read_scene_list(label_scenes))
 
     def transform(self, results: dict) -> dict:
-        if 'lidar2ego' not in results.get('lidar_points', {}):
-            raise ValueError(f"sample {results['token']} needs lidar_points['lidar2ego']: it says where the road is")
         names = list(results['images'])
         images = self._cameras(results)
-        info = ('scene_token', 'scene_name', 'frame_index', 'location', 'lidar_points', 'ego2global', 'token')
+        info = ('scene_token', 'scene_name', 'frame_index', 'location', 'lidar_points', 'ego2global', 'token', 'road')
         frame = {key: results[key] for key in info if key in results}
-        frame |= {'images': images, 'timestamp': results.get('timestamp', 0.0)}
+        frame = self.road_of(frame | {'images': images, 'timestamp': results.get('timestamp', 0.0)})
         original, bev2cam = frame_cameras(frame, names, self.bev_frame)
         bev2global, road2bev = frame_poses(frame, self.bev_frame)
         old2new = self._bev_augmentation(results)
@@ -108,6 +112,7 @@ class AdaptMultiViewImages(BaseTransform):
             raise ValueError(f'the images of sample {results["token"]} must have one size, got {sizes}')
         cam2img = original.copy()
         cam2img[:, :3] = img_aug @ original[:, :3]
+        results |= road_heights([frame])
         results['detector_keys'] = {key: results[key] for key in SHARED_KEYS if key in results}
         results.update(
             frames=[frame],
@@ -135,6 +140,11 @@ class AdaptMultiViewImages(BaseTransform):
         images = results['images']
         if 'img' not in results:
             return dict(images)
+        if distorted := [name for name, camera in images.items() if camera.get('lens')]:
+            raise ValueError(
+                f'the pictures of {distorted} (sample {results["token"]}) are distorted, and only LoadBEVImages '
+                'undistorts; undistort the files'
+            )
         matrices = zip(images.items(), results['ori_cam2img'], results['lidar2cam'], strict=True)
         return {
             name: {**camera, 'cam2img': cam2img, 'lidar2cam': lidar2cam}
@@ -157,8 +167,8 @@ class AdaptMultiViewImages(BaseTransform):
         old2new = lidar_augmentation(results)
         if self.bev_frame == 'lidar':
             return old2new
-        lidar2ego = np.asarray(results['lidar_points']['lidar2ego'], np.float64)
-        return lidar2ego @ old2new @ np.linalg.inv(lidar2ego)
+        pose = lidar2ego(results)
+        return pose @ old2new @ np.linalg.inv(pose)
 
     def __repr__(self) -> str:
         scenes = None if self.label_scenes is None else len(self.label_scenes)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.files import read_picture
 from ssl_bev.targets import IGNORE
 
-from ..bev_label_files import label_path, read_label_manifest
+from ..bev_label_files import read_label, read_label_manifest
 from ..move_labels import move_labels
 
 
@@ -26,7 +24,7 @@ class LoadBEVMasks(BaseTransform):
     Required Keys: frames, labelled, label_dir, bev_frame; optional bev_aug
 
     Added Keys (of labelled samples):
-        - gt_bev_seg: (K, H, W) uint8, 0 or 1; with bev_aug 255 = ignore where the file has no label
+        - gt_bev_seg: (K, H, W) uint8, 0, 1 or 255 = ignore: unknown, or with bev_aug outside of the file
         - bev_classes, x_range, y_range, cell_size
 
     Args:
@@ -53,17 +51,9 @@ class LoadBEVMasks(BaseTransform):
                 f"the labels in {folder} are in the {manifest['bev_frame']!r} frame, the dataset's bev_frame is "
                 f'{results["bev_frame"]!r}; make them again with tools/create_data.py --bev-frame'
             )
-        token = results['frames'][-1]['token']
-        path = label_path(folder, token)
-        bits = read_picture(path, cv2.IMREAD_UNCHANGED, f'BEV label of frame {token}')
-        shape = manifest['grid'].shape
-        if bits.shape != shape or bits.dtype != np.uint16:
-            raise ValueError(
-                f'BEV label {path} must be {shape} uint16 as its manifest says, got {bits.shape} {bits.dtype}'
-            )
         classes = self.classes or tuple(manifest['classes'])
-        positions = np.array([manifest['classes'].index(name) for name in classes], np.uint16)
-        results['gt_bev_seg'] = ((bits >> positions[:, None, None]) & 1).astype(np.uint8)
+        labels = read_label(folder, results['frames'][-1]['token'], manifest)
+        results['gt_bev_seg'] = labels[[manifest['classes'].index(name) for name in classes]]
         if not np.array_equal(results.get('bev_aug', np.eye(4)), np.eye(4)):
             results['gt_bev_seg'] = move_labels(results['gt_bev_seg'], manifest['grid'], results['bev_aug'], IGNORE)
         results['bev_classes'] = list(classes)

@@ -28,6 +28,7 @@ class LoadCalibration(BaseTransform):
     Added Keys:
         - cam2img, bev2cam: (T, N, 4, 4) float64; `bev2img = cam2img @ bev2cam`
         - bev2global, road2bev: (T, 4, 4) float64
+        - road_heights: (T, h, w), or (T, 0, 0) if the roads are planes, with road_grid; only where the road is known
         - img_aug: (T, N, 3, 3) float64, identities
         - ori_shape: (T, N, 2), height and width of the image files; img_shape: the same, of all of them
         - img_paths: list of T lists of N paths, '' where a camera is missing
@@ -71,6 +72,6 @@ class LoadCalibration(BaseTransform):
 
 
 def image_file_size(camera: Mapping, path: str | Path | None = None) -> tuple[int, int]:
-    """Height and width of a camera's image file, as its info says, or else from the file's header."""
+    """Height and width of a camera's undistorted image, as its info says, or else from the header of its file."""
     known = camera.get('height') and camera.get('width')
     return (int(camera['height']), int(camera['width'])) if known else picture_size(path or camera['img_path'])

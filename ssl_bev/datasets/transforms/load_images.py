@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,14 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.files import read_picture
+from ssl_bev.files.lens import Lens, file_size
 
 from ..calibration import window_calibration
 
 
 @TRANSFORMS.register_module()
 class LoadBEVImages(BaseTransform):
-    """Load the T x N images of a window, and compose the matrices that later transforms keep right.
+    """Load the T x N images of a window, undistorted, and compose the matrices that later transforms keep right.
 
     Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras,
     frames_may_lack_cameras
@@ -27,9 +28,10 @@ class LoadBEVImages(BaseTransform):
         - camera_valid: (T, N) bool, False where a camera is missing; its image is then black
         - cam2img: (T, N, 4, 4) float64
         - bev2cam: (T, N, 4, 4) float64; `bev2img = cam2img @ bev2cam`
-        - img_aug: (T, N, 3, 3) float64, from pixels of the image file to pixels of `img`
-        - ori_shape: (T, N, 2), height and width of the image files
+        - img_aug: (T, N, 3, 3) float64, from pixels of the loaded image to pixels of `img`
+        - ori_shape: (T, N, 2), height and width of the loaded images
         - bev2global, road2bev: (T, 4, 4) float64
+        - road_heights: (T, h, w), or (T, 0, 0) if the roads are planes, with road_grid; only where the road is known
 
     Raises:
         FileNotFoundError: a missing image, with its path and the frame's token.
@@ -56,26 +58,33 @@ class LoadBEVImages(BaseTransform):
         return results
 
     def _load_all(self, paths: Sequence[Path | None], frame: dict, names: Sequence[str]) -> list[np.ndarray]:
-        pictures = [path and self._load(path, frame, name) for path, name in zip(paths, names, strict=True)]
+        pictures = [path and read_image(path, frame, name) for path, name in zip(paths, names, strict=True)]
         there = [picture for picture in pictures if picture is not None]
         if not there:
             raise ValueError(f'frame {frame["token"]} has none of the cameras {list(names)}; leave it out of ann_file')
         return [np.zeros_like(there[0]) if picture is None else picture for picture in pictures]
 
-    @staticmethod
-    def _load(path: Path, frame: dict, name: str) -> np.ndarray:
-        image = read_picture(path, context=f'frame {frame["token"]}')
-        camera = frame['images'][name]
-        expected = (camera.get('height') or image.shape[0], camera.get('width') or image.shape[1])
-        if image.shape[:2] != expected:
-            raise ValueError(
-                f'{path} (frame {frame["token"]}) is {image.shape[:2]} (height, width), its info file says {expected}: '
-                'the calibration does not belong to this picture'
-            )
-        return image
-
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def read_image(path: str | Path, frame: Mapping, name: str) -> np.ndarray:  # (H, W, 3) uint8, BGR
+    """Read the image of a camera of a frame, undistorted where the lens distorts.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a damaged picture, or one of another size than the info file says.
+    """
+    camera, token = frame['images'][name], frame['token']
+    picture = read_picture(path, context=f'frame {token}')
+    expected = file_size(camera) or picture.shape[:2]
+    if picture.shape[:2] != expected:
+        raise ValueError(
+            f'{path} (frame {token}) is {picture.shape[:2]} (height, width), its info file says {expected}: '
+            'the calibration does not belong to this picture'
+        )
+    lens = Lens.of(camera)
+    return picture if lens is None else lens.undistort(picture)
 
 
 def image_path(results: dict, frame: dict, name: str, must_exist: bool = True) -> Path | None:

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ..calibration import lidar2bev
+from ..lidar_files import read_lidar
 
 
 @TRANSFORMS.register_module()
@@ -26,7 +27,7 @@ class LoadBEVPoints(BaseTransform):
 
     Args:
         num_frames: read the window's last n frames only, T' = min(n, T); None: all.
-        load_dim: columns of the files, float32.
+        load_dim: columns of the files, see `read_lidar`.
         use_dim: those to keep, the first three being 0, 1, 2.
         point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; what lies outside is dropped. None:
             everything stays.
@@ -73,19 +74,14 @@ class LoadBEVPoints(BaseTransform):
         return results
 
     def _load(self, results: dict, frame: dict) -> np.ndarray:  # (P, F) float32
-        file, token = frame['lidar_points'].get('lidar_path'), frame['token']
+        file, token = frame.get('lidar_points', {}).get('lidar_path'), frame['token']
         if not file:
             raise ValueError(
                 f'frame {token} has no lidar file, as those between keyframes have none; use the dataset with '
                 "frames='keyframes', or a smaller num_frames"
             )
         path = Path(results['data_root'], results['data_prefix'].get('pts', ''), file)
-        if not path.is_file():
-            raise FileNotFoundError(f'lidar file not found: {path} (frame {token})')
-        values = np.fromfile(path, np.float32)
-        if values.size % self.load_dim:
-            raise ValueError(f'{path} (frame {token}): {values.size} numbers are no rows of load_dim={self.load_dim}')
-        points = values.reshape(-1, self.load_dim)[:, self.use_dim]
+        points = read_lidar(path, self.load_dim, f'frame {token}')[:, self.use_dim]
         pose = lidar2bev(frame, results['bev_frame'])
         points[:, :3] = points[:, :3] @ pose[:3, :3].T + pose[:3, 3]
         if self.point_range is not None:

@@ -11,7 +11,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.geometry import ground_homography, pixels_to_ground
+from ssl_bev.geometry import Road, pixels_on_road
 from ssl_bev.pseudo_labels.block_average import block_means, oversampling, warp_labels
 from ssl_bev.pseudo_labels.source_image import SourceImage, source_image
 from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
@@ -32,7 +32,7 @@ class LoadPseudoLabels(BaseTransform):
     Frames that a window repeats at the start of a scene (`frame_valid` is False) are not read and all ignored.
 
     Required Keys: frames, camera_names, img_aug, ori_shape, img_shape; cam2img, bev2cam, road2bev with `max_distance`;
-    optional camera_valid, frame_valid, data_prefix, img_paths, shared_names
+    optional road_heights and road_grid, camera_valid, frame_valid, data_prefix, img_paths, shared_names
 
     Added Keys (of the window's last T' frames, so index them from the end):
         - pseudo_target: (T', N, K, h, w) uint8, 0 ... 254 = share of the class in 254ths, 255 = ignore, where fewer
@@ -162,8 +162,7 @@ class LoadPseudoLabels(BaseTransform):
         pixels = torch.stack(torch.meshgrid(u, v, indexing='xy'), -1).flatten(0, 1)
         num_cameras = len(results['camera_names'])
         bev2img = torch.from_numpy(results['cam2img'][t] @ results['bev2cam'][t])
-        homography = ground_homography(bev2img, torch.from_numpy(np.asarray(results['road2bev'][t])))
-        xy, _, below_horizon = pixels_to_ground(pixels.expand(num_cameras, -1, -1), homography)
+        xy, _, below_horizon = pixels_on_road(pixels, bev2img, _road(results, t))
         camera = torch.from_numpy(np.linalg.inv(results['bev2cam'][t])[:, None, :2, 3])
         # The BEV frame may be scaled.
         metre = torch.from_numpy(np.linalg.norm(results['bev2cam'][t][:, :3, 0], axis=-1))[:, None]
@@ -181,6 +180,14 @@ class LoadPseudoLabels(BaseTransform):
             f'{type(self).__name__}(root={str(self.labels.reader.root)!r}, classes={self.labels.classes}, '
             f'stride={self.stride}, num_frames={self.num_frames})'
         )
+
+
+def _road(results: Mapping, t: int) -> Road:
+    """Where the ground of a frame is, for each of its cameras alike."""
+    heights = results.get('road_heights')
+    heights = None if heights is None else torch.from_numpy(np.asarray(heights[t : t + 1], np.float64))
+    road2bev = torch.from_numpy(np.asarray(results['road2bev'][t : t + 1]))
+    return Road(road2bev, heights, results.get('road_grid'))
 
 
 def _source(results: Mapping, t: int, n: int, stem: str) -> SourceImage:

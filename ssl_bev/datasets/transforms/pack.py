@@ -34,6 +34,7 @@ META_KEYS = (
     'accumulated_grid',
     'completed_classes',
     'completed_grid',
+    'road_grid',
     'x_range',
     'y_range',
     'cell_size',
@@ -45,7 +46,7 @@ class PackBEVInputs(BaseTransform):
     """Pack a window into `inputs` and `data_samples`; `bev2img` is composed here and nowhere else.
 
     Required Keys: cam2img, bev2cam, bev2global, road2bev, frames, frame_valid; img or img_shape; labels (`LABEL_KEYS`)
-    and points where loaded; camera_valid where a camera may be missing
+    and points where loaded; road_heights where known; camera_valid where a camera may be missing
 
     Added Keys:
         - inputs: img, (T, N, 3, H, W) uint8 tensor, BGR, where images were loaded; points, list of T' tensors (P, F)
@@ -94,6 +95,8 @@ def fill_sample(sample: BaseDataElement, results: Mapping) -> None:
     sample.bev2img = torch.from_numpy(results['cam2img'] @ results['bev2cam']).float()
     sample.bev2global = torch.from_numpy(np.array(results['bev2global'], np.float64))
     sample.road2bev = torch.from_numpy(np.array(results['road2bev'])).float()
+    if 'road_heights' in results:
+        sample.road_heights = torch.from_numpy(results['road_heights']).float()
     sample.frame_valid = torch.tensor(results['frame_valid'], dtype=torch.bool)
     every = np.ones(results['cam2img'].shape[:2], bool)
     sample.camera_valid = torch.from_numpy(np.array(results.get('camera_valid', every)))

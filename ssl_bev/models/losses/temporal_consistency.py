@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, warp_bev
+from ssl_bev.geometry import BEVGrid, Road, warp_bev
 
 from .reduction import sum_over_processes
 
@@ -21,6 +21,7 @@ def temporal_consistency_loss(
     pair_valid: Tensor | None = None,  # (B,) bool
     min_confidence: float = 0.0,
     max_contrast: float = 1.0,
+    road: Road | None = None,
 ) -> Tensor:  # ()
     """Squared difference of class probabilities where both frames observe the ground.
 
@@ -29,11 +30,15 @@ def temporal_consistency_loss(
     from the class edges of both frames (`max_contrast` on the spread of p within 3x3 cells), where half a cell of
     misalignment would otherwise blur thin markings.
 
+    Args:
+        road: where the ground of the current frame is, if known; see `warp_bev`.
+
     Returns:
         The mean over counted cells of all processes; 0 with a graph where none counts.
     """
-    warped, inside = warp_bev(earlier_logits, grid, current2earlier)
-    seen_earlier, _ = warp_bev(earlier_observed[:, None].to(warped.dtype), grid, current2earlier, mode='nearest')
+    warped, inside = warp_bev(earlier_logits, grid, current2earlier, road=road)
+    observed_then = earlier_observed[:, None].to(warped.dtype)
+    seen_earlier, _ = warp_bev(observed_then, grid, current2earlier, 'nearest', road)
     counted = inside & observed & (seen_earlier[:, 0] > 0.5)
     if pair_valid is not None:
         counted = counted & pair_valid[:, None, None]

@@ -8,7 +8,7 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, cell_points, visible_cells
+from ssl_bev.geometry import BEVGrid, Road, cell_points, visible_cells
 from ssl_bev.structures import CameraRig
 from ssl_bev.targets import IGNORE, POSITIVE, known
 
@@ -87,32 +87,37 @@ class ReprojectionHead(Objective):
         labelled = window.rig.num_frames if self.neighbour_weight else len(frames)
         labels = stack_pseudo_labels(window.data_samples, bev.classes, labelled)
         views = [self._views(window.rig, frame, *labels) for frame in frames]
-        bev2img, target, confidence, camera_weight = (torch.cat(part) for part in zip(*views, strict=True))
+        roads, *parts = zip(*views, strict=True)
+        bev2img, target, confidence, camera_weight = map(torch.cat, parts)
         logits = torch.cat([frame.maps[self.reads].logits for frame in frames])
-        road2bev = torch.cat([frame.rig.road2bev for frame in frames])
-        geometry = (bev.grid, bev2img, road2bev, window.rig.image_size)
+        geometry = (bev.grid, bev2img, Road.cat(roads), window.rig.image_size)
         return self.compare(logits, *geometry, target, confidence, camera_weight, bev.classes)
 
     def _views(
         self, rig: CameraRig, frame: Frame, target: Tensor, confidence: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Projections, labels and weight of the cameras that are asked about one frame's map."""
+    ) -> tuple[Road, Tensor, Tensor, Tensor, Tensor]:
+        """The ground, and projections, labels and weight of the cameras that are asked about one frame's map."""
         views = []
-        for t in range(rig.num_frames) if self.neighbour_weight else (frame.index,):
+        times = range(rig.num_frames) if self.neighbour_weight else (frame.index,)
+        for t in times:
             other, own = rig.frame(t), t == frame.index
             bev2img = other.bev2img if own else rig.bev2img_of(t, frame.index)
             valid = (frame.rig.frame_valid & other.frame_valid)[:, None] & other.camera_valid
             label = t - rig.num_frames  # labels are those of the window's last frames
             weight = valid * (1.0 if own else self.neighbour_weight)
             views.append((bev2img, target[:, label], confidence[:, label], weight))
-        return tuple(torch.cat(part, 1) for part in zip(*views, strict=True))
+        road = frame.rig.road
+        if rig.known_road and len(times) > 1:  # it is known best from where the camera is
+            cameras = range(frame.rig.bev2img.shape[1])
+            road = Road.cat([rig.road_of(t, frame.index)[:, None] for t in times for _ in cameras], 1)
+        return (road, *(torch.cat(part, 1) for part in zip(*views, strict=True)))
 
     def compare(
         self,
         logits: Tensor,  # (B, K, H, W)
         grid: BEVGrid,
         bev2img: Tensor,  # (B, N, 4, 4)
-        road2bev: Tensor,  # (B, 4, 4)
+        road: Road | Tensor,  # (B) or (B, N), or road2bev (B, 4, 4)
         image_size: tuple[int, int],
         target: Tensor,  # (B, N, K, h, w) uint8, 0 ... 254 or 255 = ignore
         confidence: Tensor,  # (B, N, h, w) uint8, 255 = certain
@@ -131,7 +136,7 @@ class ReprojectionHead(Objective):
                 'LoadPseudoLabels.classes and the coarse classes of the segmentation head must agree'
             )
         probability, weight = self.labels_on_ground(
-            grid, bev2img, road2bev, image_size, target, confidence, camera_weight, classes
+            grid, bev2img, road, image_size, target, confidence, camera_weight, classes
         )
         return self.loss_module(logits, probability, weight)
 
@@ -140,7 +145,7 @@ class ReprojectionHead(Objective):
         self,
         grid: BEVGrid,
         bev2img: Tensor,  # (B, N, 4, 4)
-        road2bev: Tensor,  # (B, 4, 4)
+        road: Road | Tensor,  # (B) or (B, N), or road2bev (B, 4, 4)
         image_size: tuple[int, int],
         target: Tensor,  # (B, N, K, h, w)
         confidence: Tensor,  # (B, N, h, w)
@@ -151,7 +156,7 @@ class ReprojectionHead(Objective):
         batch, _, num_classes, height, width = target.shape
         radii = self._radii(classes, num_classes)
         offsets, in_cell, asked = cell_points(grid.cell_size, radii, bev2img.device)
-        cells = visible_cells(grid, bev2img, road2bev, image_size, offsets)
+        cells = visible_cells(grid, bev2img, road, image_size, offsets)
         u, v = cells.pixels.unbind(-1)  # (V, S)
         column = (u * (width / image_size[1])).long().clamp(0, width - 1)
         row = (v * (height / image_size[0])).long().clamp(0, height - 1)

@@ -56,6 +56,7 @@ class TemporalConsistencyLoss(Objective):
             current.rig.observed(now.grid),
             earlier.rig.observed(now.grid),
             earlier.rig.frame_valid,
+            road=current.rig.known_road,
         )
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor:

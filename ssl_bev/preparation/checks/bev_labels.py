@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
-from ssl_bev.files import read_picture
+from ssl_bev.datasets.bev_label_files import label_path, read_label, read_label_manifest
 
 from ..known_issues import OFF_ROAD_SCENES
 from .report import Report
 from .settings import Settings
+
+ROAD_CLASSES = ('drivable_area', 'drivable')
 
 
 def check_bev_labels(
@@ -42,28 +42,28 @@ def check_bev_labels(
     for path, version in versions.items():
         if version != manifest.get('version', version):
             report.error(check, f'{folder} was made from {manifest["version"]}, {path} from {version}')
-    present = 0
+    present = np.zeros(len(manifest['classes']), bool)
     for scene in tqdm(scenes, check, unit='scene', disable=not settings.show_progress):
         report.count(check, len(scene))
         off_road = 0
         for frame in scene:
-            faults, bits = label_faults(folder, frame, manifest, settings.full or frame is scene[0])
+            faults, labels = label_faults(folder, frame, manifest, settings.full or frame is scene[0])
             for fault in faults:
                 report.error(check, fault)
-            if bits is not None:
-                present |= int(np.bitwise_or.reduce(bits, None))
-                off_road += _is_off_road(bits, manifest)
+            if labels is not None:
+                present |= (labels == 1).any((1, 2))
+                off_road += _is_off_road(labels, manifest)
         if off_road:
             name = scene[0]['scene_name']
             known = ', which is known of this scene' if name in OFF_ROAD_SCENES else ''
             report.warn(check, f'{name}: the ego car is off the drivable area in {off_road} labels{known}')
-    missing = [name for k, name in enumerate(manifest['classes']) if not present >> k & 1]
+    missing = [name for name, there in zip(manifest['classes'], present, strict=True) if not there]
     if missing and settings.full and scenes:
         report.warn(check, f'classes {missing} are in no label of {folder}')
 
 
 def label_faults(folder: Path, frame: Mapping, manifest: Mapping, decode: bool) -> tuple[list[str], np.ndarray | None]:
-    """What is wrong with the BEV label of a frame; and its bits, (H, W), if they were read and are good.
+    """What is wrong with the BEV label of a frame; and its values, (K, H, W), if they were read and are good.
 
     Args:
         folder: of the labels.
@@ -77,22 +77,17 @@ def label_faults(folder: Path, frame: Mapping, manifest: Mapping, decode: bool) 
         there = path.is_file() and path.stat().st_size
         return [] if there else [f'{where} is missing or empty: {path}'], None
     try:
-        bits = read_picture(path, cv2.IMREAD_UNCHANGED, where)
+        return [], read_label(folder, frame['token'], manifest)
     except (OSError, ValueError) as error:
         return [str(error)], None
-    shape = manifest['grid'].shape
-    if bits.shape != shape or bits.dtype != np.uint16:
-        return [f'{where}: {path} must be {shape} uint16 as the manifest says, got {bits.shape} {bits.dtype}'], None
-    if bits.max() >> len(manifest['classes']):
-        return [f'{where}: {path} has bits beyond the {len(manifest["classes"])} classes of the manifest'], None
-    return [], bits
 
 
-def _is_off_road(bits: np.ndarray, manifest: Mapping) -> bool:
+def _is_off_road(labels: np.ndarray, manifest: Mapping) -> bool:
     """True where the ego car's cell is there and not drivable."""
     grid, classes = manifest['grid'], manifest['classes']
+    road = next((k for k, name in enumerate(classes) if name in ROAD_CLASSES), None)
     covers_car = grid.x_range[0] < 0 < grid.x_range[1] and grid.y_range[0] < 0 < grid.y_range[1]
-    if not covers_car or 'drivable_area' not in classes:
+    if not covers_car or road is None:
         return False
     row, column = (int(-low / grid.cell_size) for low in (grid.y_range[0], grid.x_range[0]))
-    return not bits[row, column] >> classes.index('drivable_area') & 1
+    return labels[road, row, column] == 0

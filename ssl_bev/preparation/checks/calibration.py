@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ssl_bev.datasets.calibration import check_undistorted
+from ssl_bev.datasets.calibration import check_undistorted, lidar2ego
 
 _ROTATION_TOLERANCE = 1e-3
 _HEIGHTS = (0.3, 4.0)  # metres above the road: low bumper to roof of a lorry
@@ -25,8 +25,7 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
         frame: of an info file.
         velocity: (3,) of the ego car in the global frame, metres per second; None: unknown.
     """
-    lidar2ego = np.asarray(frame['lidar_points']['lidar2ego'], np.float64)
-    rigid = {'lidar2ego': lidar2ego, 'ego2global': np.asarray(frame['ego2global'], np.float64)}
+    rigid = {'lidar2ego': lidar2ego(frame), 'ego2global': np.asarray(frame['ego2global'], np.float64)}
     yield from (f'{name}: {fault}' for name, matrix in rigid.items() for fault in rigid_faults(matrix))
     if any(fault for matrix in rigid.values() for fault in rigid_faults(matrix)):
         return
@@ -58,7 +57,7 @@ def camera_to_ego(frame: Mapping, name: str) -> np.ndarray:  # (4, 4)
     lidar2cam = np.asarray(frame['images'][name]['lidar2cam'], np.float64)
     with np.errstate(all='ignore'):
         try:
-            return np.asarray(frame['lidar_points']['lidar2ego'], np.float64) @ np.linalg.inv(lidar2cam)
+            return lidar2ego(frame) @ np.linalg.inv(lidar2cam)
         except (np.linalg.LinAlgError, ValueError):
             return np.full((4, 4), np.nan)
 

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from ssl_bev.files import read_picture
+from ssl_bev.files.lens import file_size
 
 from .report import Report
 from .sequences import all_frames
@@ -51,8 +52,7 @@ def image_faults(root: Path, frame: Mapping, decode: bool) -> Iterator[str]:
         except (OSError, ValueError) as error:
             yield f'{name} of frame {frame["token"]}: {error}'
             continue
-        expected = (camera.get('height') or size[0], camera.get('width') or size[1])
-        if size != expected:
+        if (expected := file_size(camera) or size) != size:
             yield f'{path} (frame {frame["token"]}) is {size} (height, width), the info file says {expected}'
 
 

@@ -47,6 +47,7 @@ def check_data(
     root = Path(root)
     settings = Settings(full, with_sweeps, num_workers or len(os.sched_getaffinity(0)), show_progress)
     scenes: list[list[Mapping]] = []
+    mapped: list[list[Mapping]] = []  # only nuScenes draws labels from maps
     versions: dict[str, str | None] = {}
     for path in info_files:
         try:
@@ -55,9 +56,11 @@ def check_data(
             report.error('info files', str(error))
             continue
         versions[str(path)] = content['metainfo'].get('version')
-        scenes.extend(_scenes(content['data_list'], path, report))
+        found = list(_scenes(content['data_list'], path, report))
+        scenes += found
+        mapped += found if content['metainfo'].get('dataset', 'nuscenes') == 'nuscenes' else []
     check_drives(scenes, settings, report)
-    check_maps(root, scenes, report, are_needed=bool(label_dirs))
+    check_maps(root, mapped, report, are_needed=bool(label_dirs))
     check_images(root, scenes, settings, report)
     for folder in label_dirs:
         check_bev_labels(Path(folder), scenes, versions, settings, report)

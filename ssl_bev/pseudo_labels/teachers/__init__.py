@@ -1,3 +1,3 @@
-from .teacher import Teacher, build_teacher
+from .teacher import KINDS, Teacher, build_teacher
 
-__all__ = ['Teacher', 'build_teacher']
+__all__ = ['KINDS', 'Teacher', 'build_teacher']

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ssl_bev.targets import IGNORE
+
 from .decisions import Decision
 
 # Values that are interpolated at once. On a CPU a piece should stay in the cache; on a GPU it should fill the device.
@@ -63,3 +65,29 @@ class ClassMaps:
         grid = torch.stack(torch.meshgrid(v, u, indexing='ij')[::-1], -1)
         grid = grid.expand(len(self.values), *grid.shape).to(self.values.dtype)
         return F.grid_sample(self.values, grid, padding_mode='border', align_corners=False)
+
+
+@dataclass(frozen=True)
+class IdMaps:
+    """Class ids of images of equal size, from a network that does not say how sure it is.
+
+    Attributes:
+        ids: (B, h, w) uint8, at any resolution; 255 = ignore.
+        content: see `ClassMaps`.
+    """
+
+    ids: np.ndarray
+    content: tuple[float, float]
+
+    def label(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Label every pixel of images of (height, width) `size` with the id of the nearest cell.
+
+        Returns:
+            Class ids and confidence, both (B, H, W) uint8; 255 everywhere but on what is ignored.
+        """
+        rows, columns = (
+            ((np.arange(length) + 0.5) * part / length).astype(np.int64)
+            for part, length in zip(self.content, size, strict=True)
+        )
+        ids = self.ids[:, rows[:, None], columns]
+        return ids, np.where(ids == IGNORE, 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ import torch
 
 from ssl_bev.half_precision import has_half_precision
 
-from .class_maps import ClassMaps
+from .class_maps import ClassMaps, IdMaps
 from .images import Scale, check_images, check_scale, group_by_size, resize, scaled_size
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class NetworkTeacher(ABC):
         self.name = name
         self.sha256 = sha256
         self.class_names = [str(class_name) for class_name in class_names]
+        self.settings: dict[str, object] = {}
         if autocast not in (None, *AUTOCAST):
             raise ValueError(f'autocast must be one of {", ".join(AUTOCAST)} or None, got {autocast!r}')
         self._scale = check_scale(scale)
@@ -71,14 +72,18 @@ class NetworkTeacher(ABC):
         check_images(images)
         labels: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for size, members in group_by_size(images).items():
-            seen = scaled_size(size, self._scale)
+            seen = self.network_size(size)
             with torch.autocast(**self._autocast):
                 maps = self.run_network(np.stack([resize(images[index], seen) for index in members]))
             labels.update(zip(members, zip(*maps.label(size), strict=True), strict=True))
         return [labels[index] for index in range(len(images))]
 
+    def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) that the network sees of an image of (height, width)."""
+        return scaled_size(size, self._scale)
+
     @abstractmethod
-    def run_network(self, images: np.ndarray) -> ClassMaps:  # (B, H, W, 3) uint8, BGR
+    def run_network(self, images: np.ndarray) -> ClassMaps | IdMaps:  # (B, H, W, 3) uint8, BGR
         """Run the network."""
 
 

@@ -36,6 +36,7 @@ class OracleTeacher:
         self.sha256 = teacher['sha256']
         self._labels = PseudoLabelReader(folder)
         self.class_names = list(self._labels.class_names)
+        self.settings: dict[str, object] = {}
 
     def predict(
         self,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-KINDS = {'mmseg': ('config', 'checkpoint'), 'huggingface': ('model',), 'oracle': ('root',)}
+# What each kind needs, and what it can use.
+KINDS = {
+    'mmseg': ('config', 'checkpoint'),
+    'huggingface': ('model',),
+    'onnx': ('model', 'classes'),
+    'oracle': ('root',),
+}
+OPTIONAL = {'onnx': ('config', 'settings')}
 
 
 class Teacher(Protocol):
@@ -18,11 +25,13 @@ class Teacher(Protocol):
         name: of the model: a config's stem, a hub id, the name in a manifest.
         sha256: of the weights, or of whatever defines the labels.
         class_names: the classes in the order of their ids, at most 255.
+        settings: what else the labels depend on, for the manifest.
     """
 
     name: str
     sha256: str
     class_names: list[str]
+    settings: Mapping[str, object]
 
     def predict(
         self,
@@ -51,14 +60,16 @@ def build_teacher(
     scale: float | tuple[int, int] | None = None,
     root: str | Path | None = None,
     autocast: str | None = None,
+    classes: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> Teacher:
     """Build a teacher.
 
     Args:
-        kind: 'mmseg', 'huggingface' or 'oracle'.
-        config: mmseg: a config file.
+        kind: 'mmseg', 'huggingface', 'onnx' or 'oracle'.
+        config: mmseg: a config file; onnx: a YAML file of `OnnxSettings`, None: the one beside the model.
         checkpoint: mmseg: its checkpoint, a local file.
-        model: huggingface: a local folder or a hub id.
+        model: huggingface: a local folder or a hub id; onnx: a file.
         device: where the network runs, as torch names it.
         scale: what the network sees: the image times this factor, or as large as fits into (width, height), aspect
             kept. None: as the config of an mmseg model says, otherwise the image as it is. Labels always have the
@@ -66,6 +77,8 @@ def build_teacher(
         root: oracle: a synthetic data set, or its folder of labels.
         autocast: 'bfloat16' or 'float16': where the network may compute in it, as torch.autocast knows; scores are
             combined in float32 all the same. A CPU that would have to emulate it stays in float32. None: float32.
+        classes: onnx: a file that names the classes, one a line.
+        settings: onnx: changes to the settings of `config`.
 
     Raises:
         ValueError: an unknown kind, an argument that the kind needs or cannot use, a model without class names.
@@ -74,13 +87,14 @@ def build_teacher(
     """
     if kind not in KINDS:
         raise ValueError(f'kind must be one of {", ".join(KINDS)}, got {kind!r}')
-    given = {
-        name: value
-        for name, value in dict(config=config, checkpoint=checkpoint, model=model, root=root).items()
-        if value is not None
-    }
-    if set(given) != set(KINDS[kind]):
-        raise ValueError(f'a teacher of kind {kind!r} takes {" and ".join(KINDS[kind])}, got {given or "none of them"}')
+    arguments = dict(config=config, checkpoint=checkpoint, model=model, root=root, classes=classes, settings=settings)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    needed, optional = KINDS[kind], OPTIONAL.get(kind, ())
+    if not set(needed) <= set(given) <= {*needed, *optional}:
+        also = f' (and perhaps {" and ".join(optional)})' if optional else ''
+        raise ValueError(
+            f'a teacher of kind {kind!r} takes {" and ".join(needed)}{also}, got {given or "none of them"}'
+        )
     if kind == 'mmseg':
         from .mmseg import MMSegTeacher
 
@@ -89,6 +103,12 @@ def build_teacher(
         from .huggingface import HuggingFaceTeacher
 
         return HuggingFaceTeacher(model, device=device, scale=scale, autocast=autocast)
+    if kind == 'onnx':
+        if autocast is not None:
+            raise ValueError(f'an ONNX graph computes in the types that it was exported with, got autocast={autocast}')
+        from .onnx import OnnxTeacher
+
+        return OnnxTeacher(model, classes, config, settings, device=device, scale=scale)
     for name, value in dict(scale=scale, autocast=autocast).items():
         if value is not None:
             raise ValueError(f'the oracle looks labels up, it runs no network that {name} could change; got {value}')

@@ -1,4 +1,4 @@
-"""Windows of camera frames of one nuScenes scene, with or without BEV labels."""
+"""Windows of camera frames of one scene, with or without BEV labels."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from .calibration import check_bev_frame
 from .cameras import choose_cameras, shared_names
 from .info_files import check_disjoint, find_scenes, read_info_file
 from .label_subsets import draw_label_subset, write_label_subset
+from .road_files import RoadReader
 from .serialised_list import SerialisedList
 from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
 
 
-@DATASETS.register_module()
-class NuScenesBEVDataset(BaseDataset):
+@DATASETS.register_module(name=['BEVDataset', 'NuScenesBEVDataset'])
+class BEVDataset(BaseDataset):
     """Yields one window of T frames per frame, the window's last; history never crosses scenes.
 
-    Reads the info files of tools/create_data.py, and stock mmdet3d v2 info files while `num_frames` is 1.
+    Reads the info files of tools/create_data.py, be they of nuScenes or of one's own cameras, and stock mmdet3d v2 info
+    files while `num_frames` is 1.
 
     Args:
         ann_file: info file or several, relative to `info_root`; a split of one's own takes its scenes from all.
@@ -38,6 +40,8 @@ class NuScenesBEVDataset(BaseDataset):
         allow_missing_cameras: a camera that a frame lacks, in the info file or on disk, becomes a black image that
             counts nowhere (`camera_valid` is False), instead of an error.
         bev_frame: 'ego' or 'lidar'.
+        roads: folder of tools/estimate_road.py, relative to `info_root`: where each frame's ground is. None: as the
+            info file says, or else the plane that the wheels stand on.
         label_dir: folder of the BEV labels, relative to `info_root`.
         with_labels: False: no sample is labelled.
         label_fraction: part of the scenes that are labelled, nested in the seed; see `draw_label_subset`.
@@ -50,13 +54,11 @@ class NuScenesBEVDataset(BaseDataset):
             split, or a file of them.
 
     Raises:
-        FileNotFoundError: no info file.
+        FileNotFoundError: no info file, or no roads.
         ValueError: an argument out of range, an info file without the temporal fields that `num_frames`, 'all' or
             a label subset need, a list that names unknown scenes, splits that overlap, or a selection that leaves no
             sample.
     """
-
-    METAINFO = {'dataset': 'nuscenes'}
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class NuScenesBEVDataset(BaseDataset):
         camera_names: Sequence[str] | None = None,
         allow_missing_cameras: bool = False,
         bev_frame: str = 'ego',
+        roads: str | None = None,
         label_dir: str = 'bev_labels',
         with_labels: bool = True,
         label_fraction: float = 1.0,
@@ -109,6 +112,7 @@ class NuScenesBEVDataset(BaseDataset):
         self.allow_missing_cameras = allow_missing_cameras
         self.bev_frame = check_bev_frame(bev_frame)
         self.info_root = Path(data_root if info_root is None else info_root)
+        self.road_of = dict if roads is None else RoadReader(self.info_root / roads)
         self.label_dir = str(self.info_root / label_dir) if with_labels else None
         self.image_prefix = dict(data_prefix or {})
         self.label_fraction = label_fraction
@@ -136,7 +140,7 @@ class NuScenesBEVDataset(BaseDataset):
     def scene_tokens(self) -> list[str]:
         """The scene of each sample, in the samples' order."""
         self.full_init()
-        return [super(NuScenesBEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
+        return [super(BEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
 
     def load_data_list(self) -> list[dict]:
         """The samples: positions of their frames, which are kept serialised beside them."""
@@ -166,7 +170,7 @@ class NuScenesBEVDataset(BaseDataset):
         """What the pipeline starts from: the frames of the window, oldest first, and where their files are."""
         sample = super().get_data_info(idx)
         return {
-            'frames': [self._frames[position] for position in sample['window']],
+            'frames': [self.road_of(self._frames[position]) for position in sample['window']],
             'frame_valid': sample['frame_valid'],
             'labelled': sample['labelled'],
             'sample_idx': sample['sample_idx'],
@@ -226,3 +230,7 @@ class NuScenesBEVDataset(BaseDataset):
         if self.label_subset_file is not None:
             write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
         return set(subset)
+
+
+# As it was called when it read nuScenes alone.
+NuScenesBEVDataset = BEVDataset

@@ -1,0 +1,148 @@
+"""Lenses that distort: from the picture that a camera took to the one that a pinhole would have taken.
+
+Convention: as everywhere (docs/conventions.md) the centre of the first pixel is (0.5, 0.5); OpenCV has it at (0, 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+# Numbers of coefficients, in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6 [s1 s2 s3 s4 [tx ty]]]], and k1 k2 k3 k4.
+MODELS = {'pinhole': (4, 5, 8, 12, 14), 'fisheye': (4,)}
+_LEAST_SEEN = 0.5
+_NOWHERE = -1e4
+_STEPS = 4096
+Matrix = tuple[tuple[float, ...], ...]
+
+
+class Lens(NamedTuple):
+    """A lens, the camera matrix behind it, and that of the undistorted image.
+
+    Attributes:
+        model: 'pinhole' (Brown's, `cv2.undistort`) or 'fisheye' (Kannala and Brandt's, `cv2.fisheye`).
+        coefficients: in OpenCV's order.
+        cam2img: (3, 3) of the file's picture.
+        size: height and width of the file's picture.
+        new_cam2img: (3, 3) of the undistorted image.
+        new_size: its height and width.
+    """
+
+    model: str
+    coefficients: tuple[float, ...]
+    cam2img: Matrix
+    size: tuple[int, int]
+    new_cam2img: Matrix
+    new_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, camera: Mapping) -> Lens | None:
+        """The lens of a camera of an info file; None: its pictures are not distorted."""
+        lens = camera.get('lens')
+        if lens is None:
+            return None
+        return cls(
+            lens['model'],
+            tuple(lens['coefficients']),
+            _rows(lens['cam2img']),
+            (lens['height'], lens['width']),
+            _rows(camera['cam2img']),
+            (camera['height'], camera['width']),
+        )
+
+    def undistort(self, picture: np.ndarray) -> np.ndarray:  # (h, w, 3) -> (H, W, 3) uint8
+        """The undistorted image, black where the file shows nothing.
+
+        Raises:
+            ValueError: a picture of another size.
+        """
+        return self._remap(picture, cv2.INTER_LINEAR, 0)
+
+    def undistort_labels(self, values: np.ndarray, outside: int) -> np.ndarray:  # (h, w) -> (H, W) uint8
+        """Labels of the file's picture in the undistorted image, by the nearest pixel; `outside` where there is none.
+
+        Raises:
+            ValueError: labels of another size.
+        """
+        return self._remap(values, cv2.INTER_NEAREST, outside)
+
+    def check(self) -> None:
+        """Check that the picture shows enough of the undistorted image to believe in the coefficients.
+
+        Raises:
+            ValueError: less than half.
+        """
+        share = self.seen().mean()
+        if share < _LEAST_SEEN:
+            raise ValueError(
+                f'a {self.model} lens with the coefficients {list(self.coefficients)} shows {share:.0%} of the '
+                f'undistorted image, less than {_LEAST_SEEN:.0%}; are they of this model, and in the order of OpenCV?'
+            )
+
+    def seen(self) -> np.ndarray:  # (H, W) bool
+        """True where the file shows what the undistorted image should."""
+        u, v = _sources(self)
+        height, width = self.size
+        return (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
+
+    def _remap(self, values: np.ndarray, interpolation: int, outside: int) -> np.ndarray:
+        if values.shape[:2] != self.size:
+            raise ValueError(
+                f'a picture of this lens must be {self.size} (height, width), got {tuple(values.shape[:2])}'
+            )
+        border = (outside,) * 3
+        return cv2.remap(values, *_sources(self), interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+
+
+def file_size(camera: Mapping) -> tuple[int, int] | None:
+    """Height and width of the picture file of a camera of an info file; None: it does not say."""
+    known = camera.get('lens') or camera
+    return (known['height'], known['width']) if known.get('height') and known.get('width') else None
+
+
+@lru_cache(maxsize=32)  # of some megabytes each; a rig has few cameras
+def _sources(lens: Lens) -> tuple[np.ndarray, np.ndarray]:  # (H, W) float32, (H, W) float32
+    """Where each pixel of the undistorted image is in the file's picture, in OpenCV's pixels."""
+    old, new = (_opencv(matrix) for matrix in (lens.cam2img, lens.new_cam2img))
+    coefficients = np.array(lens.coefficients)
+    size = lens.new_size[::-1]
+    if lens.model == 'fisheye':
+        u, v = cv2.fisheye.initUndistortRectifyMap(old, coefficients, np.eye(3), new, size, cv2.CV_32FC1)
+    else:
+        u, v = cv2.initUndistortRectifyMap(old, coefficients, None, new, size, cv2.CV_32FC1)
+    x = (np.arange(size[0]) - new[0, 2]) / new[0, 0]
+    y = (np.arange(size[1]) - new[1, 2]) / new[1, 1]
+    radius = np.hypot(x, y[:, None])
+    # Beyond its reach the polynomial turns back, and would show what is inside once more.
+    beyond = radius > _reach(lens, radius.max())
+    u[beyond] = v[beyond] = _NOWHERE
+    return u, v
+
+
+def _reach(lens: Lens, largest: float) -> float:
+    """The radius, at depth 1, up to which what lies further out is further out in the picture."""
+    radius = np.linspace(0, largest, _STEPS)
+    if lens.model == 'fisheye':
+        angle = np.arctan(radius)
+        found = angle * np.polynomial.Polynomial([1, *lens.coefficients])(angle**2)
+    else:
+        k1, k2, _, _, k3, k4, k5, k6 = (*lens.coefficients, *[0.0] * 4)[:8]
+        square = radius**2
+        above, below = (np.polynomial.Polynomial([1, *k])(square) for k in ((k1, k2, k3), (k4, k5, k6)))
+        found = radius * above / np.where(below > 0, below, np.nan)
+    grows = np.diff(found) > 0
+    return np.inf if grows.all() else radius[int(np.argmin(grows))]
+
+
+def _opencv(matrix: Matrix) -> np.ndarray:  # (3, 3)
+    matrix = np.array(matrix, np.float64)
+    matrix[:2, 2] -= 0.5
+    return matrix
+
+
+def _rows(matrix: object) -> Matrix:
+    return tuple(map(tuple, np.asarray(matrix, np.float64)[:3, :3].tolist()))

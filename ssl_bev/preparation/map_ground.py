@@ -1,0 +1,89 @@
+"""Between the BEV plane of a frame and a map that is seen from above, by way of the frame's ground."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ssl_bev.datasets.calibration import frame_poses, frame_road
+from ssl_bev.geometry import Road
+
+
+def plane_to_map(
+    bev2global: np.ndarray,  # (4, 4)
+    road2bev: np.ndarray,  # (4, 4)
+) -> np.ndarray:  # (2, 3)
+    """The affine map from (x, y, 1) of the BEV plane, over the road's plane, to map coordinates, metres."""
+    a, b, c, d = np.linalg.inv(road2bev)[2]  # the road is where a x + b y + c z + d = 0
+    lift = np.array([[1, 0, 0], [0, 1, 0], [-a / c, -b / c, -d / c], [0, 0, 1]])
+    return (bev2global @ lift)[:2]
+
+
+class MapGround:
+    """The ground of one frame, as it lies on the map.
+
+    Args:
+        bev2global: pose of the BEV frame.
+        road: where the ground is in it, or `road2bev`, the pose of its plane.
+        origin: of the map's coordinates in the global frame, metres.
+    """
+
+    def __init__(
+        self,
+        bev2global: np.ndarray,  # (4, 4)
+        road: Road | np.ndarray,  # (4, 4)
+        origin: Sequence[float] = (0.0, 0.0),
+    ) -> None:
+        self.road = road if isinstance(road, Road) else Road(torch.from_numpy(np.asarray(road, np.float64)))
+        self.plane2map = np.eye(3)
+        self.plane2map[:2] = plane_to_map(bev2global, self.road.road2bev.numpy())
+        self.plane2map[:2, 2] -= origin
+        # Where the BEV frame is tilted, what is higher lies elsewhere on the map.
+        self._lean = bev2global[:2, 2]
+        self._map2bev = np.linalg.inv(self.plane2map[:2, :2])
+
+    @classmethod
+    def of_frame(cls, frame: Mapping, bev_frame: str, origin: Sequence[float] = (0.0, 0.0)) -> MapGround:
+        """That of a frame of an info file."""
+        return cls(frame_poses(frame, bev_frame)[0], frame_road(frame, bev_frame), origin)
+
+    def to_map(
+        self,
+        xy: np.ndarray,  # (..., 2), metres in the BEV plane
+    ) -> np.ndarray:  # (..., 2)
+        """The map positions of the ground above or below positions of the BEV plane."""
+        points = xy @ self.plane2map[:2, :2].T + self.plane2map[:2, 2]
+        return points if self.road.is_plane else points + self._rise(xy)[..., None] * self._lean
+
+    def to_bev(
+        self,
+        points: np.ndarray,  # (..., 2), metres on the map
+    ) -> np.ndarray:  # (..., 2)
+        """The inverse of `to_map`, to some millimetres."""
+        xy = (points - self.plane2map[:2, 2]) @ self._map2bev.T
+        return xy if self.road.is_plane else xy - self._rise(xy)[..., None] * (self._map2bev @ self._lean)
+
+    def rise(
+        self,
+        points: np.ndarray,  # (..., 2), metres on the map
+    ) -> np.ndarray:  # (...), metres
+        """How far the ground there is above the road's plane, along the z of the BEV frame."""
+        return self._rise(self.to_bev(points))
+
+    def up2img(
+        self,
+        bev2img: np.ndarray,  # (4, 4)
+        plane2img: np.ndarray,  # (3, 3)
+    ) -> np.ndarray:  # (3,)
+        """How the homogeneous pixel of a place on the map changes with a metre of `rise`.
+
+        Args:
+            bev2img: projection into an image.
+            plane2img: its homography from (x, y, 1) of the map, over the road's plane.
+        """
+        return bev2img[:3, 2] - plane2img[:, :2] @ self._lean
+
+    def _rise(self, xy: np.ndarray) -> np.ndarray:
+        return self.road.rise(torch.from_numpy(xy.reshape(-1, 2))).numpy().reshape(xy.shape[:-1])

@@ -1,0 +1,175 @@
+"""Rules for values of JSON: each takes a value and returns it in its final form, or says which rule it breaks."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Rule = Callable[[Any], Any]
+_REQUIRED = object()
+
+
+class Fault(ValueError):
+    """A value that breaks a rule.
+
+    Args:
+        rule: such as 'must be a number'.
+        value: that breaks it; `...` where there is none.
+        remedy: what to do.
+        keys: where the value stands, the outermost key first.
+    """
+
+    def __init__(self, rule: str, value: object = ..., remedy: str = '', keys: Sequence[str] = ()) -> None:
+        self.rule, self.value, self.remedy, self.keys = rule, value, remedy, tuple(keys)
+        key = f'{".".join(self.keys)} ' if self.keys else ''
+        got = '' if value is ... else f', got {_short(value)}'
+        super().__init__(f'{key}{rule}{got}{"; " if remedy else ""}{remedy}')
+
+    def inside(self, key: str) -> Fault:
+        """The same fault, seen from outside of `key`."""
+        return Fault(self.rule, self.value, self.remedy, (key, *self.keys))
+
+
+class Key(NamedTuple):
+    """A key of a record: its rule, and the value where it is missing."""
+
+    rule: Rule
+    default: Any = _REQUIRED
+
+
+def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None) -> Rule:
+    """An object with these keys and no others; keys that begin with _ are for notes.
+
+    Args:
+        keys: the known ones.
+        wrong: keys that people write instead -> the remedy.
+    """
+    wrong = wrong or {}
+
+    def rule(value: Any) -> dict:
+        if not isinstance(value, Mapping):
+            raise Fault(f'must be an object with {", ".join(keys)}', value)
+        for key in value:
+            if key not in keys and not key.startswith('_'):
+                near = difflib.get_close_matches(key, keys, 1)
+                guess = f'did you mean {near[0]!r}? ' if near else ''
+                raise Fault('is no known key', remedy=wrong.get(key, f'{guess}known are {list(keys)}'), keys=[key])
+        missing = [key for key, (_, default) in keys.items() if default is _REQUIRED and key not in value]
+        if missing:
+            raise Fault(f'must have the key {missing[0]!r}', sorted(value), remedy='add it')
+        return {
+            key: _inside(key, key_rule, value[key]) if key in value else default
+            for key, (key_rule, default) in keys.items()
+        }
+
+    return rule
+
+
+def mapping(rule: Rule, of: str, key_rule: Rule | None = None) -> Rule:
+    """An object with one or more keys, by default names, and values of one rule."""
+
+    def check(value: Any) -> dict:
+        if not isinstance(value, Mapping) or not value:
+            raise Fault(f'must be an object with at least one {of}', value)
+        return {_inside(key, key_rule or name, key): _inside(key, rule, item) for key, item in value.items()}
+
+    return check
+
+
+def list_of(rule: Rule, what: str) -> Rule:
+    """A list of values of one rule."""
+
+    def check(value: Any) -> list:
+        if not isinstance(value, list):
+            raise Fault(f'must be a list of {what}', value)
+        return [_inside(str(position), rule, item) for position, item in enumerate(value)]
+
+    return check
+
+
+def number(low: float = -math.inf, high: float = math.inf, what: str = 'number', remedy: str = '') -> Rule:
+    """A finite number in [low, high]."""
+    limits = '' if math.isinf(high - low) and low == -math.inf else f' from {low:g} to {high:g}'
+
+    def rule(value: Any) -> float:
+        if not _is_number(value) or not low <= value <= high:
+            raise Fault(f'must be a finite {what}{limits}', value, remedy)
+        return float(value)
+
+    return rule
+
+
+def whole(low: int, high: int) -> Rule:
+    """A whole number in [low, high]."""
+
+    def rule(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise Fault(f'must be a whole number from {low} to {high}', value)
+        return value
+
+    return rule
+
+
+def numbers(counts: Collection[int], what: str, remedy: str = '') -> Rule:
+    """A list of finite numbers, as many as one of `counts`."""
+    shown = ' or '.join(map(str, counts))
+
+    def rule(value: Any) -> list[float]:
+        if not isinstance(value, list) or len(value) not in counts or not all(map(_is_number, value)):
+            raise Fault(f'must be a list of {shown} finite numbers, {what}', value, remedy)
+        return [float(item) for item in value]
+
+    return rule
+
+
+def one_of(values: Collection[str]) -> Rule:
+    """One of these texts."""
+
+    def rule(value: Any) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise Fault(f'must be one of {list(values)}', value)
+        return value
+
+    return rule
+
+
+def true_or_false(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise Fault('must be true or false', value)
+    return value
+
+
+def name(value: Any) -> str:
+    """A text that is fit to be the name of a file."""
+    is_fit = isinstance(value, str) and 0 < len(value) <= 200 and not value.startswith('.')
+    if not is_fit or any(not (c.isalnum() or c in '_-.') for c in value):
+        raise Fault('must be a name of letters, digits, _, - and . (files are called after it)', value)
+    return value
+
+
+def path(value: Any) -> str:
+    """The path of a file, with slashes."""
+    if not isinstance(value, str) or not value.strip() or '\0' in value:
+        raise Fault('must be the path of a file', value)
+    if '\\' in value:
+        raise Fault('must be a path with slashes', value, 'write / instead of \\')
+    return value
+
+
+def _inside(key: str, rule: Rule, value: Any) -> Any:
+    try:
+        return rule(value)
+    except Fault as fault:
+        raise fault.inside(key) from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
+
+
+def _short(value: object) -> str:
+    text = 'null' if value is None else repr(value)
+    return text if len(text) <= 120 else f'{text[:117]}...'

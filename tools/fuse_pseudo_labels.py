@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""Fuse two teachers' labels of the same images: one that knows road and paint, one that knows what hides the road.
+
+python tools/fuse_pseudo_labels.py data/nuscenes/labels_road data/nuscenes/labels_city --out data/nuscenes/labels \\
+    --road-names road_segmentation_adas_to_mapillary_v1 --other-names cityscapes_to_mapillary_v1
+
+The rule stands in docs/teachers.md. The same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ssl_bev.pseudo_labels.fuse import fuse_pseudo_labels
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('road', metavar='ROAD', help='folder of the teacher that knows road and paint')
+    parser.add_argument('other', metavar='OTHER', help='folder of the teacher that knows what hides the road')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the fused labels, made where missing')
+    parser.add_argument('--firm', type=float, default=0.7, help="the road teacher's confidence that nothing overrules")
+    for name in ('road', 'other'):
+        parser.add_argument(
+            f'--{name}-names',
+            default='mapillary_v2_to_v1',
+            metavar='TABLE',
+            help=f"table that turns {name.upper()}'s class names into Mapillary v1's; by default they are Mapillary's",
+        )
+    parser.add_argument('--workers', type=int, default=2, metavar='N', help='threads')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    fused = fuse_pseudo_labels(
+        args.road,
+        args.other,
+        args.out,
+        args.firm,
+        args.road_names,
+        args.other_names,
+        args.workers,
+        show_progress=not args.quiet,
+    )
+    print(f'{args.out}: {fused.written} images fused, {fused.skipped} were fused before')
+    if fused.written:
+        print(f'{100 * fused.ignored:.1f} % of the pixels fused now are ignored')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
