@@ -26,6 +26,8 @@ CONFIGS = PROJECT / 'configs'
 TEACHERS_CLASSES = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
 COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
+# Of projects/LabelEfficiency, those that do something else than these.
+LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
 RECIPES = {
     'bevformer_supervised',
     *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'completed')),
@@ -60,8 +62,9 @@ def reduced(path, data):
     config.model.img_backbone.init_cfg = None
     config.model.bev_encoder.bev_shape = (15, 30)
     config.model.seg_head.num_upsamples = 3
-    for name in [key for key in config if key.endswith('dataloader')]:
-        for step in config[name].dataset.pipeline:
+    datasets = [config[name].dataset for name in config if name.endswith('dataloader')]
+    for dataset in [part for whole in datasets for part in whole.get('datasets', [whole])]:
+        for step in dataset.pipeline:
             if step.type == 'ResizeCropFlipImages' and 'resize' in step:
                 step.size = (64, 160)
             if step.type == 'LoadPseudoLabels':
