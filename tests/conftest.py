@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,20 @@ PROJECT = Path(__file__).resolve().parents[1]
 def no_scope_of_another_test() -> None:
     """mmengine's default scope outlives the test that set it; where components are looked for hangs on it."""
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """Files of tests need not survive a crash of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, 'fsync', lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def plain_config_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmengine lays out the config's text anew for each checkpoint, most of the time that a toy run takes."""
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **options: (text, True))
 
 
 @pytest.fixture(scope='session')

@@ -49,7 +49,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='FILE',
-        help='map expansions (version 1.3) of the towns to render, instead of made-up ones',
+        help='map expansions (version 1.3) of the towns to render, real or converted, instead of made-up ones',
     )
     parser.add_argument(
         '--split',

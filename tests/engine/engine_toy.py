@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-import ssl_bev.engine
-import ssl_bev.evaluation  # noqa: F401, both register their parts
+import ssl_bev.evaluation  # noqa: F401, registers its parts
+from ssl_bev.engine.launch import prepare_run, use_checkpoint
 
 CLASSES = ('a', 'b', 'c')
 GRID = dict(x_range=(-2.0, 2.0), y_range=(-1.0, 1.0), cell_size=1.0)
@@ -111,6 +112,23 @@ class RecordHook(Hook):
         )
 
 
+@HOOKS.register_module()
+class SlowHook(Hook):
+    """Takes its time from some iteration on, and writes how far it is; so too in validation."""
+
+    def __init__(self, seconds: float, begin: int = 0, validation: bool = False) -> None:
+        self.seconds, self.begin, self.validation = seconds, begin, validation
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        (Path(runner.work_dir) / 'progress').write_text(str(runner.iter))
+        if runner.iter >= self.begin and not self.validation:
+            time.sleep(self.seconds)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        (Path(runner.work_dir) / 'validates').touch()
+        time.sleep(self.seconds if self.validation else 0)
+
+
 def dataloader(length: int = 8, offset: float = 0.0, num_workers: int = 0, **more) -> dict:
     return dict(
         dataset=dict(type='ToyDataset', length=length, offset=offset),
@@ -161,6 +179,18 @@ def make_runner(*args, **options) -> Runner:
 def run(*args, **options) -> tuple[Runner, dict[int, dict]]:
     """Train, and what was recorded."""
     runner = make_runner(*args, **options)
+    runner.train()
+    return runner, next(hook for hook in runner.hooks if isinstance(hook, RecordHook)).rows
+
+
+def run_distributed(
+    work_dir: Path, phases: list[dict], name: str, num_workers: int = 0, resume: str | None = None, **options
+) -> tuple[Runner, dict[int, dict]]:
+    """As `engine_toy.run`, on each process of the group."""
+    config = Config(make_config(work_dir, phases, name, num_workers, **options))
+    prepare_run(config, work_dir, 'pytorch')
+    use_checkpoint(config, resume)
+    runner = Runner.from_cfg(config)
     runner.train()
     return runner, next(hook for hook in runner.hooks if isinstance(hook, RecordHook)).rows
 

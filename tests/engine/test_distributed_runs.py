@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_toy import make_runner, two_phases
-from processes import on_processes, run_distributed
+from engine_toy import make_runner, run_distributed, two_phases
+from processes import on_processes
 from test_exact_resume import ACCUMULATE, EVERY_ITERATION, optimizer_state
 
 from ssl_bev.engine import load_checkpoint_file

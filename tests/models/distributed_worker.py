@@ -10,13 +10,13 @@ import projects.BEVFormer.bevformer  # noqa: F401  (registers the encoder)
 SWITCHES = (dict(perspective=1.0), dict(reprojection=1.0, temporal=0.5), dict(seg=1.0), ALL)
 
 
-def make_real_model():
+def make_real_model(data_preprocessor=None):
     """BEVFormer with every objective; no layer that mixes the samples of a batch."""
     encoder = dict(
         type='BEVFormer', x_range=(-8, 8), y_range=(-4, 4), bev_shape=(4, 8), in_channels=8, embed_dims=8, num_layers=2,
         num_heads=2, num_levels=1, num_cams=2, dropout=0.0,
     )  # fmt: skip
-    return make_model(bev_encoder=encoder)
+    return make_model(bev_encoder=encoder, data_preprocessor=data_preprocessor)
 
 
 def sample_of(number):

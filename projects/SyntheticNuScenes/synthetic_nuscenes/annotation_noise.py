@@ -112,7 +112,7 @@ def _add_nodes(content: MapContent, points: np.ndarray, name: str) -> list[str]:
 def _forget_and_keep_stale(rng: np.random.Generator, content: MapContent) -> None:
     """Drop a few crossings and stop lines, and keep a few where there are none any more."""
     geometry = MapGeometry(content)
-    roads = [geometry.polygon(r['polygon_token']) for r in content['road_segment'] if not r['is_intersection']]
+    roads = [geometry.polygon(r['polygon_token']) for r in content['road_segment'] if not r.get('is_intersection')]
     for layer in ('ped_crossing', 'stop_line'):
         records, kept = content[layer], []
         count = int(np.ceil(STALE * len(records)))
@@ -146,9 +146,11 @@ def _moved_along_road(rng: np.random.Generator, shape: Polygon, roads: list[Poly
 
 def _move_roads(rng: np.random.Generator, content: MapContent, truth: MapGeometry) -> None:
     """Shift and turn every road as a whole; what lies between roads follows its neighbours smoothly."""
-    roads = [
-        truth.polygon(r['polygon_token']) for r in truth.content['road_segment'] if not r['is_intersection']
-    ] or truth.polygons('road_segment')
+    roads = (
+        [truth.polygon(r['polygon_token']) for r in truth.content['road_segment'] if not r.get('is_intersection')]
+        or truth.polygons('road_segment')
+        or truth.polygons('lane')
+    )
     roads = [part for road in roads for part in getattr(road, 'geoms', [road]) if not part.is_empty]
     centre = np.array([road.centroid.coords[0] for road in roads])
     offset, angle = rng.normal(0.0, ROAD_OFFSET, (len(roads), 2)), rng.normal(0.0, ROAD_ROTATION, len(roads))

@@ -53,7 +53,12 @@ def normals(line: np.ndarray) -> np.ndarray:
 def resample(line: np.ndarray, step: float) -> np.ndarray:
     """Return ``line`` with points at equal distances of about ``step``."""
     length = arc_lengths(line)[-1]
-    return point_at(line, np.linspace(0.0, length, max(int(np.ceil(length / step)), 1) + 1))
+    return parts(line, max(int(np.ceil(length / step)), 1))
+
+
+def parts(line: np.ndarray, count: int) -> np.ndarray:
+    """Return the (count + 1, 2) points that divide ``line`` into equal parts."""
+    return point_at(line, np.linspace(0.0, arc_lengths(line)[-1], count + 1))
 
 
 def cut(line: np.ndarray, start: float, end: float) -> np.ndarray:

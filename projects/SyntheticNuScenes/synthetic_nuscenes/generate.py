@@ -86,19 +86,25 @@ def _claim(out: Path) -> Path:
 
 def _make_towns(options: Options, locations: set[str]) -> dict[str, MapContent]:
     """Return the true map of every location in use."""
-    if options.maps:
-        towns = {
-            location: read_map(path) for location, path in place_maps(options.maps).items() if location in locations
-        }
-    else:
-        towns = {
+    if not options.maps:
+        return {
             location: make_town(derive_seed(options.seed, split), cells)
             for split, (location, cells) in TOWNS.items()
             if location in locations
         }
-    for content in towns.values():
+    paths = {location: path for location, path in place_maps(options.maps).items() if location in locations}
+    return {location: _read_drivable(path) for location, path in paths.items()}
+
+
+def _read_drivable(path: Path) -> MapContent:
+    content = read_map(path)
+    try:
+        if not MapGeometry(content).polygons('drivable_area'):
+            raise ValueError("the layer 'drivable_area' has no area, so there is no road to draw")
         LaneGraph(content)
-    return towns
+    except ValueError as error:
+        raise ValueError(f'map {path}: {error}') from error
+    return content
 
 
 def _write_maps(options: Options, towns: dict[str, MapContent], root: Path) -> None:

@@ -7,6 +7,7 @@ from nuscenes.map_expansion.arcline_path_utils import discretize_lane
 from scipy.ndimage import gaussian_filter1d
 
 from . import curves
+from .derived_lanes import derive_lanes
 from .map_expansion import MapContent
 
 _STEP = 0.5
@@ -16,24 +17,32 @@ class LaneGraph:
     """Lanes and lane connectors, each a polyline with successors.
 
     Args:
-        content: A map expansion; lanes without ``arcline_path_3`` are left out.
+        content: A map expansion. Lanes without ``arcline_path_3`` are left out, unless none has one: then the middle of
+            their polygons serves.
+        keep_left: Whether traffic keeps to the left, which polygons alone may not tell.
 
     Raises:
-        ValueError: If no lane has a centre line.
+        ValueError: If nothing can drive on the map, naming what it lacks.
     """
 
-    def __init__(self, content: MapContent) -> None:
-        lanes = {record['token'] for record in content['lane']}
-        known = {t: path for t, path in content['arcline_path_3'].items() if path}
-        if not lanes & known.keys():
-            raise ValueError('the map expansion has no lane with an arcline_path_3, so nothing can drive on it')
-        self._paths = known
+    def __init__(self, content: MapContent, keep_left: bool = True) -> None:
+        lanes = [record['token'] for record in content['lane']]
+        if not lanes:
+            raise ValueError("the layer 'lane' is empty, so nothing can drive on this map")
+        known = {t: path for t, path in content.get('arcline_path_3', {}).items() if path}
+        self._paths = known if not known.keys().isdisjoint(lanes) else {}
         self._lines: dict[str, np.ndarray] = {}
-        self.lanes = [t for t in known if t in lanes]
-        connectivity = content['connectivity']
-        self.successors = {
-            t: [s for s in connectivity.get(t, {}).get('outgoing', []) if s in known] for t in known
-        }  # fmt: skip
+        if self._paths:
+            connectivity = content.get('connectivity', {})
+            self.successors = {t: [s for s in connectivity.get(t, {}).get('outgoing', []) if s in known] for t in known}
+        else:
+            self._lines, self.successors = derive_lanes(content, keep_left)
+        self.lanes = [t for t in self.successors if t in set(lanes)]
+        if not self.lanes:
+            raise ValueError(
+                f'nothing can drive on this map: none of its {len(lanes)} lanes has an arcline_path_3, or a polygon '
+                'with an area and two long edges that lies on drivable_area'
+            )
 
     def line(self, lane: str) -> np.ndarray:
         """Return the (N, 2) centre line of a lane or connector."""
@@ -46,7 +55,9 @@ class LaneGraph:
 
     def length(self, lane: str) -> float:
         """Return the length of a lane in metres."""
-        return float(sum(sum(path['segment_length']) for path in self._paths[lane]))
+        if lane in self._paths:
+            return float(sum(sum(path['segment_length']) for path in self._paths[lane]))
+        return float(curves.arc_lengths(self._lines[lane])[-1])
 
     def route(self, rng: np.random.Generator, length: float, start: str | None = None, skip: float = 0.0) -> np.ndarray:
         """Return a smooth (N, 2) path over successive lanes.
@@ -66,8 +77,8 @@ class LaneGraph:
             total += self.length(lane)
         line = np.concatenate(pieces)
         keep = np.concatenate([[True], np.linalg.norm(np.diff(line, axis=0), axis=1) > 0.1])
-        line = curves.resample(line[keep], _STEP)
-        return curves.cut(smooth(line), min(skip, total / 2), min(skip + length, curves.arc_lengths(line)[-1]))
+        line = smooth(curves.resample(line[keep], _STEP))
+        return curves.cut(line, min(skip, total / 2), min(skip + length, _extent(line)))
 
     def long_route(self, rng: np.random.Generator, length: float, tries: int = 60) -> np.ndarray:
         """Return the first of ``tries`` random routes that is long enough, or else the longest."""

@@ -105,13 +105,19 @@ class MapGeometry:
 
     def line(self, record: dict[str, Any]) -> np.ndarray:
         """Return the (N, 2) points of a divider or traffic light."""
-        return np.array([self._node[t] for t in self._line[record['line_token']]['node_tokens']]).reshape(-1, 2)
+        return self._points(_find(self._line, record.get('line_token'), 'line')['node_tokens']).reshape(-1, 2)
+
+    def edge(self, record: dict[str, Any], end: str) -> np.ndarray | None:
+        """Return the (N, 2) points of the ``'from'`` or ``'to'`` edge of a lane, or None where it has none."""
+        line_token = record.get(f'{end}_edge_line_token')
+        points = self.line({'line_token': line_token}) if line_token else ()
+        return points if len(points) >= 2 else None
 
     def polygon(self, polygon_token: str) -> Polygon:
         """Return one polygon, repaired if it crosses itself; it may be empty."""
-        record = self._polygon[polygon_token]
-        ring = [self._node[t] for t in record['exterior_node_tokens']]
-        holes = [[self._node[t] for t in hole['node_tokens']] for hole in record['holes']]
+        record = _find(self._polygon, polygon_token, 'polygon')
+        ring = self._points(record['exterior_node_tokens'])
+        holes = [self._points(hole['node_tokens']) for hole in record.get('holes') or ()]
         if len(ring) < 3:
             return Polygon()
         shape = Polygon(ring, [hole for hole in holes if len(hole) >= 3])
@@ -134,6 +140,15 @@ class MapGeometry:
         points = [self.line(record) for record in self.content[layer]]
         return [LineString(p) for p in points if len(p) >= 2]
 
+    def _points(self, node_tokens: list[str]) -> np.ndarray:
+        return np.array([_find(self._node, t, 'node') for t in node_tokens])
+
+
+def _find(records: dict[str, Any], record_token: str | None, layer: str) -> Any:
+    if record_token not in records:
+        raise ValueError(f'the map expansion refers to the {layer} {record_token!r}, which it lacks')
+    return records[record_token]
+
 
 def _parts(shape: Polygon | MultiPolygon) -> list[Polygon]:
     """Split a shape into its non-empty polygons."""
@@ -154,7 +169,12 @@ def read_map(path: str | Path) -> MapContent:
         content = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
-    missing = [key for key in (*_LAYERS, 'arcline_path_3', 'connectivity', 'canvas_edge') if key not in content]
+    # Converted maps may leave these out, but the devkit wants the keys.
+    for key in ('arcline_path_3', 'connectivity'):
+        content[key] = content.get(key) or {}
+    for polygon in content.get('polygon', []):
+        polygon['holes'] = polygon.get('holes') or []
+    missing = [key for key in (*_LAYERS, 'canvas_edge') if key not in content]
     if missing or str(content.get('version', '1.0')) < VERSION:
         raise ValueError(
             f'{path} must be a map expansion of version {VERSION}; it has version {content.get("version")!r} '

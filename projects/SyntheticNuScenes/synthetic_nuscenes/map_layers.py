@@ -89,10 +89,11 @@ class MapLayers:
         """Return the ends of all car lanes whose both end edges are known and that end inside the bounds."""
         found = []
         for area in self.areas('lane'):
-            edges = [self._edge(area.record.get(key)) for key in ('from_edge_line_token', 'to_edge_line_token')]
+            edges = [self._geometry.edge(area.record, end) for end in ('from', 'to')]
             if edges[0] is None or edges[1] is None:
                 continue
-            (start, _), (end, width) = edges
+            start, end = ((edge[0] + edge[-1]) / 2 for edge in edges)
+            width = float(np.linalg.norm(edges[1][-1] - edges[1][0]))
             length = area.shape.area / max(width, 1.0)
             direction = self._end_direction(area.shape, start, end)
             if self._window.covers(LineString([end, end + 0.1])):
@@ -111,15 +112,6 @@ class MapLayers:
                 coords = np.asarray(ring.simplify(0.03).coords)
                 rings.append(coords if ring.is_ccw != inner else coords[::-1])
         return rings
-
-    def _edge(self, line_token: str | None) -> tuple[np.ndarray, float] | None:
-        """Return the middle and the length of a lane's end edge."""
-        if not line_token:
-            return None
-        points = self._geometry.line({'line_token': line_token})
-        if len(points) < 2:
-            return None
-        return (points[0] + points[-1]) / 2, float(np.linalg.norm(points[-1] - points[0]))
 
     @staticmethod
     def _end_direction(shape: Polygon, start: np.ndarray, end: np.ndarray) -> np.ndarray:

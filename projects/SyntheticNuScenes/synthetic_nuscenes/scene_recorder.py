@@ -49,7 +49,8 @@ class SceneRecorder:
         self.plan, self.options, self.root = plan, options, root
         self.terrain = Terrain(options.terrain, plan.seed)
         duration = KEYFRAME_INTERVAL * options.frames
-        self.traffic = Traffic(content, plan.seed, duration, self.terrain, options.density)
+        keep_left = plan.location.startswith('singapore')
+        self.traffic = Traffic(content, plan.seed, duration, self.terrain, options.density, keep_left)
         self.world = World.from_map_expansion(content, seed=plan.seed, terrain=self.terrain, bounds=self.traffic.bounds)
         self._error = LocalisationError(plan.seed, options.annotation_noise)
         self._rng = np.random.default_rng([plan.seed, 9])

@@ -32,11 +32,20 @@ class Traffic:
         duration: Seconds to drive.
         terrain: Gives the height of the ground.
         density: Factor on the number of vehicles and people.
+        keep_left: Whether traffic keeps to the left, where the map leaves it open.
     """
 
-    def __init__(self, content: MapContent, seed: int, duration: float, terrain: Terrain, density: float = 1.0) -> None:
+    def __init__(
+        self,
+        content: MapContent,
+        seed: int,
+        duration: float,
+        terrain: Terrain,
+        density: float = 1.0,
+        keep_left: bool = True,
+    ) -> None:
         rng = np.random.default_rng([seed, 3])
-        geometry, graph = MapGeometry(content), LaneGraph(content)
+        geometry, graph = MapGeometry(content), LaneGraph(content, keep_left)
         self.terrain, self._lead = terrain, 1.0
         cruise = float(rng.uniform(7.0, 12.0))
         path = graph.long_route(rng, cruise * (duration + 3.0) + 5.0)
