@@ -41,12 +41,12 @@ def degrade_pseudo_labels(
         name: of the level.
         level: how much noise.
         seed: chooses the errors.
-        classes: targets of the label map whose IoU is measured.
+        classes: targets of the label map whose IoU is measured, of those that the teacher knows.
         workers: threads.
         show_progress: whether to draw a progress bar.
 
     Returns:
-        IoU of the noisy against the clean labels, of each of `classes` where the clean label is not ignored, and
+        IoU of the noisy against the clean labels, of each of these classes where the clean label is not ignored, and
         'pixels': the share of pixels that kept their class.
 
     Raises:
@@ -61,6 +61,8 @@ def degrade_pseudo_labels(
         raise ValueError(f'root {root} holds no pseudo-labels')
     names = LabelMap.load(label_map)
     noise = LabelNoise(manifest['class_names'], names, level, seed)
+    lacking = names.lacking(manifest['class_names'], classes)
+    classes = [name for name in classes if name not in lacking]
     table = np.full((256, len(classes)), IGNORE, np.uint8)
     table[: len(manifest['class_names'])] = names.table(manifest['class_names'], classes)
     settings = {**manifest.get('settings', {}), 'noise': {'level': name, 'seed': seed, **asdict(level)}}

@@ -65,15 +65,17 @@ class LabelNoise:
         seed: chooses the errors.
 
     Raises:
-        ValueError: a teacher without one of these four kinds of class.
+        ValueError: a teacher without road, paint or ground off the road; it may do without crossings.
     """
 
     def __init__(
         self, class_names: Sequence[str], label_map: LabelMap | str | Path, level: NoiseLevel, seed: int = 0
     ) -> None:
         names = label_map if isinstance(label_map, LabelMap) else LabelMap.load(label_map)
-        drivable, marking, crosswalk = names.table(class_names, ['drivable', 'marking', 'crosswalk']).T
-        painted = (marking == 1) | (crosswalk == 1)
+        drivable, marking = names.table(class_names, ['drivable', 'marking']).T
+        painted = marking == 1
+        if not names.lacking(class_names, ['crosswalk']):
+            painted |= names.table(class_names, ['crosswalk'])[:, 0] == 1
         self.kinds = {
             'road': np.flatnonzero((drivable == 1) & ~painted),
             'off_road': np.flatnonzero(drivable == 0),
