@@ -8,7 +8,6 @@ from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
 from .preemption_hook import PreemptionHook
-from .resumable_loop import ResumableEpochLoop
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .scene_sampler import SceneContiguousSampler
 from .seeding import derive_seed, seed_everything
@@ -22,7 +21,6 @@ __all__ = [
     'Phase',
     'PhasePlan',
     'PreemptionHook',
-    'ResumableEpochLoop',
     'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',

@@ -109,7 +109,7 @@ class NonFiniteHook(Hook):
     def _gradient_norm(self) -> float:
         groups = self._watched.optimizer.param_groups
         gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-        return float(torch.nn.utils.get_total_norm(gradients))
+        return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 0.0
 
     def _report(self, runner: Runner, batch: dict | None, losses: dict | None) -> Path:
         content = dict(

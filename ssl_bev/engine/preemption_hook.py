@@ -103,6 +103,8 @@ class PreemptionHook(Hook):
 
     def _receive(self, number: int, frame: object) -> None:
         if os.getpid() != self._process:  # a child that inherited the handler
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
             return
         if self._received is None:
             self._received = number, time.monotonic()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from .seeded_loader import seeded_loader
 
 
-@LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """What `ExactResumeHook` makes of mmengine's `EpochBasedTrainLoop`; no config needs to name it."""
+    """What `ExactResumeHook` makes of mmengine's `EpochBasedTrainLoop`."""
 
     first_batch = 0  # of the next epoch; those before it were trained on already
     epoch_seed = 0

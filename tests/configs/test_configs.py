@@ -14,6 +14,7 @@ from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from reduced_configs import reduced
 
 from ssl_bev.datasets import LoadAccumulatedTargets
 from ssl_bev.datasets.accumulated_target_files import start_folder, write_target
@@ -26,6 +27,8 @@ CONFIGS = PROJECT / 'configs'
 TEACHERS_CLASSES = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
 COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
+# Of projects/LabelEfficiency, those that do something else than these.
+LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
 RECIPES = {
     'bevformer_supervised',
     *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'completed')),
@@ -51,22 +54,6 @@ def data(synthetic_root, tmp_path_factory):
         maps = np.full((2, len(labels['classes']), *labels['grid'].shape), 0.25)
         write_target(folder / 'completed', file.stem, *maps)
     return folder
-
-
-def reduced(path, data):
-    """The config with small images and few queries."""
-    os.environ['SSL_BEV_NUSCENES'] = os.environ['SSL_BEV_SYNTHETIC'] = str(data)
-    config = Config.fromfile(path)
-    config.model.img_backbone.init_cfg = None
-    config.model.bev_encoder.bev_shape = (15, 30)
-    config.model.seg_head.num_upsamples = 3
-    for name in [key for key in config if key.endswith('dataloader')]:
-        for step in config[name].dataset.pipeline:
-            if step.type == 'ResizeCropFlipImages' and 'resize' in step:
-                step.size = (64, 160)
-            if step.type == 'LoadPseudoLabels':
-                step.label_map = 'mapillary_v2'
-    return config
 
 
 def test_a_dumped_config_keeps_the_order_of_the_classes(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import os
 import signal
 import time
@@ -122,6 +123,20 @@ def test_signals_are_heard_in_training_only(tmp_path: Path, monkeypatch: pytest.
     run(tmp_path, [dict(name='a', epochs=1)], 'heard', **options())
     assert heard[0] is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_children_that_inherit_the_handler_can_be_terminated() -> None:
+    """Pools of evaluations and loaders end their processes with SIGTERM."""
+    hook = PreemptionHook()
+    hook.before_train(None)
+    try:
+        child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()
+        child.join(20)
+        assert child.exitcode == -signal.SIGTERM
+    finally:
+        hook.after_train(None)
 
 
 def test_unknown_signals_are_named() -> None:
