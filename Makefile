@@ -5,8 +5,8 @@ BIN := .venv/bin
 
 help:
 	@echo 'make demo    synthetic nuScenes, both training phases, evaluation, pictures in work_dirs/demo (CPU, 10 min)'
-	@echo 'make benchmark       label efficiency: supervised 100 %, SSL + 50 %, SSL + 10 %; one seed (CPU)'
-	@echo 'make benchmark-full  the same for every arm, share of labels and seed (many hours)'
+	@echo 'make benchmark       label efficiency: supervised 100 %, ours with 50 and 10 % of the labels; one seed (CPU)'
+	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
 	@echo 'make lint    ruff and codespell; make format mends what it can'
 	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
@@ -18,10 +18,12 @@ demo: setup
 	@$(BIN)/python tools/demo.py
 
 benchmark: setup
-	@$(BIN)/python tools/label_efficiency.py --headline --out work_dirs/benchmark --target work_dirs/benchmark/label_efficiency
+	@$(BIN)/python projects/LabelEfficiency/run.py supervised:1 ours:0.5 ours:0.1
 
+PARTS := from_scratch without_registration without_completion without_perspective
 benchmark-full: setup
-	@$(BIN)/python tools/label_efficiency.py
+	@$(BIN)/python projects/LabelEfficiency/run.py --seeds 0 1 2 supervised:1 supervised:0.5 supervised:0.1 \
+	    supervised_from_teacher:1 paper:0.5 paper:0.1 ours:0.5 ours:0.1 $(PARTS:%=ours_%:0.5)
 
 test: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term tests

@@ -12,8 +12,9 @@ def reduced(path, data):
     config.model.img_backbone.init_cfg = None
     config.model.bev_encoder.bev_shape = (15, 30)
     config.model.seg_head.num_upsamples = 3
-    for name in [key for key in config if key.endswith('dataloader')]:
-        for step in config[name].dataset.pipeline:
+    datasets = [config[name].dataset for name in config if name.endswith('dataloader')]
+    for dataset in [part for whole in datasets for part in whole.get('datasets', [whole])]:
+        for step in dataset.pipeline:
             if step.type == 'ResizeCropFlipImages' and 'resize' in step:
                 step.size = (64, 160)
             if step.type == 'LoadPseudoLabels':

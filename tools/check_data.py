@@ -3,6 +3,7 @@
 
 python tools/check_data.py --root data/nuscenes
 python tools/check_data.py --root data/nuscenes --full --pseudo-labels data/nuscenes/pseudo_labels
+python tools/check_data.py --root data/nuscenes --pictures work_dirs/check       # calibration, for a person to look at
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     depth.add_argument('--fast', action='store_true', help='open every image, look every label up (the default)')
     depth.add_argument('--full', action='store_true', help='read every picture whole')
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
+    parser.add_argument('--pictures', type=Path, metavar='DIR', help='draw cameras and ground of some frames there')
+    parser.add_argument('--num-pictures', type=int, default=4, metavar='N', help='how many (default: %(default)s)')
+    parser.add_argument('--roads', type=Path, metavar='DIR', help='of tools/estimate_road.py, for the pictures')
     parser.add_argument('--workers', type=int, help='threads; default: one per CPU')
     parser.add_argument('--max-messages', type=int, default=20, help='shown of each check (default: %(default)s)')
     parser.add_argument('--quiet', action='store_true', help='no progress bars')
@@ -54,8 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         num_workers=args.workers,
         max_messages=args.max_messages,
         show_progress=not args.quiet,
+        pictures=args.pictures,
+        num_pictures=args.num_pictures,
+        roads=args.roads,
     )
     print(report)
+    if args.pictures:
+        print(f'look at the pictures in {args.pictures}')
     print('all is well' if report.is_good else f'{report.errors.total()} errors')
     return 0 if report.is_good else 1
 

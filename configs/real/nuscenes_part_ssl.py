@@ -2,9 +2,12 @@
 # evaluated on the same frames against the vector map. Infos and labels go to data/nuscenes_part (SSL_BEV_NUSCENES_PART):
 #   python tools/create_data.py --root ../shared/real/nuscenes_mini_part --version v1.0-mini --max-sweeps 0 \
 #       --out data/nuscenes_part
+# SSL_BEV_HELD_APART=yes trains on the other half of the scenes and evaluates on those held apart.
 _base_ = '../synthetic/bevformer_ssl_pretrain.py'
 data_root = '{{$SSL_BEV_SHARED:../shared}}/real/nuscenes_mini_part'
 made = '{{$SSL_BEV_NUSCENES_PART:data/nuscenes_part}}'
+held_apart, others = ['scene-0655', 'scene-0757', 'scene-0796'], ['scene-0061', 'scene-0103', 'scene-0553']
+seen, evaluated = dict(no=(None, None), yes=(others, held_apart))['{{$SSL_BEV_HELD_APART:no}}']
 files = ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl']
 # The teacher knows no crossings, and the map knows them around one scene only.
 coarse_classes = dict(drivable=['drivable_area'], marking=['lane_divider', 'road_divider', 'stop_line'])
@@ -26,11 +29,11 @@ train_dataloader = dict(
         _delete_=True,
         type='RepeatDataset',
         times=20,
-        dataset=dict(_base_.dataset, **frames, with_labels=False, pipeline=pipeline),
+        dataset=dict(_base_.dataset, **frames, scene_list=seen, with_labels=False, pipeline=pipeline),
     )
 )
 test_pipeline = [images[0], dict(images[1], training=False), *_base_.test_pipeline[2:]]
-val_dataloader = dict(dataset=dict(**frames, pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(**frames, scene_list=evaluated, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 model = dict(
     seg_head=dict(coarse_classes=list(coarse_classes.items()), new_classes=('ped_crossing',)),

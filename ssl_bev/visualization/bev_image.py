@@ -101,6 +101,22 @@ def draw_bev(
     if observed is not None and observed.shape != grid.shape:
         raise ValueError(f'observed must have the shape of the grid, {grid.shape}, got {observed.shape}')
     cells = paint(np.full((*grid.shape, 3), GROUND, np.uint8), opacity(probabilities), classes)
+    return draw_ground(cells, grid, bev_frame=bev_frame, observed=observed, pixels_per_cell=pixels_per_cell)
+
+
+def draw_ground(
+    cells: np.ndarray,  # (H, W, 3) uint8 BGR
+    grid: BEVGrid,
+    *,
+    bev_frame: str = 'ego',
+    observed: np.ndarray | None = None,  # (H, W) bool
+    pixels_per_cell: float = 3,
+) -> np.ndarray:
+    """Draw colours of the ground as `draw_bev` draws classes: forward up, with scale and vehicle.
+
+    Returns:
+        (rows, columns, 3) uint8 BGR.
+    """
     picture = _resize_cells(turn_forward_up(cells, bev_frame), pixels_per_cell)
     if observed is not None:
         unknown = _resize_cells(turn_forward_up((~observed).astype(np.uint8), bev_frame), pixels_per_cell) > 0

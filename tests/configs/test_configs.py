@@ -27,6 +27,8 @@ CONFIGS = PROJECT / 'configs'
 TEACHERS_CLASSES = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
 COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
+# Of projects/LabelEfficiency, those that do something else than these.
+LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
 RECIPES = {
     'bevformer_supervised',
     *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'completed')),

@@ -320,3 +320,22 @@ def test_tool(prepared, data, capsys, monkeypatch):
     assert '1 errors' in capsys.readouterr().out.splitlines()[-1]
     assert tool.main(['--root', str(data / 'samples')]) == 1
     assert 'make them with tools/create_data.py' in capsys.readouterr().err
+
+
+def test_pictures_for_a_person(data, tmp_path):
+    """Evenly spread over all keyframes; a camera whose image is gone is left out, which the check of images says."""
+    (data / 'samples/CAM_BACK/scene-0061-CAM_BACK-0.jpg').unlink()
+    report = check(data, pictures=tmp_path / 'pictures', num_pictures=3)
+    assert report.checked['pictures'] == 3
+    assert report.errors == {'images': 1}
+    names = sorted(path.stem for path in (tmp_path / 'pictures').iterdir())
+    assert names == ['scene-0061-sample0', 'scene-0103-sample2', 'scene-0553-sample1']
+    widths = [cv2.imread(str(path)).shape[1] for path in sorted((tmp_path / 'pictures').iterdir())]
+    assert widths[1] - widths[0] == 648  # one camera more
+    damage_frame(5, camera(lambda entry: entry.update(lidar2cam=np.zeros((4, 4)).tolist())))(data)
+    report = check(data, pictures=tmp_path / 'more', num_pictures=9, roads=tmp_path / 'nowhere')
+    assert 'manifest of roads not found' in str(report)
+    report = check(data, pictures=tmp_path / 'more', num_pictures=9)
+    assert report.errors['pictures'] == 1 and 'pictures: frame scene-0553-sample2: ' in str(report)
+    with pytest.raises(ValueError, match='num_pictures must be at least 1, got 0'):
+        check(data, pictures=tmp_path / 'more', num_pictures=0)

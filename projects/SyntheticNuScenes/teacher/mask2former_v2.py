@@ -8,7 +8,7 @@ parts = (
     'coarse_fpn',
     'semantic_mask2former_head',
     'bf16_optim_wrapper',
-    'channels_last_parallel',
+    'channels_last',
 )
 custom_imports = dict(imports=[f'{teacher}.{part}' for part in parts])
 data_root = '{{$SSL_BEV_TEACHER_TOWN:data/synthetic_teacher_town}}'

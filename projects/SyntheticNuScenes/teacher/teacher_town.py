@@ -1,4 +1,4 @@
-"""mmsegmentation's view of the synthetic teacher town: images and exact class maps, in either Mapillary label space."""
+"""mmsegmentation's view of the synthetic teacher town: images and exact class maps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES
-from ssl_bev.pseudo_labels.label_map import LabelMap, reduction_table
 from ssl_bev.targets import IGNORE
 
 
@@ -18,8 +17,8 @@ from ssl_bev.targets import IGNORE
 class TeacherTown(BaseSegDataset):
     """Images in samples/, class maps in oracle/labels/, as `create_synthetic_nuscenes.py --split teacher` writes them.
 
-    The files bear ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by v2.0 or v1.2 names;
-    pixels of any other class are ignored.
+    The files bear ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by name; pixels of any
+    other class are ignored.
     """
 
     METAINFO = dict(classes=CLASS_NAMES)
@@ -46,8 +45,4 @@ class TeacherTown(BaseSegDataset):
         if new_classes is None:
             return None
         ids = {name: i for i, name in enumerate(new_classes)}
-        if set(new_classes) <= set(CLASS_NAMES):
-            return {i: ids.get(name, IGNORE) for i, name in enumerate(CLASS_NAMES)}
-        coarser = [*LabelMap.load('mapillary_v1').class_names, 'Unlabeled']
-        reduced = reduction_table(CLASS_NAMES, coarser)
-        return {i: ids.get(coarser[index], IGNORE) for i, index in enumerate(reduced)}
+        return {i: ids.get(name, IGNORE) for i, name in enumerate(CLASS_NAMES)}

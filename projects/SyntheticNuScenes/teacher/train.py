@@ -1,9 +1,8 @@
-"""Train the two small Mask2Former teachers of the synthetic world, and write their weights beside this file.
+"""Train the small Mask2Former teacher of the synthetic world, and write its weights beside this file.
 
-python projects/SyntheticNuScenes/teacher/train.py            about 50 minutes on 2 cores; goes on where it was stopped
+python projects/SyntheticNuScenes/teacher/train.py            about 45 minutes on 2 cores; goes on where it was stopped
 
-Images come from the teacher town, which no other split shows. First the network with Mapillary v2.0 names, and from it
-the one with v1.2 names. Weights are published as half floats.
+Images come from the teacher town, which no other split shows. Weights are published as half floats.
 """
 
 from __future__ import annotations
@@ -40,22 +39,20 @@ def main() -> None:
         options = TOWN.format(*((1, 1) if args.toy else (SCENES, FRAMES)))
         subprocess.run([sys.executable, create, '--out', args.data, *options.split()], check=True)
     os.environ.update(SSL_BEV_TEACHER_TOWN=str(args.data.resolve()), OMP_WAIT_POLICY='PASSIVE', PYTHON=sys.executable)
-    finer = train(HERE / 'mask2former_v2.py', args.work_dir, args.toy)
-    coarser = train(HERE / 'mask2former_v1.py', args.work_dir, args.toy, f'load_from={finer}')
+    config = HERE / 'mask2former_v2.py'
+    checkpoint = train(config, args.work_dir, args.toy)
     args.out.mkdir(parents=True, exist_ok=True)
-    for checkpoint in (finer, coarser):
-        config = HERE / f'{checkpoint.parent.name}.py'
-        publish(checkpoint, args.out / f'{config.stem}.pth', config)
+    publish(checkpoint, args.out / f'{config.stem}.pth', config)
 
 
-def train(config: Path, work_dir: Path, toy: Path | None, *options: str) -> Path:
-    """Train one network, or go on with it; returns its last checkpoint."""
+def train(config: Path, work_dir: Path, toy: Path | None) -> Path:
+    """Train the network, or go on with it; returns its last checkpoint."""
     from mmengine.config import Config
 
     steps = 2 if toy else Config.fromfile(config).max_iters
     last = work_dir / config.stem / f'iter_{steps}.pth'
     if not last.is_file():
-        changes = ['--cfg-options', f'train_cfg.max_iters={steps}', *options]
+        changes = ['--cfg-options', f'train_cfg.max_iters={steps}']
         arguments = [config, str(PROCESSES), '--resume', '--work-dir', last.parent, *changes]
         subprocess.run([ROOT / 'tools' / 'dist_train.sh', *arguments], check=True)
     return last

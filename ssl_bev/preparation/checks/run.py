@@ -13,6 +13,7 @@ from .bev_labels import check_bev_labels
 from .drives import check_drives
 from .images import check_images
 from .maps import check_maps
+from .pictures import draw_pictures
 from .pseudo_labels import check_pseudo_labels
 from .report import Report
 from .settings import Settings
@@ -28,6 +29,9 @@ def check_data(
     num_workers: int | None = None,
     max_messages: int = 20,
     show_progress: bool = True,
+    pictures: str | Path | None = None,
+    num_pictures: int = 4,
+    roads: str | Path | None = None,
 ) -> Report:
     """Check everything that training and evaluation will read; damage ends up in the report, not in an exception.
 
@@ -42,6 +46,9 @@ def check_data(
         num_workers: threads; None: one per CPU.
         max_messages: kept per check.
         show_progress: draw progress bars.
+        pictures: folder for pictures of some frames, see `draw_calibration_sheet`; None: draw none.
+        num_pictures: how many.
+        roads: folder of tools/estimate_road.py, for the pictures.
     """
     report = Report(max_messages)
     root = Path(root)
@@ -66,6 +73,8 @@ def check_data(
         check_bev_labels(Path(folder), scenes, versions, settings, report)
     for folder in pseudo_labels if versions else ():
         check_pseudo_labels(Path(folder), root, list(versions), settings, report)
+    if pictures is not None:
+        draw_pictures(root, scenes, Path(pictures), num_pictures, Path(roads) if roads else None, settings, report)
     return report
 
 

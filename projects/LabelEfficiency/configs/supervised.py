@@ -1,0 +1,3 @@
+# The baseline: BEV labels, and nothing else.
+_base_ = './_base_.py'
+train_dataloader = _base_.labelled_dataloader

@@ -1,0 +1,1 @@
+"""How far labels can be saved: recipes of training on synthetic towns, run and reported by ../run.py."""

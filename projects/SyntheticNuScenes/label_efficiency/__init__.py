@@ -1,1 +1,0 @@
-"""How far labels can be saved: arms of training on synthetic towns, run and reported by tools/label_efficiency.py."""

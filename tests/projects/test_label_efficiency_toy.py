@@ -1,0 +1,136 @@
+"""Toy runs of `make benchmark` and `make demo`: the real tools with their real arguments, on two tiny scenes."""
+
+import importlib.util
+import multiprocessing
+import os
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from projects.LabelEfficiency.label_efficiency import steps as steps_module
+from projects.LabelEfficiency.label_efficiency.robustness import OtherTowns
+from projects.LabelEfficiency.label_efficiency.steps import PROJECT, Steps, read_json
+from projects.LabelEfficiency.label_efficiency.towns import TOY_TOWNS, Towns
+from ssl_bev.pseudo_labels import PseudoLabelReader
+
+
+@pytest.fixture(scope='module')
+def launched():
+    """The commands so far: children of a process that has imported what tools need, which saves their start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('OMP_NUM_THREADS', '1')  # torch reads it as it is imported
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload(['mmdet3d.apis', 'mmseg.apis', 'ssl_bev.apis', 'ssl_bev.components', 'numba'])
+        commands = []
+
+        def launch(command, log, env):
+            commands.append(command)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            child = context.Process(target=run_script, args=(command[1:], log, dict(env)))
+            child.start()
+            child.join()
+            return child.exitcode
+
+        patch.setattr(steps_module, 'launch', launch)
+        yield commands
+
+
+def run_script(command, log, env):
+    for stream in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    os.environ.update(env)
+    os.chdir(PROJECT)
+    sys.argv = command
+    Config.pretty_text = property(lambda config: str(config.to_dict()))  # yapf takes seconds for it
+    runpy.run_path(command[0], run_name='__main__')
+
+
+def main_of(script):
+    spec = importlib.util.spec_from_file_location(f'script_{Path(script).stem}', PROJECT / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda *arguments: module.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope='module')
+def benchmark(launched, synthetic_root, tmp_path_factory):
+    """Folder and command of a toy benchmark that ran; towns are ready-made."""
+    folder = tmp_path_factory.mktemp('benchmark')
+    for town in TOY_TOWNS:
+        shutil.copytree(synthetic_root, folder / 'data' / town.folder, symlinks=True)
+    main, places = main_of('projects/LabelEfficiency/run.py'), ['--data', folder / 'data', '--out', folder / 'out']
+    command = lambda *runs: main(*runs, '--toy', '--jobs', 1, *places)  # noqa: E731
+    assert command('supervised:1', 'ours:0.5') == 0
+    return folder, command
+
+
+def test_the_benchmark_leaves_records_and_a_report(benchmark):
+    folder, _ = benchmark
+    page = (folder / 'out' / 'test.md').read_text()
+    assert '| ours' in page and '| supervised' in page
+    records = {path.parent.name.split('_')[0]: read_json(path) for path in folder.glob('out/runs/*/record.json')}
+    for record in records.values():
+        assert record['code'].startswith('0.') and record['config'] and record['data'] == 'synthetic'
+        assert record['steps'] == 10 and len(record['curve']) == 3
+        assert all(0 <= record['test'][truth]['mIoU'] <= 1 for truth in ('published', 'exact'))
+        assert all(seconds > 0 for seconds in (*record['seconds'].values(), *record['data_seconds'].values()))
+    assert len({record['series'] for record in records.values()}) == 1
+    assert list(records['supervised']['data_seconds']) == [] and records['supervised']['images'] == '-'
+    assert list(records['ours']['data_seconds']) == ['teacher', 'accumulation', 'registration', 'completion']
+    maps = {path.stem for path in folder.glob('data/completed/50pct_seed0_10steps/*.npz')}
+    assert maps == {path.stem for path in folder.glob('data/accumulated/*.npz')} and len(maps) == 3
+
+
+def test_what_is_done_is_not_done_again(benchmark, launched, capsys):
+    folder, command = benchmark
+    before = len(launched)
+    assert command('supervised:1', 'ours:0.5') == 0 and len(launched) == before
+    lost = next(folder.glob('out/runs/supervised*/record.json'))
+    content = read_json(lost)
+    lost.unlink()
+    assert command('supervised:1') == 0 and len(launched) == before  # its training and evaluations are there
+    assert read_json(lost)['test'] == content['test']
+    config = lost.with_name('config.py')
+    config.write_text(config.read_text().replace("'seed': 0", "'seed': 1"))
+    assert command('supervised:1') == 1 and 'holds another config than the recipe makes now' in capsys.readouterr().err
+
+
+def test_other_conditions_share_the_towns_and_nothing_that_they_change(benchmark):
+    folder, _ = benchmark
+    base = Towns(folder / 'data', TOY_TOWNS, Steps(folder / 'data'))
+    exact, worse = OtherTowns(base, 'exact_labels'), OtherTowns(base, 'teacher_L2')
+    for towns in (exact, worse):
+        towns.make()
+        towns.label('train')
+        assert (towns.root / 'towns').resolve() == base.root / 'towns'
+    assert exact.maps_of(TOY_TOWNS[0]) == exact.root / 'towns' / 'a' / 'truth'
+    assert worse.maps_of(TOY_TOWNS[0]) == worse.root / 'towns' / 'a'
+    assert (exact.root / 'pseudo_labels').resolve() == base.root / 'pseudo_labels'
+    clean, noisy = (PseudoLabelReader(towns.root / 'pseudo_labels') for towns in (base, worse))
+    image = next((base.root / 'pseudo_labels' / 'labels').glob('*/*.png'))
+    changed = (clean.read(image.parent.name, image.stem)[0] != noisy.read(image.parent.name, image.stem)[0]).mean()
+    assert 0 < changed < 0.5
+    worse.accumulate('train')  # the labels are complete, and of a teacher with another name
+    assert '+noise-L2' in (worse.root / 'accumulated' / 'manifest.json').read_text()
+
+
+def test_other_towns_in_the_folder_are_refused(benchmark):
+    folder, _ = benchmark
+    with pytest.raises(ValueError, match=r'data was made of other towns, .*; choose another folder or delete it'):
+        Towns(folder / 'data', TOY_TOWNS[:1], Steps(folder / 'data')).make()
+
+
+def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path, capsys):
+    shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
+    assert main_of('tools/demo.py')('--toy', '--data', tmp_path / 'data', '--out', tmp_path / 'out') == 0
+    table = (tmp_path / 'out' / 'iou.md').read_text()
+    assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'marking' in table and 'lane_divider' in table
+    assert [line.split('|')[1].strip() for line in table.splitlines()[4:8]] == [
+        'SSL, no labels', "the paper's SSL + 50 % of the labels", 'ours, with the same 50 %',
+        'supervised, the same 50 %',
+    ]  # fmt: skip
+    assert len(list((tmp_path / 'out').glob('panel_*.png'))) == 1 and (tmp_path / 'out' / 'curves.png').is_file()
