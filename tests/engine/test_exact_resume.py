@@ -125,7 +125,7 @@ def test_datasets_without_indices_are_refused() -> None:
     class Stream(IterableDataset):
         pass
 
-    with pytest.raises(ValueError, match='needs a dataset with indices, read in batches; .* has Stream'):
+    with pytest.raises(ValueError, match=r'needs a dataset with indices, read in batches; .* has Stream'):
         seeded_loader(DataLoader(Stream()), seed=0)
 
 
