@@ -123,7 +123,8 @@ def test_loops_over_iterations_are_refused(tmp_path: Path) -> None:
 
 def test_datasets_without_indices_are_refused() -> None:
     class Stream(IterableDataset):
-        pass
+        def __iter__(self):
+            yield 0
 
     with pytest.raises(ValueError, match=r'needs a dataset with indices, read in batches; .* has Stream'):
         seeded_loader(DataLoader(Stream()), seed=0)
