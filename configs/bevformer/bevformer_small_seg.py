@@ -20,7 +20,7 @@ model = dict(
         with_cp=True,
         dcn=dict(type='DCNv2', deform_groups=1, fallback_on_stride=False),
         stage_with_dcn=(False, False, True, True),
-        init_cfg=dict(checkpoint=fcos3d, prefix='backbone.'),
+        init_cfg=dict(checkpoint=f'safe:{fcos3d}', prefix='backbone.'),
     ),
     bev_encoder=dict(bev_shape=(150, 150)),
     seg_head=dict(num_upsamples=2),

@@ -11,6 +11,9 @@ import torch
 from engine_toy import RecordHook, ToyDataset, dataloader, make_config, make_runner, run, two_phases, weights_of
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader, IterableDataset
+
+from ssl_bev.engine.seeded_loader import seeded_loader
 
 ACCUMULATE = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01), accumulative_counts=3)
 EVERY_ITERATION = dict(
@@ -116,6 +119,15 @@ def test_loops_over_iterations_are_refused(tmp_path: Path) -> None:
     options = dict(train_cfg=dict(by_epoch=False, max_iters=6), param_scheduler=None)
     with pytest.raises(ValueError, match='middle of epochs, the train loop is a IterBasedTrainLoop'):
         run(tmp_path, [], 'refused', custom_hooks=[dict(type='ExactResumeHook')], **options)
+
+
+def test_datasets_without_indices_are_refused() -> None:
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield 0
+
+    with pytest.raises(ValueError, match=r'needs a dataset with indices, read in batches; .* has Stream'):
+        seeded_loader(DataLoader(Stream()), seed=0)
 
 
 def test_persistent_workers_start_anew(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_300_iterations_and_300_samples(config, begin, tmp_path: Path) -> None:
     """150 iterations in each phase; the first 50 of each, and the first 100 samples, are warm-up."""
     file = config(150, custom_hooks=[dict(type='MemoryHook')], imports=['memory_hook'], val_times=100)
     process = begin(PYTHON, PROJECT / 'tools/train.py', file, '--work-dir', 'run')
-    assert process.wait(1800) == 0, (tmp_path / 'output').read_text()[-3000:]
+    assert process.wait(3600) == 0, (tmp_path / 'output').read_text()[-3000:]
     train, val = (np.array(json.loads((tmp_path / f'run/memory_{what}.json').read_text())) for what in ('train', 'val'))
     assert len(train) == 300 and len(val) >= 300
     slopes = dict(pretrain=slope(train[50:150]), finetune=slope(train[200:]), evaluation=slope(val[100:]))

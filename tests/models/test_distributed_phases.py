@@ -41,7 +41,7 @@ def train(rank: int, folder: Path) -> None:
     torch.save(dict(runner.model.module.named_parameters()), folder / f'{rank}.pth')
 
 
-@pytest.mark.parametrize('count', [2, 3])
+@pytest.mark.parametrize('count', [pytest.param(2, marks=pytest.mark.long), 3])
 def test_one_process_has_empty_batches(tmp_path: Path, count: int) -> None:
     assert exit_codes(start(train, tmp_path, count=count), 240) == [0] * count
     rows = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(count)]

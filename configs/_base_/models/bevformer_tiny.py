@@ -20,7 +20,7 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='safe:https://download.pytorch.org/models/resnet50-0676ba61.pth'),
     ),
     img_neck=dict(
         type='mmdet.FPN',
