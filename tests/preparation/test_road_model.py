@@ -1,7 +1,7 @@
 """The road of a drive over a crest:
 
-         ____
-       /      \\____           z = 0.6 exp(-((s - 20) / 12)^2), driven along a bend
+  ____
+/      \\____           z = 0.6 exp(-((s - 20) / 12)^2), driven along a bend
 """
 
 import numpy as np
@@ -66,7 +66,7 @@ def test_poses_alone_know_the_road_that_was_driven():
     for t in (0, 4, 6):
         expected = ground(poses[t, 0, 3], AHEAD) / np.cos(np.arctan(slope(poses[t, 0, 3]))) ** 2
         driven = AHEAD[:, 0] >= 0  # nobody was behind the first frame
-        np.testing.assert_allclose((model.rows(t, AHEAD) @ model.mean)[driven], expected[driven], atol=0.04)
+        np.testing.assert_allclose((model.rows(t, AHEAD) @ model.mean)[driven], expected[driven], atol=0.05)
         assert np.abs(expected[driven]).max() > 0.05
 
 
