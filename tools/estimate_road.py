@@ -18,6 +18,7 @@ import sys
 
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.estimate_roads import DEFAULT_GRID, SOURCES, RoadEstimation, estimate_roads
+from ssl_bev.preparation.road_model import POSES, RoadBelief
 
 MUCH_DEGREES, MUCH_METRES = 6.0, 3.0
 
@@ -32,6 +33,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--label-map', metavar='NAME', help='name or file of their label map; for labels')
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='for labels')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
+    parser.add_argument(
+        '--poses', choices=POSES, default='auto', help='whether poses hold height and tilt, see RoadBelief'
+    )
     parser.add_argument('--sweeps', action='store_true', help='also the frames between the keyframes')
     parser.add_argument('--planes-only', action='store_true', help='no heights: fast, and enough on even slopes')
     parser.add_argument('--x-range', nargs=2, type=float, default=DEFAULT_GRID.x_range, help='of heights, metres')
@@ -59,6 +63,7 @@ def main() -> None:
         BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
         args.sweeps,
         args.planes_only,
+        RoadBelief(poses=args.poses),
     )
     reports = estimate_roads(args.infos, args.out, estimation, args.workers, not args.quiet)
     for name, report in reports.items():

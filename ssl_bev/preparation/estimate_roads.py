@@ -121,7 +121,7 @@ def estimate_scene(
     found, details, report = model.mean, None, {}
     if estimation.source == 'lidar':
         clouds = [_lidar(frame, estimation.data_root) for frame in frames]
-        found = fit_points(model, clouds)
+        model, found = fit_points(model, clouds)
         details, seen = fit_details(model, found, clouds)
         report['seen'] = round(float(np.mean([_seen(pose, seen) for pose in poses])), 3)
     elif estimation.source == 'labels':

@@ -9,6 +9,7 @@ that nothing is gained where the ground shrinks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -136,14 +137,10 @@ class LabelAgreement:
             read = F.grid_sample(camera.maps[None], positions[None, None], align_corners=False)[0, :, 0]
             seen = read.new_zeros(len(read), len(ground)) if seen is None else seen
             seen = seen.index_add(1, camera.cells, read * camera.weight)
-        seen = self._smoothing(shape[0], blur) @ seen.view(-1, *shape) @ self._smoothing(shape[1], blur)
+        cells = blur / self._cell_size
+        seen = _smoothing(shape[0], cells) @ seen.view(-1, *shape) @ _smoothing(shape[1], cells)
         share, certain = seen.chunk(2)
         return share / certain.clamp(min=1e-6), certain / (certain + 0.2)
-
-    def _smoothing(self, cells: int, blur: float) -> Tensor:  # (cells, cells)
-        distance = torch.arange(cells)[:, None] - torch.arange(cells)
-        kernel = torch.exp(-0.5 * (distance * self._cell_size / blur) ** 2)
-        return kernel / kernel.sum(1).max()
 
     def _frame(self, pose: np.ndarray, centers: np.ndarray, views: Sequence[LabelImage]) -> _Frame:
         inside = np.abs(centers - pose[:2, 3]) < _REACH
@@ -169,6 +166,14 @@ class LabelAgreement:
         pixels = torch.linalg.det(view.ego2img[:3][:, [0, 1, 3]].double()).abs().float()
         weight = (pixels / ground[:, 2].clamp(min=1) ** 3 / _SHARP).clamp(max=1)
         return _Camera(view.maps, cells, ground, up, weight)
+
+
+@lru_cache(maxsize=32)
+def _smoothing(size: int, deviation: float) -> Tensor:  # (size, size)
+    """What blurs a row or a column by a Gaussian, in cells."""
+    distance = torch.arange(size)[:, None] - torch.arange(size)
+    kernel = torch.exp(-0.5 * (distance / deviation) ** 2)
+    return kernel / kernel.sum(1).max()
 
 
 def fit_labels(

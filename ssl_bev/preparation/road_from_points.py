@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from .road_model import RoadModel
 _REACH = 40.0  # metres; beyond, there are few points on the ground
 _CELL = 1.0  # metres
 _LOWEST = 10  # per cent: what stands on the ground is higher
+_LAYER = 0.1  # metres
 _NOISE = 0.05  # metres
 # First what is near and may not be far off, then all that fits: metres away, and metres above or below the ground.
 _ROUNDS = ((10.0, 0.4), (15.0, 0.3), (25.0, 0.3), (_REACH, 0.3), (_REACH, 0.2), (_REACH, 0.15), (_REACH, 0.15))
+_ENOUGH = 3  # frames with points, to learn what poses are worth
 _DETAIL_GATE = 0.4  # metres that kerbs and pavements may lie above the model
 _DETAIL_WIDTH = 1.5  # metres, of the smoothing
 
@@ -26,27 +29,48 @@ _DETAIL_WIDTH = 1.5  # metres, of the smoothing
 def lowest_points(
     points: np.ndarray,  # (P, 3), metres in the ego frame
 ) -> np.ndarray:  # (Q, 3)
-    """One point for each square metre that has any, near its lowest: where nothing stands, it lies on the ground."""
+    """The mean of the lowest points of each square metre that has any: where nothing stands, it lies on the ground."""
     points = points[np.abs(points[:, :2]).max(1) < _REACH].astype(np.float64)
     column, row = np.floor(points[:, :2] / _CELL).astype(np.int64).T
     cell = row * 1_000_003 + column
     order = np.lexsort((points[:, 2], cell))
-    _, start, count = np.unique(cell[order], return_index=True, return_counts=True)
-    return points[order[start + (count * _LOWEST) // 100]]
+    points = points[order]
+    _, start, cell, count = np.unique(cell[order], return_index=True, return_inverse=True, return_counts=True)
+    bottom = points[start + (count * _LOWEST) // 100, 2]
+    low = points[:, 2] <= bottom[cell] + _LAYER
+    total = np.stack([np.bincount(cell, low * values) for values in points.T], 1)
+    return total / np.bincount(cell, low)[:, None]
 
 
 def fit_points(
     model: RoadModel,
     clouds: Sequence[np.ndarray | None],  # F of (P, 3), metres in the ego frames
-) -> np.ndarray:  # (n,)
+) -> tuple[RoadModel, np.ndarray]:  # model, (n,)
     """The road that the lowest points of the frames lie on, whatever stands on it.
 
-    Robust least squares (Tukey's biweight) of the model's vector, the belief being part of the equations.
+    Robust least squares (Tukey's biweight) of the model's vector, the belief being part of the equations. Where the
+    planes of frames with points turn out to be what the poses say, the poses are believed of all frames.
 
     Args:
         model: of the scene.
         clouds: as `lowest_points` gives them; None where a frame has none.
+
+    Returns:
+        The model of what is believed in the end, and its vector.
     """
+    found = _fit(model, clouds)
+    measured = [t for t, cloud in enumerate(clouds) if cloud is not None]
+    if len(measured) >= _ENOUGH:
+        told = np.stack([model.poses[:, 2, 3], *model.poses[:, 2, :2].T], 1)
+        height, *tilt = (model.planes(found) - told)[measured].std(0)
+        if max(tilt) < model.belief.spring:
+            trust = dict(poses='complete', pose_height=max(height, 0.005), pose_tilt=max(*tilt, 0.0005))
+            model = RoadModel(model.poses, replace(model.belief, **trust))
+            found = _fit(model, clouds)
+    return model, found
+
+
+def _fit(model: RoadModel, clouds: Sequence[np.ndarray | None]) -> np.ndarray:  # (n,)
     found = model.mean
     for reach, gate in _ROUNDS:
         matrix, right = model.precision.copy(), model.precision @ model.mean

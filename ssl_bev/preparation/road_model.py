@@ -19,6 +19,7 @@ from .road_path import RoadPath
 
 _PLANE = np.array([[0.0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # around the ego origin, metres
 _VAGUE = 100.0  # metres
+POSES = ('auto', 'complete', 'planar')
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,13 @@ class RoadBelief:
         cross_slope_change: of that within 20 m.
         wheel: of the ground under the ego origin, metres.
         spring: of the slope of the ground in the ego frame where the vehicle stands, radians.
-        pose_height: of the heights of published poses, metres; poses that are all at one height have none.
-        pose_tilt: of their tilt, radians; poses that are all level have none.
+        pose_height: of the heights of published poses, metres.
+        pose_tilt: of their tilt, radians.
+        poses: 'complete': height and tilt of the poses are those of the ego frame, even where all are level; 'planar':
+            they say nothing; 'auto': they do unless they are all the same.
+
+    Raises:
+        ValueError: a deviation that is not positive, or unknown `poses`.
     """
 
     slope_change: float = 0.02
@@ -42,10 +48,13 @@ class RoadBelief:
     spring: float = 0.006
     pose_height: float = 0.05
     pose_tilt: float = 0.003
+    poses: str = 'auto'
 
     def __post_init__(self) -> None:
+        if self.poses not in POSES:
+            raise ValueError(f'poses must be one of {POSES}, got {self.poses!r}')
         for name, value in vars(self).items():
-            if not value > 0:
+            if name != 'poses' and not value > 0:
                 raise ValueError(f'{name} must be positive, got {value}')
 
 
@@ -68,12 +77,13 @@ class RoadModel:
         cross_knot: float = 20.0,
     ) -> None:
         self.poses = poses
+        self.belief = belief
         self.path = RoadPath(poses, reach)
         self._knots = (knot, cross_knot)
         self._counts = tuple(int(np.ceil(self.path.length / spacing)) + 3 for spacing in self._knots)
         self.surface_size = sum(self._counts)
         self.size = self.surface_size + 3 * len(poses)
-        equations, values = self._belief(belief)
+        equations, values = self._equations()
         self.precision = equations.T @ equations
         self.mean = np.linalg.solve(self.precision, equations.T @ values)
 
@@ -102,6 +112,13 @@ class RoadModel:
         rows[:, self._plane(frame)] = np.concatenate([-np.ones((len(xy), 1)), -xy], 1)
         return rows
 
+    def planes(
+        self,
+        vector: np.ndarray,  # (n,)
+    ) -> np.ndarray:  # (F, 3)
+        """Height, pitch and roll of each frame's plane."""
+        return vector[self.surface_size :].reshape(-1, 3)
+
     def to_global(self, frame: int, xy: np.ndarray) -> np.ndarray:  # (P, 2)
         """Positions seen from above; what the ground's height adds where the vehicle is tilted is millimetres."""
         pose = self.poses[frame]
@@ -111,9 +128,9 @@ class RoadModel:
         start = self.surface_size + 3 * frame
         return slice(start, start + 3)
 
-    def _belief(self, belief: RoadBelief) -> tuple[np.ndarray, np.ndarray]:
-        """Equations (E, n) and their values (E,), each divided by its standard deviation."""
-        equations, values = [], []
+    def _equations(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is believed: equations (E, n) and their values (E,), each divided by its standard deviation."""
+        belief, equations, values = self.belief, [], []
 
         def believe(rows: np.ndarray, value: np.ndarray | float, deviation: float) -> None:
             equations.append(rows / deviation)
@@ -128,14 +145,19 @@ class RoadModel:
         believe(np.diff(cross, axis=0), 0, belief.cross_slope_change * np.sqrt(cross_knot / 20))
         believe(profile[:1], 0, _VAGUE)
         tilt, height = self.poses[:, 2, :2], self.poses[:, 2, 3]
-        has_tilt, has_height = np.ptp(tilt) > 1e-6, np.ptp(height) > 1e-3
+        complete, auto = belief.poses == 'complete', belief.poses == 'auto'
+        is_level = np.ptp(tilt) < 1e-6
+        # A frame that is always level does not lean with the vehicle.
+        spring = 0.1 if complete and is_level else belief.spring
+        height_deviation = belief.pose_height if complete or (auto and np.ptp(height) > 1e-3) else _VAGUE
+        tilt_deviation = belief.pose_tilt if complete or (auto and not is_level) else 1.0
         for t in range(len(self.poses)):
             ground = self.rows(t, _PLANE)
             believe(ground[:1], 0, belief.wheel)
-            believe((ground[1::2] - ground[2::2]) / 2, 0, belief.spring)
+            believe((ground[1::2] - ground[2::2]) / 2, 0, spring)
             plane = unit[self._plane(t)]
-            believe(plane[:1], height[t], belief.pose_height if has_height else _VAGUE)
-            believe(plane[1:], tilt[t], belief.pose_tilt if has_tilt else 1.0)
+            believe(plane[:1], height[t], height_deviation)
+            believe(plane[1:], tilt[t], tilt_deviation)
         return np.concatenate(equations), np.concatenate(values)
 
 
