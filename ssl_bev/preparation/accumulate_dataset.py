@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from ssl_bev.datasets.accumulated_target_files import start_folder, target_path, write_target
 from ssl_bev.datasets.calibration import check_bev_frame
@@ -23,6 +19,7 @@ from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_scene import accumulate_scene, crop_frame
+from .parallel import check_workers, for_each
 
 DEFAULT_GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 
@@ -106,30 +103,15 @@ def accumulate_dataset(
         FileNotFoundError: no info file, or a missing pseudo-label.
         ValueError: an argument out of range, a broken file, or a folder with targets that were made in another way.
     """
-    if workers < 1:
-        raise ValueError(f'workers must be at least 1, got {workers}')
+    check_workers(workers)
     scenes = read_scenes(info_files, accumulation.with_sweeps)
     TargetReader(**accumulation.labels)  # faulty arguments leave no folder behind
     start_folder(out, accumulation.settings())
     todo = [scene for scene in scenes if not all(target_path(out, f['token']).is_file() for f in scene)]
     counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes)) - sum(map(len, todo))}
-    bar = tqdm(total=len(todo), desc='accumulating', unit='scene', disable=not show_progress)
-    with bar:
-        if workers == 1:
-            for scene in todo:
-                _write_scene(scene, Path(out), accumulation)
-                bar.update()
-            return counts
-        context = multiprocessing.get_context('spawn')  # a fork of a process with running threads may hang
-        with ProcessPoolExecutor(min(workers, len(todo) or 1), context, initializer=_start_worker) as pool:
-            futures = [pool.submit(_write_scene, scene, Path(out), accumulation) for scene in todo]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    bar.update()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    write = partial(_write_scene, Path(out), accumulation)
+    for _ in for_each(write, todo, workers, 'accumulating', show_progress=show_progress):
+        pass
     return counts
 
 
@@ -151,12 +133,7 @@ def read_scenes(info_files: Sequence[str | Path], with_sweeps: bool) -> list[lis
     return list(scenes.values())
 
 
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
-def _write_scene(frames: Sequence[Mapping], out: Path, accumulation: Accumulation) -> None:
+def _write_scene(out: Path, accumulation: Accumulation, frames: Sequence[Mapping]) -> None:
     frames = add_roads(frames, accumulation.roads)
     labels = TargetReader(**accumulation.labels)
     for voters in [[frame] for frame in frames] if accumulation.single_frames else [frames]:

@@ -84,6 +84,13 @@ def crop_frame(
     return scene.evidence.crop(ground.to_map(grid.cell_centers(dtype=torch.float64).numpy()))
 
 
+def read_view(frame: Mapping, name: str, labels: TargetReader) -> tuple[np.ndarray, np.ndarray]:  # (h, w), (h, w)
+    """Class ids and confidence of the image of one camera of a frame, as `TargetReader.read`."""
+    camera = frame['images'][name]
+    size = (camera['height'], camera['width']) if camera.get('height') else None
+    return labels.read(name, Path(camera['img_path']).stem, frame['token'], size, source_image(frame, name))
+
+
 def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[View]:
     names = list(frame['images'])
     cam2img, ego2cam = frame_cameras(frame, names, 'ego')
@@ -92,11 +99,7 @@ def _views(frame: Mapping, labels: TargetReader, origin: np.ndarray) -> list[Vie
     homography = ground_homography(torch.from_numpy(ego2img), ground.road.road2bev).numpy()
     views = []
     for n, name in enumerate(names):
-        camera = frame['images'][name]
-        size = (camera['height'], camera['width']) if camera.get('height') else None
-        ids, confidence = labels.read(
-            name, Path(camera['img_path']).stem, frame['token'], size, source_image(frame, name)
-        )
+        ids, confidence = read_view(frame, name, labels)
         camera_xy = (ground.plane2map @ [*np.linalg.inv(ego2cam[n])[:2, 3], 1])[:2]
         plane2img = homography[n] @ np.linalg.inv(ground.plane2map)
         heights = {}

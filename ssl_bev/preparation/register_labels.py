@@ -26,11 +26,13 @@ from .staging import staging_folder
 
 CORRECTIONS = 'corrections.json'
 # Which of the map's classes each class of the evidence shows.
-EVIDENCE = {
-    'drivable': ('drivable_area',),
-    'marking': ('lane_divider', 'road_divider', 'stop_line'),
-    'crosswalk': ('ped_crossing',),
-}
+EVIDENCE = (
+    ('drivable', ('drivable_area',)),
+    ('marking', ('lane_divider', 'road_divider', 'stop_line')),
+    ('crosswalk', ('ped_crossing',)),
+)
+# To a teacher that knows no crossings, their stripes are paint.
+_PAINTED_CROSSING = ('marking', ('ped_crossing',))
 
 
 class SceneRegistration:
@@ -38,7 +40,7 @@ class SceneRegistration:
 
     Args:
         geometries: location -> map.
-        labels: reads the pseudo-labels; its classes are the keys of `EVIDENCE`.
+        labels: reads the pseudo-labels; its classes are those of `EVIDENCE`, or some of them.
         line_width: with which the map's lines are drawn to be compared with paint, metres.
         cell_size: of the raster of a scene, metres.
         max_distance: metres from camera to ground beyond which an image tells nothing.
@@ -57,6 +59,9 @@ class SceneRegistration:
         self.line_width = line_width
         self.cell_size = cell_size
         self.max_distance = max_distance
+        self.pairs = [pair for pair in EVIDENCE if pair[0] in labels.available]
+        if 'marking' in labels.available and 'crosswalk' not in labels.available:
+            self.pairs.append(_PAINTED_CROSSING)
 
     def __call__(self, frames: Sequence[Mapping]) -> Correction:
         """The correction of the map around the frames of one scene, in the global frame.
@@ -71,7 +76,8 @@ class SceneRegistration:
         probability = np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0)
         grid = scene.evidence.grid
         masks = self._draw(frames[0]['location'], grid, scene.origin)
-        found = register_map(masks, probability, weight, grid)
+        shown = [self.labels.classes.index(name) for name, _ in self.pairs]
+        found = register_map(masks, probability[shown], weight[shown], grid)
         return found._replace(center=tuple(found.center + scene.origin))
 
     def _draw(self, location: str, grid: BEVGrid, origin: np.ndarray) -> np.ndarray:  # (K, H, W) float32
@@ -83,8 +89,8 @@ class SceneRegistration:
         pose[:2, 3] = origin
         drawn = dict(zip([spec.name for spec in BASE_CLASSES], fine(pose, np.eye(4)), strict=True))
         height, width = grid.shape
-        unions = [np.any([drawn[name] for name in names], 0) for names in EVIDENCE.values()]
-        return np.stack(unions).reshape(len(EVIDENCE), height, 2, width, 2).mean((2, 4), dtype=np.float32)
+        unions = [np.any([drawn[name] for name in names], 0) for _, names in self.pairs]
+        return np.stack(unions).reshape(len(unions), height, 2, width, 2).mean((2, 4), dtype=np.float32)
 
 
 def register_labels(
@@ -107,7 +113,8 @@ def register_labels(
     Args:
         info_files: of tools/create_data.py.
         map_root: dataset whose `maps/expansion` holds the maps.
-        labels: arguments of `TargetReader` but for the classes: root, label_map and so on.
+        labels: arguments of `TargetReader` but for the classes: root, label_map and so on. What the teacher does not
+            know of drivable ground, markings and crossings is not compared.
         out: the label folder; must not exist yet.
         grid: cells of the BEV labels.
         classes: what the labels hold.
@@ -131,7 +138,7 @@ def register_labels(
     locations = sorted({scene[0]['location'] for scene in scenes})
     geometries = {location: MapGeometry.read(folder / f'{location}.json') for location in locations}
     rasterizers = {name: MapRasterizer(geometries[name], grid, classes, line_width) for name in locations}
-    register = SceneRegistration(geometries, TargetReader(**labels, classes=list(EVIDENCE)), line_width)
+    register = SceneRegistration(geometries, TargetReader(**labels, classes=[name for name, _ in EVIDENCE]), line_width)
     inputs = dict(
         labels=repr(labels),
         infos=[str(path) for path in info_files],

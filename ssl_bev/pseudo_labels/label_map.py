@@ -57,22 +57,32 @@ class LabelMap:
             ValueError: a class that the map does not know (with its nearest names), a target that it cannot
                 give, or a target for which the teacher has no positive class.
         """
+        for reason in self.lacking(teacher_class_names, target_classes).values():
+            raise ValueError(reason)
+        values = [[self.targets[t][self.roles[c]] for t in target_classes] for c in teacher_class_names]
+        return np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
+
+    def lacking(self, teacher_class_names: Sequence[str], target_classes: Sequence[str]) -> dict[str, str]:
+        """The targets that cannot be had from a teacher, and why: target -> sentence.
+
+        Raises:
+            ValueError: a class or a target that the map does not know (with its nearest names).
+        """
+        self._check_known(teacher_class_names)
+        reasons = {}
         for target in target_classes:
             if target in self.unavailable:
-                raise ValueError(f'label map {self.name}: no target {target!r}: {self.unavailable[target]}')
+                reasons[target] = f'label map {self.name}: no target {target!r}: {self.unavailable[target]}'
+                continue
             if target not in self.targets:
                 raise ValueError(f'label map {self.name}: unknown target {target!r}{near_names(target, self.targets)}')
-        self._check_known(teacher_class_names)
-        values = [[self.targets[t][self.roles[c]] for t in target_classes] for c in teacher_class_names]
-        table = np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
-        for column, target in enumerate(target_classes):
-            if not (table[:, column] == 1).any():
-                positive = [c for c, role in self.roles.items() if self.targets[target][role] == 1]
-                raise ValueError(
+            positive = [name for name, role in self.roles.items() if self.targets[target][role] == 1]
+            if not set(positive) & set(teacher_class_names):
+                reasons[target] = (
                     f'label map {self.name}: target {target!r} is missing from the teacher, whose classes contain none '
                     f'of {positive}{near_names(positive[0], teacher_class_names) if positive else ""}'
                 )
-        return table
+        return reasons
 
     def moving(self, teacher_class_names: Sequence[str]) -> np.ndarray:  # (num_ids,) bool
         """True for each teacher class id that moves.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,8 @@ from .source_image import SourceImage
 from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from .validity import EgoBody, Region, check_mover_margin, near_movers
 
+logger = logging.getLogger(__name__)
+
 
 class TargetReader:
     """Reads pseudo-labels, ignores what cannot be trusted, and turns class ids into targets.
@@ -24,7 +28,8 @@ class TargetReader:
     Args:
         root: pseudo-label folder.
         label_map: name or file of a label map, or its content.
-        classes: the K targets.
+        classes: the K targets. One that the teacher does not know, such as a crossing, is ignored everywhere, and a
+            warning says so.
         min_confidence: labels below become ignored, 0 ... 1; one value, or one for each class (others: 0).
         mover_margin: labels within this distance of a mover are ignored; a fraction of the image width.
         ego_body: camera -> where it sees its own vehicle, see `EgoBody`; ignored there.
@@ -34,7 +39,8 @@ class TargetReader:
 
     Raises:
         FileNotFoundError: no manifest.
-        ValueError: another teacher, an unknown class or target, or a threshold, margin or region out of range.
+        ValueError: another teacher, an unknown class or target, a teacher that knows none of the classes, or a
+            threshold, margin or region out of range.
     """
 
     def __init__(
@@ -57,13 +63,19 @@ class TargetReader:
         self.ego_body = EgoBody(ego_body)
         names = LabelMap.load(label_map)
         teacher_classes = self.reader.class_names or names.class_names
-        table = names.table(teacher_classes, self.classes)
+        lacking = names.lacking(teacher_classes, self.classes)
+        self.available = tuple(name for name in self.classes if name not in lacking)
+        if not self.available:
+            raise ValueError('; '.join(lacking.values()) or 'classes must name at least one target, got none')
+        for name, reason in lacking.items():
+            _warn_once(f'{reason}. Going on without {name!r}: it is ignored everywhere')
         # Ids beyond the teacher's classes (unlabelled, void) are ignored.
         self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
-        self.table[: len(table)] = table
+        columns = [self.classes.index(name) for name in self.available]
+        self.table[: len(teacher_classes), columns] = names.table(teacher_classes, self.available)
         self.moving = np.zeros(256, np.uint8)
         if mover_margin:
-            self.moving[: len(table)] = names.moving(teacher_classes)
+            self.moving[: len(teacher_classes)] = names.moving(teacher_classes)
 
     def read(
         self,
@@ -130,6 +142,11 @@ class TargetReader:
 
     def _near_movers(self, ids: np.ndarray) -> np.ndarray | None:
         return near_movers(cv2.LUT(ids, self.moving).view(bool), self.mover_margin) if self.mover_margin else None
+
+
+@lru_cache(maxsize=64)
+def _warn_once(message: str) -> None:
+    logger.warning(message)
 
 
 def _certain(ids: np.ndarray, confidence: np.ndarray, threshold: float) -> np.ndarray:

@@ -130,8 +130,11 @@ def test_children_that_inherit_the_handler_can_be_terminated() -> None:
     hook = PreemptionHook()
     hook.before_train(None)
     try:
-        child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        context = multiprocessing.get_context('fork')
+        started = context.Event()  # Python drops signals that come in the middle of a fork
+        child = context.Process(target=lambda: started.set() or time.sleep(60))
         child.start()
+        assert started.wait(20)
         child.terminate()
         child.join(20)
         assert child.exitcode == -signal.SIGTERM

@@ -16,7 +16,7 @@ from ssl_bev.datasets.accumulated_target_files import read_target, read_target_m
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground
-from ssl_bev.preparation import accumulate_dataset as accumulate_module
+from ssl_bev.preparation import parallel
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels import PseudoLabelWriter
@@ -138,7 +138,7 @@ class PicklingThreads(ThreadPoolExecutor):
 
 @pytest.mark.parametrize('accumulated', ['ego'], indirect=True)
 def test_workers_write_the_same_and_pass_errors_on(accumulated, tiny_data, pseudo_labels, tmp_path, monkeypatch):
-    monkeypatch.setattr(accumulate_module, 'ProcessPoolExecutor', PicklingThreads)
+    monkeypatch.setattr(parallel, 'ProcessPoolExecutor', PicklingThreads)
     _, finished = accumulated
     arguments = settings(pseudo_labels, with_sweeps=True)
     assert accumulate_dataset(infos(tiny_data), tmp_path / 'out', arguments, 2, False)['written'] == 21

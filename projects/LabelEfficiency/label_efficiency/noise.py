@@ -53,11 +53,16 @@ class LabelNoise:
         label_map: says which of them are road, paint, crossing and off the road.
         level: how much noise.
         seed: chooses the errors.
+
+    Raises:
+        ValueError: a teacher without road, paint or ground off the road; it may do without crossings.
     """
 
     def __init__(self, class_names: Sequence[str], label_map: LabelMap, level: NoiseLevel, seed: int = 0) -> None:
-        drivable, marking, crosswalk = label_map.table(class_names, ['drivable', 'marking', 'crosswalk']).T
-        painted = (marking == 1) | (crosswalk == 1)
+        drivable, marking = label_map.table(class_names, ['drivable', 'marking']).T
+        painted = marking == 1
+        if not label_map.lacking(class_names, ['crosswalk']):
+            painted |= label_map.table(class_names, ['crosswalk'])[:, 0] == 1
         self.kinds = {
             'road': np.flatnonzero((drivable == 1) & ~painted),
             'off_road': np.flatnonzero(drivable == 0),
