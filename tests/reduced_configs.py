@@ -7,7 +7,8 @@ from mmengine.config import Config
 
 def reduced(path, data):
     """The config with small images and few queries."""
-    os.environ['SSL_BEV_NUSCENES'] = os.environ['SSL_BEV_SYNTHETIC'] = str(data)
+    for name in ('NUSCENES', 'SYNTHETIC', 'OWN_DATA', 'OWN_IMAGES'):
+        os.environ[f'SSL_BEV_{name}'] = str(data)
     config = Config.fromfile(path)
     config.model.img_backbone.init_cfg = None
     config.model.bev_encoder.bev_shape = (15, 30)

@@ -11,6 +11,8 @@ import numpy as np
 def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.ndarray:  # (P, F) float32
     """Read the points of a lidar: rows of float32 as nuScenes and KITTI have them, or the array `points` of an .npz.
 
+    Where an .npz has an array `intensity` too, (P,), that is the last feature.
+
     Args:
         path: of the file; what does not end in .npz is rows of float32.
         num_features: F, numbers of a point, x, y, z first.
@@ -31,7 +33,8 @@ def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.nda
         return values.reshape(-1, num_features)
     try:
         with np.load(path) as content:
-            points = content['points'].astype(np.float32)
+            columns = [content[name] for name in ('points', 'intensity') if name == 'points' or name in content]
+            points = np.column_stack(columns).astype(np.float32)
     except (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError) as error:
         raise ValueError(f'lidar file {where} is no .npz with the array points: {error}') from error
     if points.ndim != 2 or points.shape[1] != num_features:

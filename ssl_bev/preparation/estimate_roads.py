@@ -176,7 +176,7 @@ def _summary(grounds: Sequence[Callable]) -> dict[str, list[float] | float]:
 
 def _lidar(frame: Mapping, data_root: str) -> np.ndarray | None:
     """The lowest points of a frame; None where it has no lidar file, as frames between keyframes have none."""
-    if not frame['lidar_points'].get('lidar_path'):
+    if not frame.get('lidar_points', {}).get('lidar_path'):
         return None
     results = dict(frames=[frame], bev_frame='ego', data_root=data_root, data_prefix={})
     return lowest_points(LoadBEVPoints()(results)['points'][0][:, :3])

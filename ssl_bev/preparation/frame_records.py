@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import lidar2ego
 from ssl_bev.files.lens import Lens
 from ssl_bev.files.pictures import picture_size
 
@@ -38,30 +39,26 @@ class FrameRecords:
         self._cameras: dict[str, dict] = {}
 
     def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
-        """A keyframe, its pose at lidar time, without sweeps.
+        """A keyframe without sweeps, at the time of its lidar; where no keyframe has one, of its first camera.
 
         Raises:
-            ValueError: a keyframe without lidar record or cameras: poses and calibration hang on them.
+            ValueError: a keyframe without cameras or, where others have it, lidar: poses and calibration hang on them.
         """
         data = self.tables.keyframe_data[sample['token']]
         cameras = self.tables.cameras(sample)
-        if LIDAR not in data or not cameras:
-            raise ValueError(
-                f'sample {sample["token"]} of {scene["name"]} needs {LIDAR} and cameras, got {sorted(data)}'
-            )
-        ego2global = self.tables.ego2global(data[LIDAR])
-        lidar2ego = self.tables.sensor2ego(data[LIDAR])
-        return {
+        has_lidar = self.tables.has_lidar
+        if (has_lidar and LIDAR not in data) or not cameras:
+            needed = f'{LIDAR} and cameras' if has_lidar else 'cameras'
+            raise ValueError(f'sample {sample["token"]} of {scene["name"]} needs {needed}, got {sorted(data)}')
+        leader = data[LIDAR] if has_lidar else data[cameras[0]]
+        ego2global = self.tables.ego2global(leader)
+        reference2ego = self.tables.sensor2ego(leader) if has_lidar else np.eye(4)
+        frame = {
             'token': sample['token'],
-            'timestamp': sample['timestamp'] / 1e6,
+            'timestamp': (sample if has_lidar else leader)['timestamp'] / 1e6,
             'ego2global': ego2global.tolist(),
-            'images': {name: self._image(data[name], ego2global, lidar2ego) for name in cameras},
-            'lidar_points': {
-                'num_pts_feats': 5,
-                'lidar_path': data[LIDAR]['filename'],
-                'lidar2ego': self._sensor2ego_list(data[LIDAR]),
-            },
-            'instances': box_records(self.tables, sample, ego2global @ lidar2ego),
+            'images': {name: self._image(data[name], ego2global, reference2ego) for name in cameras},
+            'instances': box_records(self.tables, sample, ego2global @ reference2ego),
             'scene_token': scene['token'],
             'scene_name': scene['name'],
             'frame_index': frame_index,
@@ -70,6 +67,10 @@ class FrameRecords:
             'location': self.tables.location(scene),
             'is_keyframe': True,
         }
+        if has_lidar:
+            pose = self._sensor2ego_list(leader)
+            frame['lidar_points'] = {'num_pts_feats': 5, 'lidar_path': leader['filename'], 'lidar2ego': pose}
+        return frame
 
     def sweeps(self, keyframe: dict) -> list[dict]:
         """The camera frames after a keyframe and before the next, oldest first.
@@ -81,7 +82,8 @@ class FrameRecords:
             return []
         between = {name: self._between(camera['sample_data_token']) for name, camera in keyframe['images'].items()}
         leader = next(iter(between))
-        lidar2ego = np.array(keyframe['lidar_points']['lidar2ego'])
+        pose = lidar2ego(keyframe)
+        lidar = {key: value | {'lidar_path': ''} for key, value in keyframe.items() if key == 'lidar_points'}
         frames = []
         for lead in spread(between[leader], self.max_sweeps):
             nearest = {
@@ -100,8 +102,8 @@ class FrameRecords:
                     'token': lead['token'],
                     'timestamp': lead['timestamp'] / 1e6,
                     'ego2global': ego2global.tolist(),
-                    'images': {name: self._image(r, ego2global, lidar2ego) for name, r in nearest.items()},
-                    'lidar_points': {**keyframe['lidar_points'], 'lidar_path': ''},
+                    'images': {name: self._image(r, ego2global, pose) for name, r in nearest.items()},
+                    **lidar,
                     'instances': [],
                     'is_keyframe': False,
                 }
@@ -138,7 +140,7 @@ class FrameRecords:
             token = record['next']
         return []  # after the last keyframe nothing closes the interval
 
-    def _image(self, record: dict, ego2global: np.ndarray, lidar2ego: np.ndarray) -> dict:
+    def _image(self, record: dict, ego2global: np.ndarray, reference2ego: np.ndarray) -> dict:
         cam2ego = self.tables.sensor2ego(record)
         # Through the global frame: camera and lidar fire at different times, the ego car moves in between.
         cam2global = self.tables.ego2global(record) @ cam2ego
@@ -148,7 +150,7 @@ class FrameRecords:
             'width': record['width'],
             **self._optics(record),
             'cam2ego': self._sensor2ego_list(record),
-            'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).tolist(),
+            'lidar2cam': (np.linalg.inv(cam2global) @ ego2global @ reference2ego).tolist(),
             'sample_data_token': record['token'],
             'timestamp': record['timestamp'] / 1e6,
         }

@@ -89,6 +89,9 @@ class NuScenesTables:
         for record in self.records['sample_data'].values():
             if record['is_key_frame']:
                 self.keyframe_data[record['sample_token']][self.channel(record)] = record
+        self.has_lidar = any(LIDAR in data for data in self.keyframe_data.values())
+        if not self.has_lidar:
+            logger.warning('%s: no %s; keyframes take time and pose from their first camera', root, LIDAR)
         self.annotations: dict[str, list[dict]] = defaultdict(list)
         for record in self.records.get('sample_annotation', {}).values():
             self.annotations[record['sample_token']].append(record)

@@ -15,6 +15,7 @@ from ssl_bev.datasets import (
     NuScenesBEVDataset,
     PackBEVInputs,
 )
+from ssl_bev.datasets.lidar_files import read_lidar
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 
 # In the lidar frame (right, forward, up), intensity, ring. The lidar stands at (0.9, 0, 1.84) of the ego frame.
@@ -153,14 +154,33 @@ def test_errors(tiny_data, root, tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r'LIDAR_TOP-0.jpg \(frame scene-0061-sample0\)'):
         dataset(tiny_data, root, [LoadBEVPoints()])[0]
+    with pytest.raises(ValueError, match=r'use_dim must begin with 0, 1, 2 and stay below load_dim=5, got'):
+        dataset(tiny_data, root, [LoadBEVPoints(use_dim=(0, 1, 2, 5))])[0]
     with pytest.raises(ValueError, match='scene-0061-sample0 has neither images nor points'):
         dataset(tiny_data, root, [LoadCalibration(), PackBEVInputs()])[0]
     for arguments, message in (
         ({'num_frames': 0}, 'num_frames must be a positive integer or None'),
         ({'use_dim': (1, 0, 2)}, 'use_dim must begin with 0, 1, 2'),
-        ({'use_dim': (0, 1, 2, 5)}, 'stay below load_dim=5'),
+        ({'use_dim': (0, 1, 2, 5), 'load_dim': 5}, 'stay below load_dim=5'),
         ({'point_range': (0, 0, 0, 1, 1)}, 'point_range must be'),
         ({'point_range': (0, 0, 0, 1, 0, 1)}, 'each minimum below its maximum'),
     ):
         with pytest.raises(ValueError, match=message):
             LoadBEVPoints(**arguments)
+
+
+def test_npz_files(tmp_path):
+    points = np.arange(12, dtype=np.float64).reshape(4, 3)
+    np.savez(tmp_path / 'a.npz', points=points)
+    found = read_lidar(tmp_path / 'a.npz', 3)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, points)
+    np.savez(tmp_path / 'b.npz', points=points, intensity=np.uint8([5, 6, 7, 8]), other=np.zeros(9))
+    np.testing.assert_array_equal(read_lidar(tmp_path / 'b.npz', 4)[:, 3], [5, 6, 7, 8])
+    with pytest.raises(ValueError, match=r'b.npz \(frame x\): points must be \(P, 3\) by load_dim=3, got \(4, 4\)'):
+        read_lidar(tmp_path / 'b.npz', 3, 'frame x')
+    np.savez(tmp_path / 'c.npz', xyz=points)
+    for name in ('c.npz', 'd.npz'):
+        (tmp_path / 'd.npz').write_bytes(b'PK')
+        with pytest.raises(ValueError, match=f'{name} is no .npz with the array points'):
+            read_lidar(tmp_path / name, 3)

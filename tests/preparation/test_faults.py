@@ -11,6 +11,7 @@ import pytest
 from tiny_nuscenes import VERSION
 
 from ssl_bev.datasets import LoadBEVImages, NuScenesBEVDataset
+from ssl_bev.datasets.calibration import frame_cameras
 from ssl_bev.files import write_png
 from ssl_bev.preparation.checks import check_data
 from ssl_bev.preparation.create_infos import create_data
@@ -193,6 +194,10 @@ REFUSED = {
         record('sample_data', 'scene-0061-CAM_FRONT-1', next='scene-0553-CAM_FRONT-1'),
         "of CAM_FRONT from .*lead into scene 'scene-0553-token'",
     ),
+    'a keyframe without lidar': (
+        table('sample_data', lambda records: [r for r in records if r['token'] != 'scene-0061-LIDAR_TOP-3']),
+        f"sample {SAMPLE} of scene-0061 needs LIDAR_TOP and cameras, got .'CAM_BACK', 'CAM_FRONT'",
+    ),
     'token twice': (table('sample', lambda records: [*records, records[0]]), "sample0' stands there twice"),
     'no token': (table('log', lambda _: [{'location': 'x'}]), r"log.json .* entry 0, token None, lacks \['token'\]"),
     'no next': (record('sample', SAMPLE, next=...), rf"sample.json .*token '{SAMPLE}', lacks \['next'\]"),
@@ -325,6 +330,22 @@ def test_no_map_for_pretraining(root, capsys):
 def test_labels_alone_ask_nothing_of_the_lens(root):
     every('calibrated_sensor', camera_distortion=[0.1] * 5)(root)
     assert create(root, labels_only=True) == {'train': 6, 'val': 3}
+
+
+def test_vehicles_without_lidar(root, caplog):
+    """Keyframes are those of CAM_FRONT, 30 ms before the lidar would have been; CAM_BACK fires 10 ms later."""
+    table('sample_data', lambda records: [r for r in records if 'LIDAR' not in r['token']])(root)
+    assert create(root) == {'train': 6, 'val': 3}
+    assert 'no LIDAR_TOP; keyframes take time and pose from their first camera' in caplog.text
+    out = root.parent / 'out'
+    for frame in (f for keyframe in frames(out) for f in (keyframe, *keyframe['sweeps'])):
+        assert 'lidar_points' not in frame
+        assert frame['timestamp'] == frame['images']['CAM_FRONT']['timestamp']
+        _, bev2cam = frame_cameras(frame, ['CAM_FRONT', 'CAM_BACK'], 'ego')
+        np.testing.assert_allclose((bev2cam[0] @ [11.5, 2, 0, 1])[:3], [-2, 1.5, 10], atol=1e-9)
+        np.testing.assert_allclose((bev2cam[1] @ [-8, 2, 0, 1])[:3], [2, 1.5, 8 + 0.1], atol=1e-9)
+    report = check_data(root, [out / INFOS], with_sweeps=True, show_progress=False)
+    assert report.is_good, str(report)
 
 
 def test_scenes_in_no_split_are_named(root, caplog):

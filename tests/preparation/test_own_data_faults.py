@@ -51,6 +51,7 @@ FAULTS = {
     'no pixel centres': (put(1, 'pixel_centers', ...), "line 1 .*must have the key 'pixel_centers', got"),
     'unknown pixel centres': (put(1, 'pixel_centers', 0.5), r"pixel_centers must be one of \['integer', 'half'\]"),
     'type of no line': (put(SCENE, 'type', 'drive'), 'line 3: must be an object whose type is one of .*format.*frame'),
+    'type is a list': (put(SCENE, 'type', ['scene']), 'line 3: must be an object whose type is one of'),
     'line is a list': (lambda lines: lines.insert(2, []), 'line 3: must be an object whose type'),
     'unknown key': (
         put(FRAME, 'image', {}),

@@ -59,7 +59,7 @@ def test_projections_are_those_of_the_source(source, frames):
 
 
 def test_windows_images_labels_and_points(source, made):
-    pipeline = [LoadBEVImages(), LoadBEVMasks(), LoadBEVPoints(num_frames=1, load_dim=3, use_dim=(0, 1, 2))]
+    pipeline = [LoadBEVImages(), LoadBEVMasks(), LoadBEVPoints(num_frames=1)]
     folders = dict(data_root=str(source), info_root=str(made))
     dataset = BEVDataset('ssl_bev_infos_train.pkl', pipeline, num_frames=2, **folders)
     valid = [dataset.get_data_info(i)['frame_valid'] for i in range(10)]
@@ -73,7 +73,8 @@ def test_windows_images_labels_and_points(source, made):
     sample = everything[2]  # the first that has points
     assert np.array(sample['img']).shape == (2, 6, 540, 960, 3)
     # Most points of the road lie on the plane of the vehicle.
-    points = sample['points'][0]
+    (points,) = sample['points']
+    assert points.shape[1] == 4 and 0 <= points[:, 3].min() < points[:, 3].max() <= 255
     near = points[(np.hypot(points[:, 0], points[:, 1]) < 10) & (points[:, 2] < 0.5)]
     assert abs(np.median(near[:, 2])) < 0.1
 

@@ -11,7 +11,7 @@ It reads this layout, of which nothing is written to:
                               frames: frame, timestamp, vehicle_to_world (4x4; x forward, y left, z up, z = 0 is the
                               road), lidar_file or null
     images/CAMERA/FF.jpg      undistorted
-    lidar/FF.npz              points (N, 3) in the vehicle frame of their frame
+    lidar/FF.npz              points (N, 3) in the vehicle frame of their frame, and intensity (N,)
     bev_truth.npz             counts (classes, rows, columns) of labelled lidar points in cells of the world, row 0 is
                               the lowest y; classes; x_min, y_min, resolution
 
@@ -74,7 +74,7 @@ def lines(calibration: dict, parts: int) -> Iterator[dict]:
     }
     camera2vehicle = mounts(calibration)
     cameras = {c['name']: camera(c, camera2vehicle[c['name']]) for c in calibration['cameras']}
-    lidar = {'lidar_to_vehicle': pose(np.eye(4)), 'num_features': 3}
+    lidar = {'lidar_to_vehicle': pose(np.eye(4)), 'num_features': 4}
     yield {'type': 'rig', 'name': 'car', 'cameras': cameras, 'lidar': lidar}
     scenes = [sequence] if parts == 1 else [f'{sequence}-{part}' for part in range(parts)]
     for name in scenes:

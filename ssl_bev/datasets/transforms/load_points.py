@@ -12,6 +12,8 @@ from mmdet3d.registry import TRANSFORMS
 from ..calibration import lidar2bev
 from ..lidar_files import read_lidar
 
+_LOAD_DIM = 5  # of nuScenes
+
 
 @TRANSFORMS.register_module()
 class LoadBEVPoints(BaseTransform):
@@ -27,7 +29,7 @@ class LoadBEVPoints(BaseTransform):
 
     Args:
         num_frames: read the window's last n frames only, T' = min(n, T); None: all.
-        load_dim: columns of the files, see `read_lidar`.
+        load_dim: columns of the files, see `read_lidar`; None: as the info file says, or else 5.
         use_dim: those to keep, the first three being 0, 1, 2.
         point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; what lies outside is dropped. None:
             everything stays.
@@ -41,16 +43,13 @@ class LoadBEVPoints(BaseTransform):
     def __init__(
         self,
         num_frames: int | None = None,
-        load_dim: int = 5,
+        load_dim: int | None = None,
         use_dim: Sequence[int] = (0, 1, 2, 3),
         point_range: Sequence[float] | None = None,
     ) -> None:
         if num_frames is not None and (not isinstance(num_frames, int) or num_frames < 1):
             raise ValueError(f'num_frames must be a positive integer or None, got {num_frames!r}')
-        if tuple(use_dim[:3]) != (0, 1, 2) or not all(0 <= column < load_dim for column in use_dim):
-            raise ValueError(
-                f'use_dim must begin with 0, 1, 2 and stay below load_dim={load_dim}, got {tuple(use_dim)}'
-            )
+        self._check_columns(use_dim, load_dim)
         if point_range is not None and (
             len(point_range) != 6
             or not all(low < high for low, high in zip(point_range[:3], point_range[3:], strict=True))
@@ -81,13 +80,21 @@ class LoadBEVPoints(BaseTransform):
                 "frames='keyframes', or a smaller num_frames"
             )
         path = Path(results['data_root'], results['data_prefix'].get('pts', ''), file)
-        points = read_lidar(path, self.load_dim, f'frame {token}')[:, self.use_dim]
+        load_dim = self.load_dim or frame['lidar_points'].get('num_pts_feats') or _LOAD_DIM
+        self._check_columns(self.use_dim, load_dim)
+        points = read_lidar(path, load_dim, f'frame {token}')[:, self.use_dim]
         pose = lidar2bev(frame, results['bev_frame'])
         points[:, :3] = points[:, :3] @ pose[:3, :3].T + pose[:3, 3]
         if self.point_range is not None:
             inside = (points[:, :3] >= self.point_range[:3]) & (points[:, :3] < self.point_range[3:])
             points = points[inside.all(1)]
         return points
+
+    @staticmethod
+    def _check_columns(use_dim: Sequence[int], load_dim: int | None) -> None:
+        if tuple(use_dim[:3]) != (0, 1, 2) or not all(0 <= column < (load_dim or np.inf) for column in use_dim):
+            below = f' and stay below load_dim={load_dim}' if load_dim else ''
+            raise ValueError(f'use_dim must begin with 0, 1, 2{below}, got {tuple(use_dim)}')
 
     def __repr__(self) -> str:
         point_range = None if self.point_range is None else self.point_range.tolist()

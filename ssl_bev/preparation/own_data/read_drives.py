@@ -68,7 +68,7 @@ class _Reader:
     def add(self, content: object, where: str) -> None:
         """Check a line and keep what it says."""
         kind = content.get('type') if isinstance(content, dict) else None
-        if kind not in LINES:
+        if not isinstance(kind, str) or kind not in LINES:
             raise Fault(f'must be an object whose type is one of {list(LINES)}', content)
         subject = content.get('token', content.get('name'))
         self._subject = f'{kind} {subject!r}'

@@ -1,0 +1,27 @@
+# One's own cameras as docs/own_data.md prepares them: info files, BEV labels and pseudo-labels lie in SSL_BEV_OWN_DATA,
+# images in SSL_BEV_OWN_IMAGES. Cameras are those of the info files.
+_base_ = '../_base_/bevformer_tiny_nuscenes.py'
+made = '{{$SSL_BEV_OWN_DATA:data/own}}'
+folders = dict(data_root='{{$SSL_BEV_OWN_IMAGES:data/own}}', info_root=made)
+names = ['drivable', 'marking']
+
+pseudo_labels = dict(_base_.load_pseudo_labels, root=f'{made}/pseudo_labels', classes=names)
+ssl_pipeline = [*_base_.ssl_pipeline[:2], pseudo_labels, *_base_.ssl_pipeline[3:]]
+ssl_dataloader = dict(dataset=dict(**folders, pipeline=ssl_pipeline))
+labelled_dataloader = dict(dataset=folders)
+val_dataloader = dict(dataset=folders)
+test_dataloader = val_dataloader
+
+weights = dict(loss=dict(positive_weight=[1.0, 3.0]))
+model = dict(
+    seg_head=dict(classes=names, coarse_classes=[(name, [name]) for name in names]),
+    objectives=dict(seg=weights, reprojection=weights, perspective=dict(classes=names, **weights)),
+)
+val_evaluator = dict(classes=names)
+test_evaluator = val_evaluator
+
+# However few the frames are: the first epoch is the warm-up.
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1 / 3, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=1e-3),
+]
