@@ -194,7 +194,10 @@ def test_what_cannot_be_compared_has_no_figure(tmp_path):
     alone = with_ratios(run_table([never], 'test'))
     assert alone.time.isna().all()
     beside = with_ratios(run_table([never, record('supervised')], 'test')).set_index('recipe')
-    assert beside.loc['ours', 'time'] == 1 and math.isnan(beside.loc['ours', 'plateau'])
+    assert beside.loc['ours', 'time'] == 1 and math.isinf(beside.loc['ours', 'plateau'])
+    assert summary(run_table([never, record('supervised')], 'test')).plateau.tolist() == ['never', '1.00']
+    (short,) = run_table([record('ours') | dict(curve=[[300, 9.0, 0.3]])], 'test').late_gain
+    assert math.isnan(short)  # nothing to compare the last third with
     unknown = [record('ours', teacher=math.nan), record('supervised')]
     assert math.isnan(with_ratios(run_table(unknown, 'test')).set_index('recipe').loc['ours', 'time, all in'])
     with pytest.raises(ValueError, match='was evaluated on val towns'):

@@ -29,11 +29,12 @@ def run_table(records: Sequence[dict], on: str) -> pd.DataFrame:
     for record in (record for record in records if on in record):
         curve = pd.DataFrame(record['curve'], columns=['steps', 'seconds', 'mIoU'])
         late = 3 * curve.steps > 2 * record['steps']
+        gain = 100 * (curve.mIoU[late].max() - curve.mIoU[~late].max())
         row = {key: record[key] for key in (*KEYS, 'seed', 'series', 'code', 'config', 'date')}
         row['options'] = ' '.join(f'{key}={value}' for key, value in record['options'].items())
         row |= {truth: 100 * record[on][truth]['mIoU'] for truth in FIGURES}
         row |= dict(seconds=sum(record['seconds'].values()), data_seconds=sum(record['data_seconds'].values()))
-        row |= dict(curve=curve, late_gain=100 * max(0, curve.mIoU[late].max() - curve.mIoU[~late].max()))
+        row |= dict(curve=curve, late_gain=0.0 if gain < 0 else gain)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -47,7 +48,8 @@ def with_ratios(runs: pd.DataFrame) -> pd.DataFrame:
     runs[RATIOS] = float('nan')
     for index, run in runs[runs.seconds_base.notna()].iterrows():
         target = run.curve_base.mIoU.max() - PLATEAU / 100
-        own, other = (curve.seconds[curve.mIoU >= target].min() for curve in (run.curve, run.curve_base))
+        reached = (curve.seconds[curve.mIoU >= target] for curve in (run.curve, run.curve_base))
+        own, other = (min(seconds, default=float('inf')) for seconds in reached)
         runs.loc[index, RATIOS] = [
             run.seconds / run.seconds_base,
             (run.seconds + run.data_seconds) / run.seconds_base,
@@ -65,14 +67,13 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     base = mean.query("recipe == 'supervised' and share == 1 and options == ''").groupby('condition')[FIGURES].first()
     table = pd.DataFrame({'seeds': count})
     for truth in FIGURES:
-        table[truth] = [
-            f'{m:.1f}' + ('' if pd.isna(s) else f' ± {s:.1f}') for m, s in zip(mean[truth], std[truth], strict=True)
-        ]
+        spread = std[truth].map(' ± {:.1f}'.format).where(std[truth].notna(), '')
+        table[truth] = mean[truth].map('{:.1f}'.format) + spread
         gain = mean[truth] - mean.index.get_level_values('condition').map(base[truth])
         table[f'gain {truth}'] = gain.map('{:+.1f}'.format)
     for name in (*RATIOS, 'late_gain'):
         table[name.replace('_', ' ')] = mean[name].map('{:.2f}'.format)
-    table = table.replace(['nan', '+nan'], '-').reset_index()
+    table = table.replace({'nan': '-', '+nan': '-', 'inf': 'never'}).reset_index()
     table['share'] = (100 * table['share']).map('{:g} %'.format)
     empty = [key for key in ('options', 'condition') if (table[key] == '').all()]
     return table.drop(columns=empty).rename(columns={'share': 'labels'})

@@ -31,9 +31,9 @@ TOY_OPTIONS = {
     'train_dataloader.num_workers': 0,
     'val_dataloader.num_workers': 0,
     'test_dataloader.num_workers': 0,
-    'default_hooks.checkpoint.interval': 8,
+    'default_hooks.checkpoint.interval': 100,
     'default_hooks.logger.interval': 1,
-    'train_cfg.val_interval': 4,
+    'train_cfg.val_interval': 5,
 }
 
 
