@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pprint
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from reduced_configs import reduced
-
-PROJECT = Path(__file__).resolve().parents[2]
+from sessions import PROJECT
 
 
 @pytest.fixture(scope='session')
@@ -76,8 +74,3 @@ def begin(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subproce
         )
 
     return start
-
-
-def show(**values: object) -> None:
-    """A measured figure, in the test's output."""
-    print(pprint.pformat(values))
