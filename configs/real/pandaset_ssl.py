@@ -5,7 +5,7 @@
 #       --out data/pandaset_002 --x-range -30.4 30.4 --y-range -15.2 15.2 --cell-size 0.2
 # SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive alone. SSL_BEV_PANDASET_ROADS=roads takes the
 # ground from data/pandaset_002/roads instead of a plane:
-#   python tools/estimate_road.py data/pandaset_002/ssl_bev_infos_train.pkl --out data/pandaset_002/roads \
+#   python tools/estimate_road.py --infos data/pandaset_002/ssl_bev_infos_train.pkl --out data/pandaset_002/roads \
 #       --source lidar --data-root ../shared/real/pandaset_002
 # or with --source labels --pseudo-labels ../shared/real/pandaset_002/pseudo_labels --label-map mapillary_v1 \
 #       --classes drivable marking --min-confidence 0.3

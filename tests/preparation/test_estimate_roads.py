@@ -15,6 +15,7 @@ from ssl_bev.datasets.road_files import RoadReader
 from ssl_bev.geometry import BEVGrid, lift_to_road
 from ssl_bev.preparation.estimate_roads import RoadEstimation, estimate_roads, estimate_scene
 from ssl_bev.pseudo_labels import PseudoLabelWriter
+from tools.estimate_road import doubts
 
 GRID = BEVGrid((-30, 30), (-20, 20), 2.0)
 
@@ -103,6 +104,16 @@ def test_what_a_source_needs():
         RoadEstimation('lidar')
     with pytest.raises(ValueError, match=r"'labels' needs labels"):
         RoadEstimation('labels')
+
+
+def test_doubts_of_the_tool():
+    report = dict(pitch_degrees=[0.0, 1.0], roll_degrees=[0.0, 1.0], height_ahead=0.5)
+    assert not doubts(report)
+    assert not doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.09))
+    (doubt,) = doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.115))
+    assert 'agree hardly better on this road (0.115)' in doubt
+    (doubt,) = doubts(dict(report, roll_degrees=[0.0, 7.0]))
+    assert 'steeper than roads are' in doubt
 
 
 def test_the_tool(infos, lidar_root, tmp_path, monkeypatch, capsys):
