@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def no_scope_of_another_test() -> None:
-    """mmengine's default scope outlives the test that set it; where components are looked for hangs on it."""
+    """mmengine's default scope outlives the test that set it, and decides where components are looked for."""
     DefaultScope._instance_dict.clear()
 
 

@@ -34,7 +34,7 @@ def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
 
     Args:
         frames: in the order of `flatten_frames`.
-        max_time_gap: seconds between two frames beyond which the later one starts anew, as it does where time stands
+        max_time_gap: seconds between two frames beyond which the later one has no history; nor has one where time stands
             still or runs backwards.
     """
     numbers: list[int] = []
