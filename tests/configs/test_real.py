@@ -39,6 +39,7 @@ def train(name, folder, *options, **environment):
     return run(*command, 'default_hooks.logger.interval=1', *options, cwd=folder, **environment)
 
 
+@pytest.mark.slow
 def test_a_step_on_real_keyframes_and_their_evaluation(nuscenes_part, tmp_path):
     """Training on pseudo-labels, with the vector map of scenes that were held apart as the truth."""
     log = train(
@@ -50,6 +51,7 @@ def test_a_step_on_real_keyframes_and_their_evaluation(nuscenes_part, tmp_path):
     assert 'bev/IoU_drivable' in log and 'bev/IoU_marking' in log
 
 
+@pytest.mark.slow
 def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
     """All frames without BEV labels, then the labels of half of the scenes, evaluated on the other half."""
     once = ('train_dataloader.dataset.times=1', 'labelled_dataloader.dataset.times=1')
@@ -61,6 +63,7 @@ def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
     assert 'bev/IoU_lane_divider' in log and 'coarse/IoU_marking' in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PANDASET.is_dir(), reason=f'no part of PandaSet at {PANDASET} (SSL_BEV_SHARED)')
 def test_a_step_on_pandaset_and_its_evaluation(tmp_path):
     """Drives files, infos and truth as the config's first lines say; trained on half of the drive."""

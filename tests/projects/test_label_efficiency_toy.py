@@ -17,6 +17,8 @@ from projects.LabelEfficiency.label_efficiency.steps import PROJECT, Steps, read
 from projects.LabelEfficiency.label_efficiency.towns import TOY_TOWNS, Towns
 from ssl_bev.pseudo_labels import PseudoLabelReader
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def launched():
