@@ -1,11 +1,12 @@
 """Draw the nuScenes pictures of docs/results.md, with all that the teacher calls people or vehicles blurred.
 
-    python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
+python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
 
 The model sees the images as they are; only the pictures are blurred.
 """
 
-import argparse
+from __future__ import annotations
+
 import copy
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.apis import build_test_dataloader, draw_sample, inference, init_model, load_config
+from ssl_bev.command_line import CommandParser, find_device, input_errors
 from ssl_bev.files import write_bytes
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.visualization.canvas import PAPER, Label, write
@@ -42,20 +44,24 @@ class BlurMovers(BaseTransform):
         return results
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_argument('config', help='config file of the model')
+    parser.add_argument('checkpoint', help='file of the trained weights')
     parser.add_argument('--tokens', nargs='+', required=True, help='frames to draw')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the pictures')
-    args = parser.parse_args()
+    parser.add_common('--out', type=Path, required=True)
+    parser.add_common('--device')
+    args = parser.parse_args(arguments)
     config = load_config(args.config)
     blurred = copy.deepcopy(config)
     labels = dict(root=config.labels.root, label_map=config.labels.label_map)
     blurred.test_dataloader.dataset.pipeline.insert(1, dict(type='BlurMovers', **labels))
     shown = build_test_dataloader(blurred).dataset
     frames = {frame.metainfo['sample_token']: i for i, frame in enumerate(item['data_samples'] for item in shown)}
-    for _, sample in inference(init_model(config, args.checkpoint), build_test_dataloader(config)):
+    for _, sample in inference(
+        init_model(config, args.checkpoint, find_device(args.device)), build_test_dataloader(config)
+    ):
         if sample.sample_token not in args.tokens:
             continue
         panel = draw_sample(shown[frames[sample.sample_token]]['inputs']['img'][-1], sample)
