@@ -1,11 +1,9 @@
-"""Draw the nuScenes pictures of docs/results.md, with all that the teacher calls people or vehicles blurred.
+"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher sees them.
 
 python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
 
 The model sees the images as they are; only the pictures are blurred.
 """
-
-from __future__ import annotations
 
 import copy
 from pathlib import Path
@@ -16,7 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.apis import build_test_dataloader, draw_sample, inference, init_model, load_config
-from ssl_bev.command_line import CommandParser, find_device, input_errors
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.files import write_bytes
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.visualization.canvas import PAPER, Label, write
@@ -49,9 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='file of the trained weights')
-    parser.add_argument('--tokens', nargs='+', required=True, help='frames to draw')
+    parser.add_argument('--tokens', nargs='+', required=True, metavar='TOKEN', help='frames to draw')
     parser.add_common('--out', type=Path, required=True)
-    parser.add_common('--device')
     args = parser.parse_args(arguments)
     config = load_config(args.config)
     blurred = copy.deepcopy(config)
@@ -59,9 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     blurred.test_dataloader.dataset.pipeline.insert(1, dict(type='BlurMovers', **labels))
     shown = build_test_dataloader(blurred).dataset
     frames = {frame.metainfo['sample_token']: i for i, frame in enumerate(item['data_samples'] for item in shown)}
-    for _, sample in inference(
-        init_model(config, args.checkpoint, find_device(args.device)), build_test_dataloader(config)
-    ):
+    for _, sample in inference(init_model(config, args.checkpoint), build_test_dataloader(config)):
         if sample.sample_token not in args.tokens:
             continue
         panel = draw_sample(shown[frames[sample.sample_token]]['inputs']['img'][-1], sample)
