@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import runpy
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -192,21 +192,19 @@ def test_faults_of_the_caller(tmp_path, two_runs):
 
 
 def test_the_tool(two_runs, tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location('report_tool', ROOT / 'tools' / 'report.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    main = runpy.run_path(str(ROOT / 'tools' / 'report.py'))['main']
     folders = [str(path) for path in two_runs.values()]
-    assert tool.main([*folders, '--samples', '0', '--sheets', '0', '--quiet', '--names', 'a', 'b']) == 0
+    main([*folders, '--samples', '0', '--sheets', '0', '--quiet', '--names', 'a', 'b'])
     printed = capsys.readouterr().out
     assert 'not in the report: a: No samples were asked for.' in printed
     assert printed.splitlines()[-1] == f'report: {folders[0]}/report.html'
     for arguments, fault in (
-        ([str(tmp_path / 'absent')], 'error: no work directory at'),
-        ([*folders, '--names', 'a'], 'error: --names must be as many as the work directories'),
-        ([folders[0], '--device', 'abacus'], "error: device must be auto, cpu, cuda, cuda:1 …, got 'abacus'"),
+        ([str(tmp_path / 'absent')], 'no work directory at'),
+        ([*folders, '--names', 'a'], '--names must be as many as the work directories'),
+        ([folders[0], '--device', 'abacus'], '--device abacus is not usable here'),
     ):
-        assert tool.main(arguments) == 1
-        assert fault in capsys.readouterr().err
+        with pytest.raises(SystemExit, match=f'error: {fault}'):
+            main(arguments)
 
 
 def test_tables_of_other_metrics():
