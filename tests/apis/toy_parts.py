@@ -46,7 +46,12 @@ class ConstantSegmentor(BaseModel):
 
 @DATASETS.register_module()
 class RampDataset(Dataset):
-    """Three windows of two frames; the images of sample i have the grey level 50 i in the last frame."""
+    """Three windows of two frames; the images of sample i have the grey level 50 i in the last frame.
+
+    The first two are of scene a, half a second and 2 m apart; the vehicle looks north.
+    """
+
+    scene_tokens = ('a', 'a', 'b')
 
     def __init__(self, **settings):
         self.settings = settings
@@ -54,17 +59,22 @@ class RampDataset(Dataset):
     def __len__(self):
         return 3
 
+    def get_data_info(self, index):
+        return {'frames': [{'scene_name': f'scene-{self.scene_tokens[index]}'}]}
+
     def __getitem__(self, index):
         images = torch.full((2, 2, 3, 20, 80), 50 * index, dtype=torch.uint8)
         images[0] = 255
         sample = BEVDataSample(
             metainfo={
                 'sample_token': f'token{index}', 'scene_name': 'scene-0001', 'camera_names': ['front', 'rear'],
-                'bev_frame': 'ego', 'bev_classes': ['drivable_area'],
+                'bev_frame': 'ego', 'bev_classes': ['drivable_area'], 'timestamps': [0.5 * index, 0.5 * index + 0.5],
             }
         )  # fmt: skip
         sample.bev2img = FORWARD_CAMERA.expand(2, 2, 4, 4).clone()
         sample.road2bev = torch.eye(4).expand(2, 4, 4).clone()
+        pose = [[0, -1, 0, 1e6], [1, 0, 0, 2e6 + 2 * index], [0, 0, 1, 0], [0, 0, 0, 1]]
+        sample.bev2global = torch.tensor(pose, dtype=torch.float64).expand(2, 4, 4).clone()
         if index == 0:
             sample.gt_bev_seg = torch.zeros(1, 16, 32, dtype=torch.uint8)  # half a metre: twice as fine
         return {'inputs': {'img': images}, 'data_samples': sample}
