@@ -131,7 +131,7 @@ def test_other_towns_in_the_folder_are_refused(benchmark):
         Towns(folder / 'data', TOY_TOWNS[:1], Steps(folder / 'data')).make()
 
 
-def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path):
+def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path, capsys):
     shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
     main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
     table = (tmp_path / 'out' / 'iou.md').read_text()
