@@ -186,7 +186,7 @@ DAMAGES = {
     'reflection': (damage_frame(1, multiply('ego2global', np.diag([1.0, -1, 1, 1]))), 'ego2global: .*a reflection'),
     'not finite': (
         damage_frame(1, lambda f: f['lidar_points']['lidar2ego'].__setitem__(0, [np.nan] * 4)),
-        'lidar2ego: must be a finite 4x4 matrix',
+        f'frame {SAMPLE}: lidar2ego must be a finite 4x4 matrix, got',
     ),
     'focal length': (
         damage_frame(1, camera(multiply('cam2img', np.diag([0, 1, 1])))),

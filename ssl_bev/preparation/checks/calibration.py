@@ -25,7 +25,12 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
         frame: of an info file.
         velocity: (3,) of the ego car in the global frame, metres per second; None: unknown.
     """
-    rigid = {'lidar2ego': lidar2ego(frame), 'ego2global': np.asarray(frame['ego2global'], np.float64)}
+    try:
+        lidar = lidar2ego(frame)
+    except ValueError as error:
+        yield str(error)
+        return
+    rigid = {'lidar2ego': lidar, 'ego2global': np.asarray(frame['ego2global'], np.float64)}
     yield from (f'{name}: {fault}' for name, matrix in rigid.items() for fault in rigid_faults(matrix))
     if any(fault for matrix in rigid.values() for fault in rigid_faults(matrix)):
         return
