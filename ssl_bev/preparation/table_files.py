@@ -28,7 +28,7 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
             of one token.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'--root: table not found: {path}')
+        raise FileNotFoundError(f'--data-root: table not found: {path}')
     needed = {'token', *fields}
 
     def hook(found: dict) -> dict | None:
@@ -38,8 +38,8 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
         except TypeError:  # such as a list for a token
             return found
 
-    content = read_json(path, '--root: table', hook if keep else None)
-    where = f'--root: table {path} is no list of {path.stem} records of nuScenes'
+    content = read_json(path, '--data-root: table', hook if keep else None)
+    where = f'--data-root: table {path} is no list of {path.stem} records of nuScenes'
     if not isinstance(content, list):
         raise ValueError(f'{where}: it holds {_kind(content)}')
     records: dict[str, dict] = {}

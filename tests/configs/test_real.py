@@ -27,7 +27,8 @@ def nuscenes_part(tmp_path_factory) -> str:
     made = tmp_path_factory.mktemp('part')
     tool = PROJECT / 'tools/create_data.py'
     run(
-        sys.executable, tool, '--root', PART, '--version', 'v1.0-mini', '--max-sweeps', '0', '--out', made, cwd=made
+        sys.executable, tool, '--data-root', PART, '--version', 'v1.0-mini', '--max-sweeps', '0', '--out', made,
+        cwd=made,
     )  # fmt: skip
     return str(made)
 
@@ -66,7 +67,7 @@ def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
 @pytest.mark.skipif(not PANDASET.is_dir(), reason=f'no part of PandaSet at {PANDASET} (SSL_BEV_SHARED)')
 def test_a_step_on_pandaset_and_its_evaluation(tmp_path):
     """Drives files, infos and truth as the config's first lines say; trained on half of the drive."""
-    drives, root = tmp_path / 'made' / 'drives.jsonl', ('--root', PANDASET)
+    drives, root = tmp_path / 'made' / 'drives.jsonl', ('--data-root', PANDASET)
     converter = PROJECT / 'tools/dataset_converters/pandaset.py'
     run(sys.executable, converter, *root, '--out', drives.parent, '--parts', '2', cwd=tmp_path)
     area = ('--x-range', '-30.4', '30.4', '--y-range', '-15.2', '15.2', '--cell-size', '0.2')
