@@ -43,8 +43,9 @@ def read_info_content(path: str | Path, what: str, remedy: str) -> dict:
 def _frame_fault(frame: Any) -> str:
     if not isinstance(frame, Mapping):
         return f'must be a dict, got {_short(frame)}'
-    if not isinstance(frame.get('token'), str) or not frame['token']:
-        return f'token must be a text, got {_short(frame.get("token"))}'
+    token = frame.get('token')
+    if not isinstance(token, str) or not token or '/' in token or '\0' in token:
+        return f'token must be a text that is fit for the name of a file, got {_short(token)}'
     for key in _TEXTS:
         if not isinstance(frame.get(key, ''), str):
             return f'{key} must be a text, got {_short(frame[key])}'

@@ -70,7 +70,9 @@ def _field_fault(record: Mapping, field: str) -> str:
         return f'{field} must be a text, got {value!r}'
     if field in _WHOLE and (not isinstance(value, int) or value < 0):
         return f'{field} must be a whole number, got {value!r}'
-    return 'the token is empty' if field == 'token' and not value else ''
+    if field == 'token' and (not value or '/' in value or '\0' in value):
+        return f'the token must be fit for the name of a file, got {value!r}'
+    return ''
 
 
 def _kind(value: object) -> str:
