@@ -36,6 +36,8 @@ from ssl_bev.preparation.own_data.read_drives import read_drives
 from ssl_bev.preparation.table_files import read_table
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader, list_images
 from ssl_bev.pseudo_labels.label_map import reduction_table
+from ssl_bev.pseudo_labels.teachers.weight_files import weight_files
+from ssl_bev.visualization.curves import read_scalars
 
 GRID = BEVGrid((-2.0, 2.0), (-1.0, 1.0), 0.5)
 IDS = np.tile(np.array([[0], [1]], np.uint8), (4, 8))
@@ -134,6 +136,11 @@ def read_map(path: Path) -> object:
     return [geometry.shapes(spec, 0.5) for spec in BASE_CLASSES]
 
 
+def read_index(path: Path) -> object:
+    (path.parent / 'part').touch()
+    return weight_files(path.parent)
+
+
 def json_lines(records: object) -> bytes:
     return '\n'.join(map(json.dumps, records if isinstance(records, list) else [records])).encode()
 
@@ -191,6 +198,10 @@ FORMATS = {
     'label raster .json': Format.of('a.json', SIDECAR, read_sidecar, as_json),
     'table': Format.of('log.json', [{'token': 'a', 'next': ''}], lambda path: read_table(path, ['next']), as_json),
     'map': Format.of('map.json', crossroads_map(), read_map, as_json),
+    'index of weights': Format.of(
+        'model.safetensors.index.json', {'weight_map': {'a.weight': 'part'}}, read_index, as_json
+    ),
+    'log of a run': Format.of('scalars.json', [{'loss': 1.5, 'iter': 1, 'time': 0.5}], read_scalars, json_lines),
     'checkpoint': Format('epoch_1.pth', checkpoint(), load_checkpoint_file),
 }  # fmt: skip
 each_format = pytest.mark.parametrize('kind', FORMATS.values(), ids=FORMATS.keys())
