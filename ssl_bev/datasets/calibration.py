@@ -39,6 +39,11 @@ def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]
     return ego2global @ bev2ego, road2bev
 
 
+def ego_position(frame: Mapping) -> np.ndarray:  # (3,), metres
+    """Where the ego frame of a frame is in the global frame, float64; raises ValueError where the frame has no pose."""
+    return _matrix(frame, 'ego2global', frame)[:3, 3]
+
+
 def frame_road(frame: Mapping, bev_frame: str) -> Road:
     """Where the ground of a frame is, in its BEV frame, float64: a plane, and heights over it if there are any."""
     road2bev = torch.from_numpy(frame_poses(frame, bev_frame)[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def _frame_fault(frame: Any) -> str:
     for key in _TEXTS:
         if not isinstance(frame.get(key, ''), str):
             return f'{key} must be a text, got {_short(frame[key])}'
-    if not isinstance(frame.get('frame_index', 0), int):
+    if not isinstance(frame.get('frame_index', 0), Integral):
         return f'frame_index must be a whole number, got {_short(frame["frame_index"])}'
     if not _is_number(frame.get('timestamp', 0)):
         return f'timestamp must be a finite number of seconds, got {_short(frame["timestamp"])}'
@@ -83,7 +84,7 @@ def _camera_fault(camera: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool | str) and hasattr(value, '__float__') and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _short(value: Any) -> str:

@@ -78,7 +78,10 @@ INFO_FAULTS = {
         info(lambda _, camera: camera.update(lidar2cam=np.full((4, 4), NAN))),
         f'{FIRST}(, |.*)CAM_FRONT: lidar2cam must be a finite 4x4 matrix',
     ),
-    'no pose': (info(lambda frame, _: frame.update(ego2global=None)), f'{FIRST}|scene-0061'),
+    'no pose': (
+        info(lambda frame, _: frame.update(ego2global=None)),
+        f'{FIRST}: ego2global must be a finite 4x4 matrix, got None',
+    ),
     'intrinsics of another shape': (
         info(lambda _, camera: camera.update(cam2img=[[60, 0, 48], [0, 60, 20]])),
         f'{FIRST}(, |.*)CAM_FRONT: cam2img must be a finite 3x3 matrix',
