@@ -1,11 +1,10 @@
-"""Draw the nuScenes pictures of docs/results.md, with all that the teacher calls people or vehicles blurred.
+"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher sees them.
 
-    python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
+python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
 
 The model sees the images as they are; only the pictures are blurred.
 """
 
-import argparse
 import copy
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.apis import build_test_dataloader, draw_sample, inference, init_model, load_config
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.files import write_bytes
 from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.visualization.canvas import PAPER, Label, write
@@ -42,13 +42,14 @@ class BlurMovers(BaseTransform):
         return results
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--tokens', nargs='+', required=True, help='frames to draw')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the pictures')
-    args = parser.parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_argument('config', help='config file of the model')
+    parser.add_argument('checkpoint', help='file of the trained weights')
+    parser.add_argument('--tokens', nargs='+', required=True, metavar='TOKEN', help='frames to draw')
+    parser.add_common('--out', type=Path, required=True)
+    args = parser.parse_args(arguments)
     config = load_config(args.config)
     blurred = copy.deepcopy(config)
     labels = dict(root=config.labels.root, label_map=config.labels.label_map)
