@@ -20,7 +20,7 @@ default_hooks = dict(
     preemption=dict(type='PreemptionHook'),
     non_finite=dict(type='NonFiniteHook', action='stop'),
 )
-custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='ExactResumeHook')]
+custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='CameraOrderHook'), dict(type='ExactResumeHook')]
 
 load_from = None
 resume = False

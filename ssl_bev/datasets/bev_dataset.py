@@ -149,6 +149,7 @@ class BEVDataset(BaseDataset):
         labelled_scenes = self._labelled_scenes(frames)
         self._may_lack = self.allow_missing_cameras or not self.camera_names
         self.camera_names = choose_cameras(frames, self.camera_names, self.allow_missing_cameras, self.ann_file)
+        self._metainfo['camera_names'] = self.camera_names  # saved with the weights, see CameraOrderHook
         self._shared_names = shared_names(frames)
         samples = []
         segments = segment_frames(frames, self.max_time_gap)

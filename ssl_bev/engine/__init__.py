@@ -2,6 +2,7 @@ from ssl_bev.checkpoints import load_checkpoint_file
 from ssl_bev.random_state import kept_random_state
 
 from .bev_visualization_hook import BEVVisualizationHook
+from .camera_order_hook import CameraOrderHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -16,6 +17,7 @@ from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
     'BEVVisualizationHook',
+    'CameraOrderHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from ssl_bev.files import sha256
+from ssl_bev.files.text_files import read_manifest_file
 
 from .class_maps import ClassMaps
 from .decisions import by_queries
@@ -122,4 +122,4 @@ def _class_names(config: dict[str, Any], name: str) -> list[str]:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; a model folder needs {CONFIG} and {PREPROCESSOR}')
-    return json.loads(path.read_text())
+    return read_manifest_file(path, 'model file', 'download the model again', {})
