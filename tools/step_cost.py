@@ -1,23 +1,26 @@
-"""What a step computes and moves, counted on meta tensors: nothing is computed, so that any size is counted in seconds."""
+"""What a step computes and moves, counted on meta tensors, on which nothing is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from projects.BEVFormer.bevformer import spatial_cross_attention, temporal_self_attention
 from ssl_bev.apis import random_batch
 from ssl_bev.models import BEVSegmentor, ReprojectionHead
+from ssl_bev.structures import CameraRig
 
-_VIEWS = ('view', 'expand', 'transpose', 'permute', 'slice', 'select', 'split', 'unsqueeze', 'squeeze', 'detach', 'alias')
+_VIEWS = (
+    'view', 'expand', 'transpose', 'permute', 'slice', 'select', 'split', 'unsqueeze', 'squeeze', 'detach', 'alias',
+)  # fmt: skip
 
 
 @dataclass
@@ -136,8 +139,6 @@ def count_step(
 @contextmanager
 def _as_on_a_gpu(model: BEVSegmentor, data: dict, counter: _Counter) -> Iterator[None]:
     """Sampling by an operator of its own, no autocast, and what hangs on numbers of the geometry found beforehand."""
-    from ssl_bev.structures import CameraRig
-
     rig, padded = CameraRig.from_data_samples(data['data_samples']), tuple(data['inputs']['img'].shape[-2:])
     prepared = _on_meta(model.bev_encoder.prepare_window(rig, padded))
 
@@ -155,14 +156,10 @@ def _as_on_a_gpu(model: BEVSegmentor, data: dict, counter: _Counter) -> Iterator
         (temporal_self_attention, 'deformable_sampling', sampling),
         (ReprojectionHead, 'labels_on_ground', labels),
     ]
-    with mock.patch.multiple(torch, autocast=patches[0][2]):
-        for owner, name, function in patches[1:]:
-            patcher = mock.patch.object(owner, name, function)
-            patcher.start()
-        try:
-            yield
-        finally:
-            mock.patch.stopall()
+    with ExitStack() as stack:
+        for owner, name, function in patches:
+            stack.enter_context(mock.patch.object(owner, name, function))
+        yield
 
 
 def _on_meta(value: Any) -> Any:
