@@ -5,8 +5,9 @@
     python tools/cost_model.py CONFIG --image-size 128 352 --calibrate           # check the model here, on a CPU
 
 Operations and bytes are counted call by call on meta tensors (tools/step_cost.py). A call takes as long as its
-arithmetic or its memory, at a stated share of what the card can do, and no less than its launch. The teacher,
-which is not in the config, is taken at --teacher-tflop an image. Loading, accumulation and completion of maps are CPU work and not in it.
+arithmetic or its memory, at a stated share of what the card can do, and no less than its launch. The teacher is not in
+the config: it is taken at --teacher-tflop an image. Loading, and what CPUs do (accumulation and completion of maps), is
+not in it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -65,9 +66,10 @@ class ExportedFrame(nn.Module):
 
 def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: bool) -> None:
     """Write the model for inputs of these sizes."""
-    frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history)
+    frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
     outputs = ['probability', *(['bev'] if history else [])]
-    with torch.no_grad(), _standard_operators():
+    with torch.no_grad(), _standard_operators(), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # sizes become constants: that is what is wanted
         torch.onnx.export(
             frame, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
             opset_version=OPSET, dynamo=False,
@@ -92,7 +94,7 @@ def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: b
     """The largest difference between onnxruntime and torch, and images a second of both on this CPU."""
     import onnxruntime
 
-    frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history)
+    frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
@@ -120,6 +122,7 @@ def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: b
 def _standard_operators() -> Iterator[None]:
     """Every query of every camera is a row, so that no size hangs on what is seen; what is not seen weighs nothing."""
     torch.onnx.register_custom_op_symbolic('aten::mT', _transpose, OPSET)
+    torch.onnx.register_custom_op_symbolic('aten::movedim', _movedim, OPSET)
     patches = [
         mock.patch.object(bevformer_module, 'view_pillars', _view_all_pillars),
         mock.patch.object(torch, 'autocast', lambda *args, **kwargs: nullcontext()),
@@ -137,6 +140,14 @@ def _standard_operators() -> Iterator[None]:
 def _transpose(graph: Any, matrix: Any) -> Any:
     rank = matrix.type().dim()
     return graph.op('Transpose', matrix, perm_i=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _movedim(graph: Any, tensor: Any, source: Any, target: Any) -> Any:
+    """torch's own writes a negative source as it is, and ONNX knows none."""
+    rank = tensor.type().dim()
+    source, target = (int(value.node().t('value')) % rank for value in (source, target))
+    order = [dim for dim in range(rank) if dim != source]
+    return graph.op('Transpose', tensor, perm_i=[*order[:target], source, *order[target:]])
 
 
 class _Seen(RowGroups):

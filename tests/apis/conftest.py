@@ -1,5 +1,6 @@
 """A model and a dataset small enough to predict in milliseconds, in the place of the real ones."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mmengine.registry import init_default_scope
 from ssl_bev.apis import init_model
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'tests/models')]
 CONFIG = """
 custom_imports = dict(imports=['toy_parts'], allow_failed_imports=False)
 default_scope = 'mmdet3d'
