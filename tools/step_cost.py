@@ -98,6 +98,7 @@ def count_step(
     num_frames: int,
     batch_size: int = 1,
     loss_weights: Mapping[str, float] | None = None,
+    num_cameras: int = 6,
 ) -> Cost:
     """The cost of a training step, or, without `loss_weights`, of predicting a window.
 
@@ -107,8 +108,9 @@ def count_step(
         num_frames: of a window.
         batch_size: windows.
         loss_weights: as of a phase.
+        num_cameras: of a frame.
     """
-    batch = random_batch(model, image_size, num_frames, batch_size)
+    batch = random_batch(model, image_size, num_frames, batch_size, num_cameras)
     data = model.data_preprocessor(batch, True)
     if loss_weights is not None:
         model.set_loss_weights(loss_weights)

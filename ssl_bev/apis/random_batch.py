@@ -14,7 +14,7 @@ from ssl_bev.targets import POSITIVE
 
 _FOCAL_LENGTH = 0.79  # image widths, as nuScenes' cameras
 _HEIGHT = 1.5  # of the cameras, metres
-_STEP = 5.0  # metres from frame to frame
+_STEP = 2.0  # metres from frame to frame
 
 
 def random_batch(

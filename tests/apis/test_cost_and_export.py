@@ -40,11 +40,11 @@ def test_counted_operations_are_those_of_a_real_step():
 
 def test_a_longer_window_and_history_cost_more_and_prediction_less():
     def flops(frames: int, weights: dict | None = None) -> float:
-        return count_step(make_real_model(PREPROCESSOR), IMAGE_SIZE, frames, 1, weights).flops
+        return count_step(make_real_model(PREPROCESSOR), IMAGE_SIZE, frames, 1, weights, num_cameras=2).flops
 
     once, twice = flops(1), flops(2)
-    assert 1.9 * once < twice <= 2.1 * once
-    assert flops(2, dict(reprojection=1.0)) > 1.5 * flops(2, dict(seg=1.0)) > 1.5 * twice
+    assert once < twice < 2 * once  # the head runs once
+    assert flops(2, dict(reprojection=1.0)) > flops(2, dict(seg=1.0)) > twice
 
 
 def test_a_call_takes_the_longer_of_arithmetic_and_memory():
