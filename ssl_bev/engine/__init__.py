@@ -10,6 +10,7 @@ from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
 from .preemption_hook import PreemptionHook
+from .read_losses_hook import ReadLossesHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .scene_sampler import SceneContiguousSampler
 from .seeding import derive_seed, seed_everything
@@ -25,6 +26,7 @@ __all__ = [
     'Phase',
     'PhasePlan',
     'PreemptionHook',
+    'ReadLossesHook',
     'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',
