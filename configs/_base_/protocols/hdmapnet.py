@@ -13,8 +13,10 @@ protocol = dict(
         dict(name='ped_crossing_0.3m', layers=['ped_crossing'], kind='long_edges', line_width=0.3),
         dict(name='boundary_0.3m', layers=['drivable_area'], kind='boundary', line_width=0.3),
     ],
-    # The pseudo-labels' drivable area has no class here, but its edge has.
-    coarse_classes=dict(drivable=[], marking=['divider'], crosswalk=['ped_crossing'], boundary=['boundary']),
+    # The pseudo-labels' areas have no class here, but their edges have.
+    coarse_classes=dict(
+        drivable=[], marking=['divider'], crosswalk=[], boundary=['boundary'], crosswalk_edge=['ped_crossing']
+    ),
 )
 protocol.update(
     model=dict(
@@ -28,9 +30,9 @@ protocol.update(
         objectives=dict(
             seg=dict(loss=dict(positive_weight=[3.0, 3.0, 3.0])),
             reprojection=dict(
-                line_width=dict(marking=0.75, boundary=0.75),
-                edges=dict(boundary='drivable'),
-                loss=dict(positive_weight=[1.0, 3.0, 2.0, 3.0]),
+                line_width=dict(marking=0.75, boundary=0.75, crosswalk_edge=0.75),
+                edges=dict(boundary='drivable', crosswalk_edge='crosswalk'),
+                loss=dict(positive_weight=[1.0, 3.0, 2.0, 3.0, 3.0]),
             ),
         ),
     ),
@@ -45,10 +47,9 @@ protocol.update(
             exclusive=True,
         ),
     ],
-    # Crossings are areas in the pseudo-labels and edges here: they cannot be compared.
     coarse_evaluator=dict(
         type='BEVIoUMetric',
-        classes=['marking', 'boundary'],
-        merge=dict(marking=['divider'], boundary=['boundary']),
+        classes=['marking', 'boundary', 'crosswalk_edge'],
+        merge=dict(marking=['divider'], boundary=['boundary'], crosswalk_edge=['ped_crossing']),
     ),
 )
