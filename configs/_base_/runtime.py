@@ -21,7 +21,7 @@ default_hooks = dict(
     non_finite=dict(type='NonFiniteHook', action='stop'),
     read_losses=dict(type='ReadLossesHook'),
 )
-custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='ExactResumeHook')]
+custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='CameraOrderHook'), dict(type='ExactResumeHook')]
 
 load_from = None
 resume = False

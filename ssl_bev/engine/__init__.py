@@ -1,6 +1,8 @@
 from ssl_bev.checkpoints import load_checkpoint_file
 from ssl_bev.random_state import kept_random_state
 
+from .bev_visualization_hook import BEVVisualizationHook
+from .camera_order_hook import CameraOrderHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -15,6 +17,8 @@ from .seeding import derive_seed, seed_everything
 from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
+    'BEVVisualizationHook',
+    'CameraOrderHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',

@@ -1,4 +1,4 @@
-"""Points around a cell's centre at which labels are asked what is there."""
+"""Points around a cell's centre at which labels are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the ground is: a plane, or heights over a plane. Everything that asks for the ground asks here."""
+"""Where the ground is: a plane, or heights over a plane. Everything that needs the ground takes it from here."""
 
 from __future__ import annotations
 

@@ -25,7 +25,10 @@ from ssl_bev.preparation.create_infos import create_data
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
 TEACHERS_CLASSES = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
-COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
+COMPLETION = [
+    pytest.param(CONFIGS / 'map_completion.py', marks=pytest.mark.long),
+    CONFIGS / 'synthetic' / 'map_completion.py',
+]
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
 # Of projects/LabelEfficiency, those that do something else than these.
 LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
@@ -91,6 +94,7 @@ def test_a_leaf_is_a_difference_that_trains_a_step(path, data):
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', COMPLETION, ids=lambda path: path.parent.name)
 def test_maps_are_completed_from_a_step_of_training_on(path, data, tmp_path):
     assert len(path.read_text().splitlines()) <= 30
@@ -128,6 +132,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_both_phases_by_mim_from_another_directory_then_evaluation(data, tmp_path):
     """What a user types, on two scenes: train both phases in one run, then test the checkpoint."""
     config = CONFIGS / 'synthetic' / 'bevformer_ssl_two_phase.py'

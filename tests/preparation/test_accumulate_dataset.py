@@ -218,7 +218,7 @@ def test_broken_and_missing_files(tmp_path):
         path.write_bytes(whole[: int(len(whole) * part)])
         with pytest.raises(ValueError, match=r'a.npz is broken .*; delete it'):
             read_target(tmp_path, 'a', (1, 2, 2))
-    for content, message in (('{', 'is no JSON'), ('{}', r"lacks \['classes'")):
+    for content, message in (('{', 'is no JSON'), ('{}', "must have the key 'classes'")):
         (tmp_path / 'manifest.json').write_text(content)
         with pytest.raises(ValueError, match=message):
             read_target_manifest(tmp_path)
@@ -256,14 +256,12 @@ def test_the_tool(tiny_data, pseudo_labels, tmp_path, monkeypatch, capsys):
         ]
         command += ['--classes', 'drivable', '--pseudo-labels', str(pseudo_labels), '--cell-size', '1', '--quiet']
         monkeypatch.setattr(sys, 'argv', [str(tool), *command, *arguments])
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(tool), run_name='__main__')
-        return stop.value.code, capsys.readouterr()
+        runpy.run_path(str(tool), run_name='__main__')
+        return capsys.readouterr().out
 
     body = ('--ego-body', '{"CAM_BACK": 0.8}')
-    code, printed = run(*body)
-    assert code == 0 and '9 frames written, 0 were there' in printed.out
-    assert '0 frames written, 9 were there' in run(*body)[1].out
-    code, printed = run()
-    assert code == 1 and 'error: ' in printed.err and "made with ego_body {'CAM_BACK': 0.8}" in printed.err
+    assert '9 frames written, 0 were there' in run(*body)
+    assert '0 frames written, 9 were there' in run(*body)
+    with pytest.raises(SystemExit, match=r"error: .*made with ego_body {'CAM_BACK': 0.8}"):
+        run()
     assert read_target_manifest(tmp_path / 'out')['grid'].shape == (30, 60)

@@ -3,6 +3,7 @@
 import importlib.util
 import multiprocessing
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -16,6 +17,8 @@ from projects.LabelEfficiency.label_efficiency.robustness import OtherTowns
 from projects.LabelEfficiency.label_efficiency.steps import PROJECT, Steps, read_json
 from projects.LabelEfficiency.label_efficiency.towns import TOY_TOWNS, Towns
 from ssl_bev.pseudo_labels import PseudoLabelReader
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
@@ -62,15 +65,16 @@ def benchmark(launched, synthetic_root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('benchmark')
     for town in TOY_TOWNS:
         shutil.copytree(synthetic_root, folder / 'data' / town.folder, symlinks=True)
-    main, places = main_of('projects/LabelEfficiency/run.py'), ['--data', folder / 'data', '--out', folder / 'out']
-    command = lambda *runs: main(*runs, '--toy', '--jobs', 1, *places)  # noqa: E731
-    assert command('supervised:1', 'ours:0.5') == 0
+    main, places = main_of('projects/LabelEfficiency/run.py'), ['--data-root', folder / 'data', '--out', folder / 'out']
+    command = lambda *runs: main(*runs, '--toy', '--workers', 1, *places)  # noqa: E731
+    command('supervised:1', 'ours:0.5')
     return folder, command
 
 
 def test_the_benchmark_leaves_records_and_a_report(benchmark):
     folder, _ = benchmark
     page = (folder / 'out' / 'test.md').read_text()
+    assert '<section id="curves">' in (folder / 'out' / 'report.html').read_text()
     assert '| ours' in page and '| supervised' in page
     records = {path.parent.name.split('_')[0]: read_json(path) for path in folder.glob('out/runs/*/record.json')}
     for record in records.values():
@@ -85,18 +89,21 @@ def test_the_benchmark_leaves_records_and_a_report(benchmark):
     assert maps == {path.stem for path in folder.glob('data/accumulated/*.npz')} and len(maps) == 3
 
 
-def test_what_is_done_is_not_done_again(benchmark, launched, capsys):
+def test_what_is_done_is_not_done_again(benchmark, launched):
     folder, command = benchmark
     before = len(launched)
-    assert command('supervised:1', 'ours:0.5') == 0 and len(launched) == before
+    command('supervised:1', 'ours:0.5')
+    assert len(launched) == before
     lost = next(folder.glob('out/runs/supervised*/record.json'))
     content = read_json(lost)
     lost.unlink()
-    assert command('supervised:1') == 0 and len(launched) == before  # its training and evaluations are there
+    command('supervised:1')
+    assert len(launched) == before  # its training and evaluations are there
     assert read_json(lost)['test'] == content['test']
     config = lost.with_name('config.py')
     config.write_text(config.read_text().replace("'seed': 0", "'seed': 1"))
-    assert command('supervised:1') == 1 and 'holds another config than the recipe makes now' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'error: .*holds another config than the recipe makes now'):
+        command('supervised:1')
 
 
 def test_other_conditions_share_the_towns_and_nothing_that_they_change(benchmark):
@@ -126,7 +133,7 @@ def test_other_towns_in_the_folder_are_refused(benchmark):
 
 def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path, capsys):
     shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
-    assert main_of('tools/demo.py')('--toy', '--data', tmp_path / 'data', '--out', tmp_path / 'out') == 0
+    main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
     table = (tmp_path / 'out' / 'iou.md').read_text()
     assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'marking' in table and 'lane_divider' in table
     assert [line.split('|')[1].strip() for line in table.splitlines()[4:8]] == [
@@ -134,3 +141,8 @@ def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path
         'supervised, the same 50 %',
     ]  # fmt: skip
     assert len(list((tmp_path / 'out').glob('panel_*.png'))) == 1 and (tmp_path / 'out' / 'curves.png').is_file()
+    report = tmp_path / 'out' / 'report.html'
+    assert f'All on one page, for a browser: {report}' in capsys.readouterr().out
+    page = report.read_text()
+    assert 'ours, with the same 50 %: mIoU' in re.sub('<[^>]*>', '', page) and 'class="sheet"' in page
+    assert page.count('class="sample"') >= 4 and 'could not be drawn' not in page and 'could be drawn' not in page

@@ -46,7 +46,7 @@ def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     write_map(content, folder / f'{name}.json')
     arguments = ['--out', folder / 'out', '--map', folder / f'{name}.json', '--frames', 4, '--scenes', 1]
     arguments += ['--image-size', 64, 176, '--workers', 1, '--annotation-noise', 'nuscenes']
-    assert create_synthetic_nuscenes.main([str(a) for a in arguments]) == 0
+    create_synthetic_nuscenes.main([str(a) for a in arguments])
     create_data(folder / 'out/truth', 'v1.0-mini', folder / 'data', max_sweeps=0, show_progress=False)
     return content, folder
 
@@ -124,12 +124,12 @@ def make_unusable(content: MapContent, what: str) -> None:
         ('no polygon', "refers to the polygon 'gone', which it lacks"),
     ],
 )
-def test_maps_on_which_nothing_can_drive_say_what_is_missing(what: str, message: str, tmp_path: Path, capsys):
+def test_maps_on_which_nothing_can_drive_say_what_is_missing(what: str, message: str, tmp_path: Path):
     content = map_by_hand()
     make_unusable(content, what)
     write_map(content, tmp_path / 'maps' / 'bad.json')
     arguments = ['--out', str(tmp_path / 'out'), '--map', str(tmp_path / 'maps' / 'bad.json'), '--scenes', '1']
-    assert create_synthetic_nuscenes.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert 'bad.json' in error and message in error
+    with pytest.raises(SystemExit) as stopped:
+        create_synthetic_nuscenes.main(arguments)
+    assert 'bad.json' in str(stopped.value) and message in str(stopped.value)
     assert [path.name for path in tmp_path.iterdir()] == ['maps']

@@ -49,6 +49,8 @@ class BEVFormer(BEVEncoder):
             optimizer step moves a point by about the learning rate, so a short training wants it small.
         feedforward_channels: width of the feed-forward networks; twice `embed_dims` if None.
         dropout: of the attentions and the feed-forward networks.
+        with_history: attend to the BEV of the frame before. Without it each frame stands alone, and the frames before
+            those that are trained or predicted are not encoded.
         with_cp: recompute the layers in the backward pass to save memory.
         init_cfg: as in mmengine.
 
@@ -59,8 +61,6 @@ class BEVFormer(BEVEncoder):
         >>> bev_encoder = dict(type='BEVFormer', x_range=(-30, 30), y_range=(-15, 15), bev_shape=(30, 60),
         ...                    embed_dims=64, num_layers=2, num_levels=1, in_channels=128)
     """
-
-    stateful = True
 
     def __init__(
         self,
@@ -81,10 +81,12 @@ class BEVFormer(BEVEncoder):
         sampling_spread: float = 1.0,
         feedforward_channels: int | None = None,
         dropout: float = 0.1,
+        with_history: bool = True,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.stateful = with_history
         if pillar_base not in ('road', 'frame'):
             raise ValueError(f"pillar_base must be 'road' or 'frame', got {pillar_base!r}")
         if num_spatial_points % num_pillar_points:
@@ -133,7 +135,7 @@ class BEVFormer(BEVEncoder):
 
     def forward(
         self, inputs: FrameInputs, rig: CameraRig, state: BEVFormerState | None = None
-    ) -> tuple[Tensor, BEVFormerState]:  # (B, C, H, W), state
+    ) -> tuple[Tensor, BEVFormerState | None]:  # (B, C, H, W), state
         """Encode one frame, with the BEV of the frame before as history, see `BEVEncoder`."""
         past = {}
         if state is not None:
@@ -142,7 +144,7 @@ class BEVFormer(BEVEncoder):
         calibration = (rig.bev2img, inputs.image_size, rig.known_road or rig.road2bev)
         past.update(camera_valid=rig.camera_valid, views=inputs.prepared)
         bev = self.encode(inputs.image_features, *calibration, **past)
-        return bev, BEVFormerState(bev, rig.bev2global)
+        return bev, BEVFormerState(bev, rig.bev2global) if self.stateful else None
 
     def prepare_window(self, rig: CameraRig, image_size: tuple[int, int] | None) -> list[PillarViews]:
         """Which camera of which frame sees which pillar, see `BEVEncoder`."""

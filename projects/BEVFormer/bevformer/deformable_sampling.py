@@ -1,6 +1,6 @@
 """The sampling of multi-scale deformable attention over ragged rows.
 
-Shapes: G feature maps (images, or BEV maps), S positions of all levels in a row, R rows (what asks: a query, or a
+Shapes: G feature maps (images, or BEV maps), S positions of all levels in a row, R rows (a query, or a
 query in one camera), M heads, D channels of a head, L levels, P points.
 """
 

@@ -72,7 +72,7 @@ class PillarDeformableAttention(BaseModule):
 class SpatialCrossAttention(BaseModule):
     """Deformable attention into the images, averaged over the cameras that see a query's pillar.
 
-    A query that no camera sees keeps its value, but for the bias of the output projection.
+    A query that no camera sees keeps its value, apart from the bias of the output projection.
 
     Args:
         embed_dims: channels.
