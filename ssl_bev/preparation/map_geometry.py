@@ -1,7 +1,7 @@
 """Geometry of a nuScenes map expansion, read straight from its JSON and indexed by place.
 
 The devkit's `get_map_mask` fails on line layers under Shapely 2 and draws lines with a width in pixels; its
-`get_map_geom` cuts the whole map anew for each call. Here the map becomes polygons once, lines included.
+`get_map_geom` cuts the whole map again in each call. Here the map is turned into polygons once, lines included.
 """
 
 from __future__ import annotations

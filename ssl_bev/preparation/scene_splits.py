@@ -1,4 +1,4 @@
-"""Which scene is in which split: nuScenes' official lists, or one's own in splits.json, where the devkit reads them."""
+"""Which scene is in which split: nuScenes' official lists, or your own in splits.json, where the devkit reads them."""
 
 from __future__ import annotations
 

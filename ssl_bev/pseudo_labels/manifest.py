@@ -57,7 +57,7 @@ def update_manifest(
 
 
 def lock_manifest(root: Path) -> FileLock:
-    """Held while a manifest is read and written anew, as shards share it."""
+    """Held while a manifest is read and rewritten, because shards share it."""
     return FileLock(root / f'.{MANIFEST}.lock')
 
 

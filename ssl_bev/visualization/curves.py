@@ -122,6 +122,16 @@ def score_curve(records: Sequence[Mapping], metric: str) -> Curve:
     return _curve([record for record, names in zip(scored, classes, strict=True) if names == classes[-1]], metric)
 
 
+def phase_seconds(scalars: Sequence[Mapping], phases: Sequence[Mapping]) -> dict[str, float]:
+    """Seconds of training steps by phase, from the records of `read_scalars`; validation is left out."""
+    seconds, epochs, before = {}, 0, 0.0
+    for phase in phases:
+        epochs += phase['epochs']
+        upto = max((point['seconds'] for point in scalars if point.get('epoch', epochs + 1) <= epochs), default=before)
+        seconds[phase['name']], before = upto - before, upto
+    return seconds
+
+
 def _parse(file: Path) -> list[dict]:
     records, steps = [], 0
     for number, line in enumerate(read_text(file, 'log').splitlines(), 1):

@@ -32,8 +32,8 @@ _MEAN, _STD, _FACTOR = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1 / 255
 class HuggingFaceTeacher(NetworkTeacher):
     """Mask2Former from a local folder or the hub.
 
-    Of the image processor only mean, deviation and rescaling are used: its resizing does not keep what is thin, nor
-    does its post-processing, which squeezes masks to 384x384.
+    Of the image processor only mean, deviation and rescaling are used: its resizing loses thin structures, and so
+    does its post-processing, which shrinks masks to 384x384.
 
     Args:
         model: a folder with config.json, preprocessor_config.json and weights, or a hub id.
