@@ -2,6 +2,7 @@ from ssl_bev.checkpoints import load_checkpoint_file
 from ssl_bev.random_state import kept_random_state
 
 from .bev_visualization_hook import BEVVisualizationHook
+from .camera_order_hook import CameraOrderHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -9,6 +10,7 @@ from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
 from .preemption_hook import PreemptionHook
+from .read_losses_hook import ReadLossesHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .scene_sampler import SceneContiguousSampler
 from .seeding import derive_seed, seed_everything
@@ -16,6 +18,7 @@ from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
     'BEVVisualizationHook',
+    'CameraOrderHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',
@@ -23,6 +26,7 @@ __all__ = [
     'Phase',
     'PhasePlan',
     'PreemptionHook',
+    'ReadLossesHook',
     'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',

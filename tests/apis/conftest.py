@@ -1,11 +1,15 @@
 """A model and a dataset small enough to predict in milliseconds, in the place of the real ones."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from toy_parts import CONFIG, write_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'tests/models')]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A run: a recipe with so many labels, images and steps; the configs that this makes, and the data that they read."""
+"""A run: a recipe with its share of labels, its images and steps, the configs made of them, and the data they read."""
 
 from __future__ import annotations
 
