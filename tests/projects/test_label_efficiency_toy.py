@@ -48,7 +48,10 @@ def run_script(command, log, env):
     os.environ.update(env)
     os.chdir(PROJECT)
     sys.argv = command
-    Config.pretty_text = property(lambda config: str(config.to_dict()))  # yapf takes seconds for it
+    # yapf takes seconds for it
+    Config.pretty_text = property(
+        lambda config: '\n'.join(f'{key} = {value!r}' for key, value in config.to_dict().items())
+    )
     runpy.run_path(command[0], run_name='__main__')
 
 
