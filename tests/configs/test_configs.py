@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
 from reduced_configs import reduced
 
 from ssl_bev.datasets import LoadAccumulatedTargets
@@ -92,6 +94,36 @@ def test_a_leaf_is_a_difference_that_trains_a_step(path, data):
         sum(losses.values()).backward()
         assert {name for name, value in losses.items() if value > 0} == {f'loss_{name}' for name in phase['losses']}
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_fine_tuning_that_does_not_forget_is_a_config(data, tmp_path):
+    """That of docs/reuse.md: lower rates for what is pretrained, and self-supervision goes on beside the labels."""
+    page = (PROJECT / 'docs' / 'reuse.md').read_text()
+    (block,) = (part for part in re.findall(r'```python\n(.*?)```', page, re.DOTALL) if 'finetune.update' in part)
+    path = tmp_path / 'gentle.py'
+    path.write_text(block.replace("'./", f"'{CONFIGS}/synthetic/"))
+    config = reduced(path, data)
+    register_all_modules()
+    model = MODELS.build(config.model)
+    pretrain, finetune = config.custom_hooks[-1].phases
+    assert 'optim_wrapper' not in pretrain and set(pretrain.losses) == {'reprojection', 'temporal', 'perspective'}
+
+    groups = build_optim_wrapper(model, finetune.optim_wrapper).optimizer.param_groups
+    rate = {id(p): group['lr'] / finetune.optim_wrapper.optimizer.lr for group in groups for p in group['params']}
+    rates = {name: round(rate[id(p)], 3) for name, p in model.named_parameters() if p.requires_grad}
+    for part, expected in (
+        ('img_backbone.layer1', 0.1), ('img_backbone.layer3', 0.2), ('img_neck', 0.3), ('bev_encoder', 0.5),
+        ('seg_head', 1.0),
+    ):  # fmt: skip
+        assert {value for name, value in rates.items() if name.startswith(part)} == {expected}, part
+
+    dataset = DATASETS.build(config.labelled_dataloader.dataset)
+    model.set_loss_weights(finetune.losses)
+    losses = model(**model.data_preprocessor(pseudo_collate([dataset[0]]), training=True), mode='loss')
+    sum(losses.values()).backward()
+    assert {name for name, value in losses.items() if value > 0} == {f'loss_{name}' for name in finetune.losses}
+    for layer in (model.seg_head.fine, model.seg_head.coarse):
+        assert (layer.bias.grad != 0).any()
 
 
 @pytest.mark.slow

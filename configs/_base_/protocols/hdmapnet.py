@@ -13,8 +13,10 @@ protocol = dict(
         dict(name='ped_crossing_0.3m', layers=['ped_crossing'], kind='long_edges', line_width=0.3),
         dict(name='boundary_0.3m', layers=['drivable_area'], kind='boundary', line_width=0.3),
     ],
-    # The pseudo-labels' drivable area has no class here; the boundary is learnt anew.
-    coarse_classes=dict(drivable=[], marking=['divider'], crosswalk=['ped_crossing']),
+    # The pseudo-labels' areas have no class here, but their edges have.
+    coarse_classes=dict(
+        drivable=[], marking=['divider'], crosswalk=[], boundary=['boundary'], crosswalk_edge=['ped_crossing']
+    ),
 )
 protocol.update(
     model=dict(
@@ -24,11 +26,14 @@ protocol.update(
             num_upsamples=2,
             classes=protocol['classes'],
             coarse_classes=list(protocol['coarse_classes'].items()),
-            new_classes=('boundary',),
         ),
         objectives=dict(
             seg=dict(loss=dict(positive_weight=[3.0, 3.0, 3.0])),
-            reprojection=dict(line_width=dict(marking=0.75)),
+            reprojection=dict(
+                line_width=dict(marking=0.75, boundary=0.75, crosswalk_edge=0.75),
+                edges=dict(boundary='drivable', crosswalk_edge='crosswalk'),
+                loss=dict(positive_weight=[1.0, 3.0, 2.0, 3.0, 3.0]),
+            ),
         ),
     ),
     dataloader=dict(dataset=dict(label_dir=protocol['label_dir'])),
@@ -42,6 +47,9 @@ protocol.update(
             exclusive=True,
         ),
     ],
-    # Crossings are areas in the pseudo-labels and edges here: only the paint can be compared.
-    coarse_evaluator=dict(type='BEVIoUMetric', classes=['marking'], merge=dict(marking=['divider'])),
+    coarse_evaluator=dict(
+        type='BEVIoUMetric',
+        classes=['marking', 'boundary', 'crosswalk_edge'],
+        merge=dict(marking=['divider'], boundary=['boundary'], crosswalk_edge=['ped_crossing']),
+    ),
 )

@@ -142,8 +142,16 @@ class BEVFormer(BEVEncoder):
             motion = (invert_rigid(state.bev2global) @ rig.bev2global).float()
             past = dict(history=state.bev, current2history=motion, history_valid=inputs.state_valid)
         calibration = (rig.bev2img, inputs.image_size, rig.known_road or rig.road2bev)
-        bev = self.encode(inputs.image_features, *calibration, camera_valid=rig.camera_valid, **past)
+        past.update(camera_valid=rig.camera_valid, views=inputs.prepared)
+        bev = self.encode(inputs.image_features, *calibration, **past)
         return bev, BEVFormerState(bev, rig.bev2global) if self.stateful else None
+
+    def prepare_window(self, rig: CameraRig, image_size: tuple[int, int] | None) -> list[PillarViews]:
+        """Which camera of which frame sees which pillar, see `BEVEncoder`."""
+        frames = [rig.frame(t) for t in range(rig.num_frames)]
+        bev2img, camera_valid = (torch.cat([getattr(f, name) for f in frames]) for name in ('bev2img', 'camera_valid'))
+        views = self._views(bev2img, image_size, Road.cat([frame.road for frame in frames]), camera_valid)
+        return views.split(len(frames))
 
     def encode(
         self,
@@ -155,6 +163,7 @@ class BEVFormer(BEVEncoder):
         current2history: Tensor | None = None,  # (B, 4, 4)
         history_valid: Tensor | None = None,  # (B,), bool
         camera_valid: Tensor | None = None,  # (B, N), bool
+        views: PillarViews | None = None,
     ) -> Tensor:  # (B, C, H, W)
         """Encode the cameras of one frame, with or without an earlier BEV.
 
@@ -169,6 +178,7 @@ class BEVFormer(BEVEncoder):
                 Cells that come from outside the history take the current queries in its place.
             history_valid: True where a sample has a history; the others behave as without one. All have if None.
             camera_valid: False where a sample lacks a camera, which then counts nowhere. All are there if None.
+            views: what `prepare_window` found for this frame; projected here if None.
 
         Raises:
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
@@ -188,7 +198,7 @@ class BEVFormer(BEVEncoder):
             self.grid.shape,
             features,
             level_shapes,
-            self._views(bev2img, image_size, road, camera_valid),
+            views or self._views(bev2img, image_size, road, camera_valid),
             history,
             history_valid,
         )

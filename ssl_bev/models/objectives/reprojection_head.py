@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid, Road, cell_points, visible_cells
 from ssl_bev.structures import CameraRig
-from ssl_bev.targets import IGNORE, POSITIVE, known
+from ssl_bev.targets import IGNORE
 
+from .cell_labels import reading_rules
 from .labels import stack_pseudo_labels
 from .objective import Frame, Objective, Window
 
@@ -25,12 +26,17 @@ class ReprojectionHead(Objective):
     averaged over the cell. Paint is thinner than the lines of a map: a class with a `line_width` is present where its
     paint lies within half the difference of both widths, so that the model learns lines as wide as the map's.
 
+    The border of the road has no label of its own: it is the edge of the drivable area, seen where this meets what is
+    known to lie outside of it, such as a curb or a sidewalk; not where a vehicle hides the ground, nor where the image
+    ends.
+
     A cell counts by the teacher's confidence, once for each camera that sees it, and less where one pixel of the labels
     covers more ground than `max_area`.
 
     Args:
         loss: config of the loss, called as `loss(logits, probability, weight)` with maps (B, K, H, W).
         line_width: class -> how wide the BEV labels draw it, metres; classes that are not named are areas.
+        edges: class without pseudo-labels -> the class whose edge it is; it needs a `line_width`.
         paint_width: how wide paint is on the road, metres.
         max_area: ground that one pixel of the labels covers, square metres, beyond which the weight falls.
         area_power: a pixel with the area a weighs `min(a, max_area)` to this power; 1 counts ground, 0 counts pixels.
@@ -49,6 +55,7 @@ class ReprojectionHead(Objective):
         self,
         loss: Mapping,
         line_width: Mapping[str, float] | None = None,
+        edges: Mapping[str, str] | None = None,
         paint_width: float = 0.12,
         max_area: float = 0.5,
         area_power: float = 1.0,
@@ -72,6 +79,7 @@ class ReprojectionHead(Objective):
             raise ValueError(f'min_confidence must lie in 0 ... 1, got {min_confidence}')
         self.loss_module = MODELS.build(loss)
         self.line_width = dict(line_width or {})
+        self.edges = dict(edges or {})
         self.paint_width = paint_width
         self.max_area = max_area
         self.area_power = area_power
@@ -85,7 +93,7 @@ class ReprojectionHead(Objective):
         frames = window.frames[-self.num_frames :]
         bev = frames[-1].maps[self.reads]
         labelled = window.rig.num_frames if self.neighbour_weight else len(frames)
-        labels = stack_pseudo_labels(window.data_samples, bev.classes, labelled)
+        labels = stack_pseudo_labels(window.data_samples, self._labelled(bev.classes), labelled)
         views = [self._views(window.rig, frame, *labels) for frame in frames]
         roads, *parts = zip(*views, strict=True)
         bev2img, target, confidence, camera_weight = map(torch.cat, parts)
@@ -119,7 +127,7 @@ class ReprojectionHead(Objective):
         bev2img: Tensor,  # (B, N, 4, 4)
         road: Road | Tensor,  # (B) or (B, N), or road2bev (B, 4, 4)
         image_size: tuple[int, int],
-        target: Tensor,  # (B, N, K, h, w) uint8, 0 ... 254 or 255 = ignore
+        target: Tensor,  # (B, N, K', h, w) uint8, 0 ... 254 or 255 = ignore, of the K' classes that are no edges
         confidence: Tensor,  # (B, N, h, w) uint8, 255 = certain
         camera_weight: Tensor | None = None,  # (B, N)
         classes: Sequence[str] = (),
@@ -127,12 +135,12 @@ class ReprojectionHead(Objective):
         """The loss of maps against the labels of their cameras, for any model.
 
         Raises:
-            ValueError: labels of other classes than the map, or `line_width` of a class that is not among `classes`.
+            ValueError: labels of other classes than the map but for its edges, or what `reading_rules` raises.
         """
         grid.check(logits)
-        if target.shape[2] != logits.shape[1]:
+        if target.shape[2] != logits.shape[1] - len(self.edges):
             raise ValueError(
-                f'pseudo-labels have {target.shape[2]} classes, the map has {logits.shape[1]}; '
+                f'pseudo-labels have {target.shape[2]} classes, the map has {logits.shape[1] - len(self.edges)}; '
                 'LoadPseudoLabels.classes and the coarse classes of the segmentation head must agree'
             )
         probability, weight = self.labels_on_ground(
@@ -147,14 +155,15 @@ class ReprojectionHead(Objective):
         bev2img: Tensor,  # (B, N, 4, 4)
         road: Road | Tensor,  # (B) or (B, N), or road2bev (B, 4, 4)
         image_size: tuple[int, int],
-        target: Tensor,  # (B, N, K, h, w)
+        target: Tensor,  # (B, N, K', h, w), of the K' classes that are no edges
         confidence: Tensor,  # (B, N, h, w)
         camera_weight: Tensor | None = None,  # (B, N)
         classes: Sequence[str] = (),
     ) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W)
         """What the cameras say of each cell: each class's probability, 255 where nothing is known, and its weight."""
-        batch, _, num_classes, height, width = target.shape
-        radii = self._radii(classes, num_classes)
+        batch, _, num_planes, height, width = target.shape
+        rules = reading_rules(classes or num_planes, self.line_width, self.edges, self.paint_width)
+        radii = tuple(rule.radius for rule in rules)
         offsets, in_cell, asked = cell_points(grid.cell_size, radii, bev2img.device)
         cells = visible_cells(grid, bev2img, road, image_size, offsets)
         u, v = cells.pixels.unbind(-1)  # (V, S)
@@ -170,32 +179,20 @@ class ReprojectionHead(Objective):
         if camera_weight is not None:
             counts = counts * camera_weight.flatten()[cells.camera]
 
-        plane = cells.camera[:, None] * (num_classes * size)
+        image = cells.camera[:, None] * (num_planes * size)
         shares, weights = [], []
-        for k in range(num_classes):
-            points = pixel[:, :in_cell] if radii[k] is None else pixel.index_select(1, asked[k])
-            label = target.flatten().take(points + (plane + k * size))
-            labelled = known(label)
-            share = torch.where(labelled, label, 0).float() / POSITIVE
-            certain = labelled.float().mean(1)
-            if radii[k] is None:
-                share = share.mean(1) / certain.clamp(min=1e-6)
-            else:  # paint that is found is known, whatever lies around it
-                share = share.amax(1)
-                certain = torch.maximum(certain, share)
+        for rule, near in zip(rules, asked, strict=True):
+            points = pixel[:, :in_cell] if rule.radius is None else pixel.index_select(1, near)
+            share, certain = rule.read(target.flatten().take(points + (image + rule.plane * size)))
             shares.append(share)
             weights.append(certain * counts)
         weight = torch.stack(weights)  # (K, V)
-        total = weight.new_zeros(num_classes, batch * grid.shape[0] * grid.shape[1])
+        total = weight.new_zeros(len(rules), batch * grid.shape[0] * grid.shape[1])
         positive = torch.zeros_like(total).index_add_(1, cells.cell, weight * torch.stack(shares))
         total.index_add_(1, cells.cell, weight)
         probability = torch.where(total > 0, positive / total.clamp(min=torch.finfo(total.dtype).tiny), float(IGNORE))
         maps = (part.unflatten(1, (batch, *grid.shape)).transpose(0, 1) for part in (probability, total))
         return tuple(maps)
 
-    def _radii(self, classes: Sequence[str], num_classes: int) -> tuple[float | None, ...]:
-        unknown = sorted(set(self.line_width).difference(classes))
-        if unknown:
-            raise ValueError(f'line_width names {unknown}, which are not among the classes of the map {tuple(classes)}')
-        radius = {name: max(width - self.paint_width, 0.0) / 2 for name, width in self.line_width.items()}
-        return tuple(radius.get(name) for name in classes) or (None,) * num_classes
+    def _labelled(self, classes: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in classes if name not in self.edges)

@@ -1,0 +1,96 @@
+"""What the labels at the points around a cell say of it: an area, a line, or the edge of an area."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_bev.targets import POSITIVE, known
+
+
+class ReadingRule(NamedTuple):
+    """How a class is read from the labels."""
+
+    plane: int  # of the labels
+    radius: float | None  # of the points around a cell's centre, metres; None: those in the cell
+    read: Callable[[Tensor], tuple[Tensor, Tensor]]  # labels (V, S) -> probability (V,), known share (V,)
+
+
+def reading_rules(
+    classes: Sequence[str] | int,
+    line_width: Mapping[str, float],
+    edges: Mapping[str, str],
+    paint_width: float,
+) -> list[ReadingRule]:
+    """The rule of each class, in their order.
+
+    Args:
+        classes: those of the map; or how many areas, without names.
+        line_width: class -> how wide the map draws it, metres; others are areas.
+        edges: class without labels of its own -> the class whose edge it is.
+        paint_width: how wide paint is on the road, metres.
+
+    Raises:
+        ValueError: a name that is not among the classes, an edge without width, or an edge of an edge.
+    """
+    if isinstance(classes, int):
+        classes = [str(plane) for plane in range(classes)]
+    planes = [name for name in classes if name not in edges]
+    for argument, names, allowed in (
+        ('line_width', line_width, classes),
+        ('edges', edges, classes),
+        ('edges', edges.values(), planes),  # the edge of an edge is nothing
+    ):
+        if unknown := sorted(set(names).difference(allowed)):
+            raise ValueError(f'{argument} names {unknown}, which are not among the classes of the map {tuple(allowed)}')
+    if without := sorted(set(edges) - set(line_width)):
+        raise ValueError(f'edges are lines: line_width must name {without}')
+    rules = []
+    for name in classes:
+        if name in edges:  # an edge has no width of its own
+            rules.append(ReadingRule(planes.index(edges[name]), line_width[name] / 2, edge_in_cells))
+        elif name in line_width:
+            radius = max(line_width[name] - paint_width, 0.0) / 2
+            rules.append(ReadingRule(planes.index(name), radius, line_in_cells))
+        else:
+            rules.append(ReadingRule(planes.index(name), None, area_in_cells))
+    return rules
+
+
+def area_in_cells(
+    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+) -> tuple[Tensor, Tensor]:  # (V,), (V,)
+    """An area fills a share of the known points."""
+    share, is_known = _shares(labels)
+    certain = is_known.float().mean(1)
+    return share.mean(1) / certain.clamp(min=1e-6), certain
+
+
+def line_in_cells(
+    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+) -> tuple[Tensor, Tensor]:  # (V,), (V,)
+    """A line is there where it is found in one of the points; then that is known, whatever lies around it."""
+    share, is_known = _shares(labels)
+    share = share.amax(1)
+    return share, torch.maximum(is_known.float().mean(1), share)
+
+
+def edge_in_cells(
+    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+) -> tuple[Tensor, Tensor]:  # (V,), (V,)
+    """The edge of an area is there where one point is in the area and another one outside of it.
+
+    Where a vehicle hides some of the points, there may be an edge or none: it counts as known only if it is found.
+    """
+    share, is_known = _shares(labels)
+    outside = torch.where(is_known, 1 - share, 0.0)
+    edge = torch.minimum(share.amax(1), outside.amax(1))
+    return edge, torch.maximum(is_known.all(1).float(), edge)
+
+
+def _shares(labels: Tensor) -> tuple[Tensor, Tensor]:
+    is_known = known(labels)
+    return torch.where(is_known, labels, 0).float() / POSITIVE, is_known
