@@ -105,12 +105,8 @@ def test_other_encoders_wait_for_nothing(name):
 def test_every_tensor_names_its_device(name, active):
     """What does not would be made on the CPU while the rest is on a GPU; here it is made where it cannot be read."""
     step = make_step(encoders()[name], {active: 1.0}, road=True)
-    before = torch.get_default_device()
-    torch.set_default_device('meta')
-    try:
+    with torch.device('meta'):
         step()
-    finally:
-        torch.set_default_device(before)
 
 
 def test_the_counter_counts():

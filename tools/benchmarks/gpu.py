@@ -56,7 +56,7 @@ def measure(
     wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=35))
     dtype = PRECISIONS[precision]
     batch = random_batch(model, image_size, frames, batch_size)
-    scaler = torch.amp.GradScaler(enabled=cuda and dtype == torch.float16) if cuda else None
+    scaler = torch.cuda.amp.GradScaler(enabled=dtype == torch.float16) if cuda else None
 
     def step() -> float:
         started = time.perf_counter()
