@@ -1,6 +1,6 @@
 """What a training costs, before it is paid: hours, GPU hours, memory and disk, from counted operations and bytes.
 
-    python tools/cost_model.py configs/bevformer_ssl_two_phase.py --gpus 8 --gpu a100
+    python tools/cost_model.py configs/bevformer_ssl_two_phase.py --gpus 8 --card a100
     python tools/cost_model.py CONFIG --frames 2813000 --val-frames 601900       # 100 times nuScenes
     python tools/cost_model.py CONFIG --image-size 128 352 --calibrate           # check the model here, on a CPU
 
@@ -23,6 +23,7 @@ from mmengine.config import Config
 from step_cost import Cost, count_step
 
 from ssl_bev.apis import random_batch
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 
 # Dense bfloat16 operations and bytes a second, as their makers publish them.
@@ -51,12 +52,12 @@ def estimate(config: Config, args: argparse.Namespace) -> dict:
     parts, memory = [], 0.0
     for name, losses, epochs in phases_of(config):
         cost = count_step(MODELS.build(config.model), size, frames, 1, losses)
-        parts.append(dict(part=name, windows=round(epochs * args.frames), **step_row(cost, args.gpu)))
+        parts.append(dict(part=name, windows=round(epochs * args.frames), **step_row(cost, args.card)))
         memory = max(memory, 16 * cost.parameters + cost.saved)
     cost = count_step(MODELS.build(config.model), size, frames)
-    parts.append(dict(part='validation', windows=args.val_frames, **step_row(cost, args.gpu)))
+    parts.append(dict(part='validation', windows=args.val_frames, **step_row(cost, args.card)))
     if any('pseudo_target' in str(step) or step['type'] == 'LoadPseudoLabels' for step in dataset.pipeline):
-        peak = GPUS[args.gpu][0] * EFFICIENCY['arithmetic']
+        peak = GPUS[args.card][0] * EFFICIENCY['arithmetic']
         teacher = dict(tflop=args.teacher_tflop, gigabytes=None, seconds=args.teacher_tflop * 1e12 / peak)
         parts.insert(0, dict(part='teacher', windows=6 * args.frames, **teacher))
     for part in parts:
@@ -67,7 +68,7 @@ def estimate(config: Config, args: argparse.Namespace) -> dict:
     scaling = EFFICIENCY['scaling'] if args.gpus > 1 else 1.0
     images = 6 * (args.frames + args.val_frames)
     return dict(
-        gpu=args.gpu,
+        card=args.card,
         gpus=args.gpus,
         efficiency=EFFICIENCY,
         parts=parts,
@@ -139,17 +140,18 @@ def cpu_rates() -> tuple[float, float]:
     return flops / seconds(torch.conv2d, maps, kernel), size / seconds(torch.add, large, large)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('--gpu', choices=list(GPUS), default='a100')
-    parser.add_argument('--gpus', type=int, default=8)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_argument('config', help='config file of a BEVFormer')
+    parser.add_argument('--card', choices=list(GPUS), default='a100', help='kind of GPU')
+    parser.add_argument('--gpus', type=int, default=8, help='how many')
     parser.add_argument('--frames', type=int, default=28130, help='training keyframes')
-    parser.add_argument('--val-frames', type=int, default=6019)
+    parser.add_argument('--val-frames', type=int, default=6019, help='validation keyframes')
     parser.add_argument('--teacher-tflop', type=float, default=4.0, help='of one image')
     parser.add_argument('--image-size', nargs=2, type=int, help="instead of the config's")
     parser.add_argument('--calibrate', action='store_true', help='compare with steps on this CPU instead')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     config = load_config(args.config)
     register_all_modules()
     if 'img_backbone' in config.model:

@@ -13,7 +13,6 @@ frame's `history`. Batch, cameras and sizes are those of the export.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 import warnings
@@ -33,6 +32,7 @@ from projects.BEVFormer.bevformer import spatial_cross_attention, temporal_self_
 from projects.BEVFormer.bevformer.deformable_sampling import RowGroups
 from projects.BEVFormer.bevformer.reference_points import PillarViews
 from ssl_bev.apis import init_model, random_batch
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 from ssl_bev.geometry import constant, project_points, translation
 from ssl_bev.geometry.projection import MIN_DEPTH
@@ -184,15 +184,16 @@ def _sample_all_rows(
     return sampled.flatten(0, 1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_argument('config', help='config file of a BEVFormer')
     parser.add_argument('checkpoint', nargs='?', help='random weights if none is given')
-    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--out', type=Path, required=True, help='the ONNX file')
     parser.add_argument('--history', action='store_true', help='history as an input and an output')
     parser.add_argument('--image-size', nargs=2, type=int, help="height and width instead of the config's")
     parser.add_argument('--check', action='store_true', help='run the file in onnxruntime and compare')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     config = load_config(args.config)
     register_all_modules()
     config.model.img_backbone.init_cfg = None

@@ -106,14 +106,14 @@ class BEVSegmentor(BaseModel):
         start = 0 if with_maps and getattr(self.bev_encoder, 'stateful', False) else first
         frames, state = [], None
         prepare = getattr(self.bev_encoder, 'prepare_window', None) if with_maps else None
-        prepared = (prepare and prepare(rig, _image_size(inputs))) or [None] * rig.num_frames
+        prepared = prepare and prepare(rig.frame(slice(start, None)), _image_size(inputs))
         for t in range(start, rig.num_frames):
             if t == first:
                 # Older torch caches half-precision weights under no_grad too, and those have no gradient.
                 torch.clear_autocast_cache()
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
                 state_valid = rig.frame_valid[:, t - 1] if t > start else None
-                frame = self.frame_inputs(inputs, rig, t, state_valid, prepared[t])
+                frame = self.frame_inputs(inputs, rig, t, state_valid, prepared and prepared[t - start])
                 maps = {}
                 if with_maps:
                     bev, state = self.bev_encoder(frame, rig.frame(t), state)

@@ -10,7 +10,6 @@ there is one. Loading is not in it. A step that does not fit the memory is noted
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -26,6 +25,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from ssl_bev.apis import random_batch
+from ssl_bev.command_line import CommandParser, input_errors
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PHASES = dict(pretrain=dict(reprojection=1.0, temporal=0.5, perspective=0.5), finetune=dict(seg=1.0))
@@ -83,17 +83,18 @@ def measure(
     return dict(seconds=round(seconds, 4), images_per_second=round(images / seconds, 1), memory_gib=memory)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
     parser.add_argument('--models', nargs='+', default=['tiny', 'small', 'base'], choices=['tiny', 'small', 'base'])
     parser.add_argument('--phases', nargs='+', default=list(PHASES), choices=list(PHASES))
     parser.add_argument('--precisions', nargs='+', default=list(PRECISIONS), choices=list(PRECISIONS))
-    parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1, 2])
-    parser.add_argument('--device', default='cuda')
+    parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1, 2], help='windows of a step')
+    parser.add_argument('--device', default='cuda', help='where to run')
     parser.add_argument('--scale', type=float, default=1.0, help='of the images, for a trial run')
-    parser.add_argument('--repeats', type=int, default=10)
+    parser.add_argument('--repeats', type=int, default=10, help='measured steps')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error('--device cuda: torch sees no GPU; --device cpu --scale 0.1 is a trial run')
     register_all_modules()
