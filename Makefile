@@ -1,5 +1,5 @@
 # Each target does its own set-up: a bare clone needs Python 3.10 to 3.12, git, make and a C++ compiler.
-.PHONY: help setup demo benchmark benchmark-full test test-long lint format clean
+.PHONY: help setup demo benchmark benchmark-full test test-long lint format docs clean
 
 BIN := .venv/bin
 
@@ -9,6 +9,7 @@ help:
 	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
 	@echo 'make lint    ruff and codespell; make format mends what it can'
+	@echo 'make docs    the documentation site in site/, strict, links checked; needs no set-up'
 	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
 
 setup:
@@ -40,7 +41,17 @@ format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# In an environment of its own: the site is read from the sources, nothing of the project is imported.
+docs: .venv-docs/.complete
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo 'open site/index.html, or see it live: .venv-docs/bin/mkdocs serve'
+
+.venv-docs/.complete: requirements/docs.txt
+	@$(or $(PYTHON),python3) -m venv .venv-docs
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements/docs.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .venv.lock work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv.lock .venv-docs site work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'Kept: all other work_dirs and data, which hold what you trained and made.'

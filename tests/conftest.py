@@ -17,6 +17,14 @@ from tiny_nuscenes import VERSION, write_tiny_root
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is long is slow too."""
+    for item in items:
+        if item.get_closest_marker('long'):
+            item.add_marker('slow')
+
+
 @pytest.fixture(autouse=True)
 def no_scope_of_another_test() -> None:
     """mmengine's default scope outlives the test that set it; where components are looked for hangs on it."""

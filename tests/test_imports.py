@@ -11,7 +11,17 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 # Each package imports from its own floor and those before it.
 FLOORS = (
-    ('geometry', 'pseudo_labels', 'structures', 'files', 'targets', 'checkpoints', 'half_precision', 'random_state'),
+    (
+        'command_line',
+        'geometry',
+        'pseudo_labels',
+        'structures',
+        'files',
+        'targets',
+        'checkpoints',
+        'half_precision',
+        'random_state',
+    ),
     ('models', 'datasets', 'evaluation', 'visualization'),
     ('preparation', 'engine', 'apis', 'components'),
 )

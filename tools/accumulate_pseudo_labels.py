@@ -11,64 +11,60 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
-    parser.add_argument('--pseudo-labels', required=True, metavar='DIR', help="folder of the teacher's labels")
-    parser.add_argument('--label-map', required=True, metavar='NAME', help='name or file of a label map')
-    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], metavar='CLASS')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the targets, made where missing')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--infos', required=True)
+    parser.add_common('--pseudo-labels', required=True)
+    parser.add_common('--label-map', required=True)
+    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
+    parser.add_common('--out', required=True)
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
     parser.add_argument('--single-frames', action='store_true', help="each frame's own cameras alone, no voting")
     parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range, metres')
     parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range, metres')
     parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
-    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
+    parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
     parser.add_argument('--mover-margin', type=float, default=0.0, help='no votes beside movers; part of image width')
     parser.add_argument(
         '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
     )
-    parser.add_argument('--workers', type=int, default=1, help='processes, each with one scene at a time')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+    parser.add_common('--workers', help='processes, each with one scene at a time (default: %(default)s)')
+    parser.add_common('--quiet')
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    args = parse_args()
-    try:
-        labels = dict(
-            root=args.pseudo_labels,
-            label_map=args.label_map,
-            classes=args.classes,
-            min_confidence=args.min_confidence,
-            mover_margin=args.mover_margin,
-            ego_body=args.ego_body,
-        )
-        accumulation = Accumulation(
-            labels,
-            BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
-            args.bev_frame,
-            args.sweeps,
-            args.single_frames,
-            max_distance=args.max_distance,
-            roads=args.roads,
-        )
-        counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
+    labels = dict(
+        root=args.pseudo_labels,
+        label_map=args.label_map,
+        classes=args.classes,
+        min_confidence=args.min_confidence,
+        mover_margin=args.mover_margin,
+        ego_body=args.ego_body,
+    )
+    accumulation = Accumulation(
+        labels,
+        BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
+        args.bev_frame,
+        args.sweeps,
+        args.single_frames,
+        max_distance=args.max_distance,
+        roads=args.roads,
+    )
+    counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
     print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -10,34 +10,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from ssl_bev.apis.browse_pseudo_labels import browse_pseudo_labels
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.preparation.accumulate_dataset import Accumulation
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
-    parser.add_argument('--data-root', required=True, metavar='DIR', help='folder that their image paths start from')
-    parser.add_argument('--pseudo-labels', required=True, metavar='DIR', help="folder of the teacher's labels")
-    parser.add_argument('--label-map', required=True, metavar='NAME', help='name or file of a label map')
-    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], metavar='CLASS')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--infos', required=True)
+    parser.add_common('--data-root', required=True)
+    parser.add_common('--pseudo-labels', required=True)
+    parser.add_common('--label-map', required=True)
+    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
     parser.add_argument('--bev-labels', metavar='DIR', help='folder of BEV labels to show beside')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the pictures, made where missing')
+    parser.add_common('--out', required=True)
     parser.add_argument('--limit', type=int, default=8, metavar='N', help='how many frames, evenly spread')
-    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
+    parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
     parser.add_argument('--mover-margin', type=float, default=0.0, help='ignored beside movers; part of image width')
     parser.add_argument(
         '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     labels = dict(
         root=args.pseudo_labels,
         label_map=args.label_map,
@@ -46,17 +47,12 @@ def main() -> int:
         mover_margin=args.mover_margin,
         ego_body=args.ego_body,
     )
-    try:
-        accumulation = Accumulation(labels, max_distance=args.max_distance, roads=args.roads)
-        shares = browse_pseudo_labels(args.infos, args.data_root, args.out, accumulation, args.bev_labels, args.limit)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    accumulation = Accumulation(labels, max_distance=args.max_distance, roads=args.roads)
+    shares = browse_pseudo_labels(args.infos, args.data_root, args.out, accumulation, args.bev_labels, args.limit)
     for name, share in shares.items():
         print(f'{100 * share:8.3f} %  {name}')
     print(f'pictures are in {args.out}')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -7,19 +7,18 @@ python tools/class_weights.py data/nuscenes/bev_labels --power 1 --sample-interv
 
 from __future__ import annotations
 
-import argparse
-import sys
-
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.preparation.class_frequency import class_frequencies, positive_weights
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
     parser.add_argument('labels', help='folder of BEV labels')
     parser.add_argument('--power', type=float, default=0.5, help='1: positive and negative cells weigh the same')
     parser.add_argument('--highest', type=float, default=30.0, help='upper bound of the weights')
     parser.add_argument('--sample-interval', type=int, default=1, help='read every n-th file')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     frequencies = class_frequencies(args.labels, args.sample_interval)
     weights = positive_weights(frequencies, args.power, args.highest)
     for name, share in frequencies.items():
@@ -28,7 +27,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

@@ -12,33 +12,34 @@ All frames of the config's test dataloader. The same command goes on where it st
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from ssl_bev.apis import init_model, load_config
+from ssl_bev.command_line import CommandParser, find_device, input_errors
 from ssl_bev.files import sha256
 from ssl_bev.preparation.complete_maps import complete_maps
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a MapCompletion')
     parser.add_argument('checkpoint', type=Path, help='file of its trained weights')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the targets, made where missing')
+    parser.add_common('--out', required=True)
     parser.add_argument('--unseen-weight', type=float, default=0.1, help='weight of ground that no pseudo-label shows')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 …')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    parser.add_common('--device')
+    parser.add_common('--quiet')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     config = load_config(args.config, args.cfg_options)
-    model = init_model(config, args.checkpoint, args.device)
+    model = init_model(config, args.checkpoint, find_device(args.device))
     loader = Runner.build_dataloader(config.test_dataloader)
     source = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
     counts = complete_maps(model, loader, args.out, source, args.unseen_weight, not args.quiet)
@@ -46,7 +47,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

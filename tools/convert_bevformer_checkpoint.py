@@ -9,30 +9,30 @@ With a config the names and shapes are checked against its model. Then train wit
 `--cfg-options load_from=converted.pth`; the segmentation head starts anew.
 """
 
+from __future__ import annotations
+
 import argparse
-import sys
 
 from projects.BEVFormer.bevformer.convert_checkpoint import convert_checkpoint
 from ssl_bev.apis import init_model
+from ssl_bev.command_line import CommandParser, input_errors
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
     parser.add_argument('source', help='official checkpoint')
     parser.add_argument('target', help='file to write')
     parser.add_argument('--config', help='config of the model that the weights are for')
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     model = init_model(args.config) if args.config else None
     print(convert_checkpoint(args.source, args.target, model).report())
     print(f'written to {args.target}')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

@@ -1,20 +1,20 @@
 #!/usr/bin/env python
 """Info files and BEV labels from a nuScenes-format dataset, or from drives files that describe one's own cameras.
 
-python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes
-python tools/create_data.py --root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \
+python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes
+python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \\
     --protocol bevfusion
-python tools/create_data.py --root data/synthetic/truth --version v1.0-mini --out data/truth --labels-only
-python tools/create_data.py --root data/own --drives data/own/drives.jsonl --out data/own       # see docs/own_data.md
+python tools/create_data.py --data-root data/synthetic/truth --version v1.0-mini --out data/truth --labels-only
+python tools/create_data.py --data-root data/own --drives data/own/drives.jsonl --out data/own    # docs/own_data.md
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.create_infos import BASE_CLASSES, LABEL_DIR, create_data
 from ssl_bev.preparation.own_data import create_own_data
@@ -24,30 +24,54 @@ PROTOCOLS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'protoc
 DEFAULTS = dict(x_range=(-30, 30), y_range=(-15, 15), cell_size=0.25, line_width=0.5)
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument('--root', required=True, help='folder of the dataset: what paths of images start from')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--data-root', '--root', required=True)
     source = parser.add_mutually_exclusive_group()
-    source.add_argument('--version', default='v1.0-mini', help='tables of nuScenes to read, a folder below --root')
+    source.add_argument(
+        '--version',
+        default='v1.0-mini',
+        help='tables of nuScenes to read, a folder below --data-root (default: %(default)s)',
+    )
     source.add_argument('--drives', nargs='+', metavar='JSONL', help='drives files to read instead')
-    parser.add_argument('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
+    parser.add_common('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
     parser.add_argument(
         '--protocol',
         metavar='NAME',
         help='classes, grid and line widths of configs/_base_/protocols/NAME.py (or of a file), into its own folder',
     )
-    parser.add_argument('--x-range', nargs=2, type=float, default=DEFAULTS['x_range'], help='BEV range forward, metres')
     parser.add_argument(
-        '--y-range', nargs=2, type=float, default=DEFAULTS['y_range'], help='BEV range to the left, metres'
+        '--x-range',
+        nargs=2,
+        type=float,
+        default=DEFAULTS['x_range'],
+        help='BEV range forward, metres (default: %(default)s)',
     )
-    parser.add_argument('--cell-size', type=float, default=DEFAULTS['cell_size'], help='edge of a BEV cell, metres')
     parser.add_argument(
-        '--line-width', type=float, default=DEFAULTS['line_width'], help='drawn width of dividers, metres'
+        '--y-range',
+        nargs=2,
+        type=float,
+        default=DEFAULTS['y_range'],
+        help='BEV range to the left, metres (default: %(default)s)',
     )
-    parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
-    parser.add_argument('--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe')
+    parser.add_argument(
+        '--cell-size',
+        type=float,
+        default=DEFAULTS['cell_size'],
+        help='edge of a BEV cell, metres (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--line-width',
+        type=float,
+        default=DEFAULTS['line_width'],
+        help='drawn width of dividers, metres (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--max-sweeps', type=int, default=5, help='unlabelled camera frames kept per keyframe (default: %(default)s)'
+    )
     parser.add_argument('--every', type=int, default=1, help='drives: every n-th frame becomes a keyframe')
     parser.add_argument(
         '--min-distance', type=float, default=0.0, help='drives: least way between keyframes, metres; 0: any'
@@ -56,8 +80,8 @@ def parse_args() -> argparse.Namespace:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument('--labels-only', action='store_true', help='no info files; the dataset needs no images')
     parts.add_argument('--infos-only', action='store_true', help='no BEV labels; the dataset needs no maps')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    args = parser.parse_args()
+    parser.add_common('--quiet')
+    args = parser.parse_args(arguments)
     changed = [f'--{name.replace("_", "-")}' for name, value in DEFAULTS.items() if getattr(args, name) != value]
     if args.protocol and changed:
         parser.error(f'--protocol sets grid and line widths; leave out {", ".join(changed)}')
@@ -90,25 +114,18 @@ def create(args: argparse.Namespace) -> dict[str, int]:
     )
     if args.drives:
         keyframes = dict(every=args.every, min_distance=args.min_distance)
-        return create_own_data(args.root, args.drives, args.out, **keyframes, **common)
+        return create_own_data(args.data_root, args.drives, args.out, **keyframes, **common)
     drawn = dict(classes=content.classes, line_width=args.line_width)
-    return create_data(args.root, args.version, args.out, **drawn, **common)
+    return create_data(args.data_root, args.version, args.out, **drawn, **common)
 
 
-def main() -> int:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format='%(levelname)s: %(message)s')
-    try:
-        counts = create(args)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
-        return 130
+    counts = create(args)
     print(f'{args.out}: ' + ', '.join(f'{count} {split} frames' for split, count in counts.items()))
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

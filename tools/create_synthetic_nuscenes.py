@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Write a small synthetic dataset in the nuScenes format.
 
 python tools/create_synthetic_nuscenes.py --out data/synthetic --scenes 10 --frames 20 --sweeps 2
@@ -17,12 +18,13 @@ from projects.SyntheticNuScenes.synthetic_nuscenes.annotation_noise import NOISE
 from projects.SyntheticNuScenes.synthetic_nuscenes.generate import generate
 from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import SPLITS, VERSIONS, Options
 from projects.SyntheticNuScenes.synthetic_nuscenes.terrain import TERRAIN_KINDS
+from ssl_bev.command_line import CommandParser, input_errors
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, required=True, help='new folder for the dataset')
+    parser = CommandParser(__doc__)
+    parser.add_common('--out', type=Path, required=True, help='new folder for the dataset')
     parser.add_argument('--version', choices=list(VERSIONS), default='v1.0-mini', help='which official scene names')
     parser.add_argument('--scenes', type=int, default=10, help='number of scenes, a fifth of them for validation')
     parser.add_argument('--frames', type=int, default=20, help='keyframes per scene, at 2 Hz')
@@ -57,34 +59,28 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default='all',
         help="which towns: 'all' is train and val, 'teacher' a third one (default: %(default)s)",
     )
-    parser.add_argument('--workers', type=int, default=None, help='processes (default: one per CPU)')
+    parser.add_common('--workers', default=None, help='processes; default: one per CPU')
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Generate the dataset; returns the exit code."""
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
-    try:
-        options = Options(
-            out=args.out,
-            version=args.version,
-            scenes=args.scenes,
-            frames=args.frames,
-            sweeps=args.sweeps,
-            image_size=tuple(args.image_size),
-            seed=args.seed,
-            annotation_noise=args.annotation_noise,
-            terrain=args.terrain,
-            maps=tuple(args.map),
-            split=args.split,
-        )
-        out = generate(options, args.workers)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    print(f'wrote {out}')
-    return 0
+    options = Options(
+        out=args.out,
+        version=args.version,
+        scenes=args.scenes,
+        frames=args.frames,
+        sweeps=args.sweeps,
+        image_size=tuple(args.image_size),
+        seed=args.seed,
+        annotation_noise=args.annotation_noise,
+        terrain=args.terrain,
+        maps=tuple(args.map),
+        split=args.split,
+    )
+    print(f'wrote {generate(options, args.workers)}')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -9,7 +9,6 @@ All figures are of synthetic data, against the exact truth of towns that no reci
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -25,6 +24,7 @@ from projects.LabelEfficiency.label_efficiency.experiment import Experiment  # n
 from projects.LabelEfficiency.label_efficiency.runs import TOY_OPTIONS, TOY_STEPS, Run  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.steps import StepError, Steps, read_json  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.towns import EXACT, Town, Towns  # noqa: E402
+from ssl_bev.command_line import CommandParser, input_errors  # noqa: E402
 from ssl_bev.visualization import plot_curves  # noqa: E402
 
 TOWN = Town('.', {'train': 'train', 'val': 'val'}, '--scenes 10 --frames 10', 'v1.0-mini')
@@ -39,14 +39,19 @@ TITLES = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@input_errors(StepError)
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
     parser.add_argument('--fresh', action='store_true', help='remove the data and results of an earlier demo first')
     parser.add_argument('--toy', action='store_true', help='a tiny town, a small network, a few steps: does it run?')
-    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'synthetic_nuscenes', help='made where missing')
-    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='runs, table and pictures')
+    parser.add_common(
+        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'synthetic_nuscenes', help='made where missing'
+    )
+    parser.add_common(
+        '--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='folder for runs, table and pictures'
+    )
     args = parser.parse_args(arguments)
-    data, out, started = args.data.resolve(), args.out.resolve(), time.time()
+    data, out, started = args.data_root.resolve(), args.out.resolve(), time.time()
     if args.fresh:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(data, ignore_errors=True)
@@ -63,19 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     runs = {name: recipe(f'ssl_{name}') for name in ('completed', 'pretrain')}
     runs['supervised'] = recipe('supervised', **TWICE)
-    try:
-        experiment.run_all(list(runs.values()), jobs)
-        runs['finetune'] = recipe('ssl_finetune', load_from=str(experiment.checkpoint(runs['pretrain'])))
-        experiment.run_all([runs['finetune']])
-        draw(experiment, runs)
-    except StepError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    experiment.run_all(list(runs.values()), jobs)
+    runs['finetune'] = recipe('ssl_finetune', load_from=str(experiment.checkpoint(runs['pretrain'])))
+    experiment.run_all([runs['finetune']])
+    draw(experiment, runs)
     table = iou_table(experiment, runs).to_markdown(floatfmt='.1f', missingval='-')
     title = 'IoU (%) at 0.5 on held-out towns, synthetic data, exact truth'
     (out / 'iou.md').write_text(f'{title}\n\n{table}\n')
     print(f'\n{title}\n{table}\n{(time.time() - started) / 60:.1f} minutes. Pictures, curves and table: {out}')
-    return 0
 
 
 def draw(experiment: Experiment, runs: dict[str, Run]) -> None:
@@ -104,4 +104,4 @@ def iou_table(experiment: Experiment, runs: dict[str, Run]) -> pd.DataFrame:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Where the ground is, for each frame: a plane, and heights over it.
 
-python tools/estimate_road.py data/nuscenes/ssl_bev_infos_*.pkl --out data/nuscenes/roads \\
+python tools/estimate_road.py --infos data/nuscenes/ssl_bev_infos_*.pkl --out data/nuscenes/roads \\
     --source lidar --data-root data/nuscenes --workers 8
-python tools/estimate_road.py INFOS --out DIR --source labels --pseudo-labels DIR --label-map mapillary_v1
-python tools/estimate_road.py INFOS --out DIR --source poses
+python tools/estimate_road.py --infos INFOS --out DIR --source labels --pseudo-labels DIR --label-map mapillary_v1
+python tools/estimate_road.py --infos INFOS --out DIR --source poses
 
 Lidar is best. Without it, the road on which the labels of neighbouring frames agree; or what the vehicle's own way
 says: wheels touch the ground. The same command goes on where it stopped. A dataset takes the result as `roads='roads'`,
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.estimate_roads import DEFAULT_GRID, SOURCES, RoadEstimation, estimate_roads
 from ssl_bev.preparation.road_model import POSES, RoadBelief
@@ -23,14 +24,14 @@ from ssl_bev.preparation.road_model import POSES, RoadBelief
 MUCH_DEGREES, MUCH_METRES = 6.0, 3.0
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('infos', nargs='+', metavar='PKL', help='info files of tools/create_data.py')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the roads, made where missing')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--infos', required=True)
+    parser.add_common('--out', required=True)
     parser.add_argument('--source', required=True, choices=SOURCES, help='what the ground is found from')
-    parser.add_argument('--data-root', metavar='DIR', help='folder that the lidar paths start from; for lidar')
-    parser.add_argument('--pseudo-labels', metavar='DIR', help="folder of the teacher's labels; for labels")
-    parser.add_argument('--label-map', metavar='NAME', help='name or file of their label map; for labels')
+    parser.add_common('--data-root', help='folder that the lidar paths start from; for lidar')
+    parser.add_common('--pseudo-labels', help="folder of the teacher's labels; for labels")
+    parser.add_common('--label-map', help='name or file of their label map; for labels')
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='for labels')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
     parser.add_argument(
@@ -41,13 +42,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--x-range', nargs=2, type=float, default=DEFAULT_GRID.x_range, help='of heights, metres')
     parser.add_argument('--y-range', nargs=2, type=float, default=DEFAULT_GRID.y_range, help='of heights, metres')
     parser.add_argument('--cell-size', type=float, default=DEFAULT_GRID.cell_size, help='of heights, metres')
-    parser.add_argument('--workers', type=int, default=1, help='processes, each with one scene at a time')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+    parser.add_common('--workers', help='processes, each with one scene at a time (default: %(default)s)')
+    parser.add_common('--quiet')
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     labels = None
     if args.pseudo_labels and args.label_map:
         labels = dict(
@@ -75,7 +77,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

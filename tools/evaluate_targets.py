@@ -9,38 +9,35 @@ Test data and evaluator are those of the config. The folder comes from tools/acc
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 
 from ssl_bev.apis import load_config
 from ssl_bev.apis.evaluate_targets import evaluate_targets
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.files import write_bytes
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('targets', help='folder of the targets')
-    parser.add_argument('--out', type=Path, help='write the metrics to this JSON file; what is not defined is null')
+    parser.add_argument(
+        '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
     )
     args = parser.parse_args(arguments)
-    try:
-        metrics = evaluate_targets(load_config(args.config, args.cfg_options), args.targets)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    metrics = evaluate_targets(load_config(args.config, args.cfg_options), args.targets)
     if args.out:
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
         write_bytes(args.out, (json.dumps(defined, indent=2) + '\n').encode())
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

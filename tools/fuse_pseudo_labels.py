@@ -10,16 +10,16 @@ The rule stands in docs/teachers.md. The same command goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import sys
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.pseudo_labels.fuse import fuse_pseudo_labels
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
     parser.add_argument('road', metavar='ROAD', help='folder of the teacher that knows road and paint')
     parser.add_argument('other', metavar='OTHER', help='folder of the teacher that knows what hides the road')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the fused labels, made where missing')
+    parser.add_common('--out', required=True)
     parser.add_argument('--firm', type=float, default=0.7, help="the road teacher's confidence that nothing overrules")
     for name in ('road', 'other'):
         parser.add_argument(
@@ -28,13 +28,14 @@ def parse_args() -> argparse.Namespace:
             metavar='TABLE',
             help=f"table that turns {name.upper()}'s class names into Mapillary v1's; by default they are Mapillary's",
         )
-    parser.add_argument('--workers', type=int, default=2, metavar='N', help='threads')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+    parser.add_common('--workers', default=2, help='threads (default: %(default)s)')
+    parser.add_common('--quiet')
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     fused = fuse_pseudo_labels(
         args.road,
         args.other,
@@ -51,7 +52,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

@@ -17,6 +17,7 @@ import argparse
 import sys
 
 import ssl_bev
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.pseudo_labels.arguments import (
     add_image_arguments,
     add_teacher_arguments,
@@ -33,17 +34,17 @@ from ssl_bev.pseudo_labels.verify import delete_broken, verify_pseudo_labels
 UNREADABLE_IMAGES = 3
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the labels, made where missing')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--out', required=True)
     parser.add_argument('--shard', metavar='I/N', help='part I of N; under torchrun by rank')
-    parser.add_argument('--workers', type=int, default=2, metavar='N', help='threads that read, and that write')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    parser.add_common('--workers', default=2, help='threads that read, and that write (default: %(default)s)')
+    parser.add_common('--quiet')
     parser.add_argument('--verify', action='store_true', help='check the labels in --out, without a teacher')
     parser.add_argument('--delete-broken', action='store_true', help='with --verify: delete faulty labels')
     add_image_arguments(parser)
     add_teacher_arguments(parser, required=False)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if not args.verify and args.teacher is None:
         parser.error('--teacher is needed, or --verify')
     if args.delete_broken and not args.verify:
@@ -51,8 +52,9 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> int:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
     shard = Shard.parse(args.shard) if args.shard else Shard.of_rank()
     images = shard.select(images_of(args))
     return verify(args, images) if args.verify else generate(args, images, shard)
@@ -95,11 +97,4 @@ def verify(args: argparse.Namespace, images: list[LabelImage]) -> int:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (FileNotFoundError, ValueError, ModuleNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

@@ -1,23 +1,24 @@
 #!/usr/bin/env python
 """A split of which no validation frame lies near a training frame, as lists of scene tokens.
 
-python tools/make_geo_split.py --info-root data/nuscenes --distance 70 --out data/nuscenes/geo_split
+python tools/make_geo_split.py --infos data/nuscenes/ssl_bev_infos_{train,val}.pkl --distance 70 \\
+    --out data/nuscenes/geo_split
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.datasets.label_subsets import write_scene_list
 from ssl_bev.preparation.geo_split import near_fraction, scene_tracks, split_by_place
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--info-root', type=Path, required=True, help='folder of ssl_bev_infos_{train,val}.pkl')
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_common('--infos', required=True, nargs=2, help='info files of the training and the validation split')
     parser.add_argument(
         '--distance',
         type=float,
@@ -25,19 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         help='metres between the frames of both sides (default: %(default)s; maps of 60 m x 30 m then never overlap)',
     )
     parser.add_argument('--val-fraction', type=float, default=0.2, help='of the frames (default: %(default)s)')
-    parser.add_argument('--out', type=Path, required=True, help='folder for train.txt, val.txt and dropped.txt')
+    parser.add_common('--out', type=Path, required=True, help='folder for train.txt, val.txt and dropped.txt')
     args = parser.parse_args(arguments)
-    try:
-        official = {
-            name: scene_tracks(
-                read_info_file(args.info_root / f'ssl_bev_infos_{name}.pkl', ['a split by place'])['data_list']
-            )
-            for name in ('train', 'val')
-        }
-        split = split_by_place([*official['train'], *official['val']], args.distance, args.val_fraction)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    train, val = (scene_tracks(read_info_file(path, ['a split by place'])['data_list']) for path in args.infos)
+    split = split_by_place([*train, *val], args.distance, args.val_fraction)
     for name in ('train', 'val', 'dropped'):
         tracks = getattr(split, name)
         frames = sum(len(track.xy) for track in tracks)
@@ -45,14 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
         write_scene_list(args.out / f'{name}.txt', [f'{track.token}  # {track.name}' for track in tracks], comment)
         print(f'{args.out / name}.txt: {comment}')
     for distance in (5.0, 30.0, args.distance):
-        before = near_fraction(official['val'], official['train'], distance)
+        before = near_fraction(val, train, distance)
         after = near_fraction(split.val, split.train, distance)
         print(
             f'validation frames within {distance:g} m of a training frame: {before:.1%} as the info files are split, '
             f'{after:.1%} in this split'
         )
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

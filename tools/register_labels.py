@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """BEV labels from a map that is first fitted, scene by scene, to what the teacher saw there.
 
-python tools/register_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --root data/nuscenes \\
+python tools/register_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --data-root data/nuscenes \\
     --label-map mapillary_v1 --pseudo-labels data/nuscenes/pseudo_labels --out data/nuscenes/bev_labels_registered
 python tools/register_labels.py ... --truth data/synthetic_nuscenes/truth/bev_labels     # where the truth is known
 
@@ -11,11 +11,11 @@ Train on them with `label_dir='bev_labels_registered'` of the dataset. `correcti
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.label_agreement import label_iou
 from ssl_bev.preparation.map_geometry import BASE_CLASSES
@@ -23,32 +23,33 @@ from ssl_bev.preparation.protocols import LabelProtocol
 from ssl_bev.preparation.register_labels import register_labels
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
-    parser.add_argument('--root', required=True, metavar='DIR', help='dataset with maps/expansion/')
-    parser.add_argument('--pseudo-labels', required=True, metavar='DIR', help="folder of the teacher's labels")
-    parser.add_argument('--label-map', required=True, metavar='NAME', help='name or file of their label map')
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='new folder for the BEV labels')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--infos', required=True)
+    parser.add_common('--data-root', '--root', required=True, help='dataset with maps/expansion/')
+    parser.add_common('--pseudo-labels', required=True)
+    parser.add_common('--label-map', required=True)
+    parser.add_common('--out', required=True, type=Path, help='new folder for the BEV labels')
     parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
     parser.add_argument('--protocol', metavar='FILE', help='config of a label protocol, by default the base classes')
     parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
-    parser.add_argument('--roads', metavar='DIR', help='of tools/estimate_road.py; by default the road is even')
+    parser.add_common('--roads')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
     parser.add_argument('--truth', metavar='DIR', help='exact labels of the same frames, to be compared with')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+    parser.add_common('--quiet')
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
     grid, classes = BEVGrid((-30, 30), (-15, 15), 0.25), BASE_CLASSES
     if args.protocol:
         protocol = LabelProtocol.read(args.protocol)
         grid, classes = protocol.grid, protocol.classes
     labels = dict(root=args.pseudo_labels, label_map=args.label_map, min_confidence=args.min_confidence)
     content = (grid, classes, args.line_width, args.bev_frame)
-    corrections = register_labels(args.infos, args.root, labels, args.out, *content, not args.quiet, args.roads)
+    corrections = register_labels(args.infos, args.data_root, labels, args.out, *content, not args.quiet, args.roads)
     offsets = np.array([np.hypot(*correction.offset) for correction in corrections.values()])
     turns = np.degrees([abs(correction.rotation) for correction in corrections.values()])
     print(
@@ -61,7 +62,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

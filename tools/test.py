@@ -1,8 +1,11 @@
-"""Evaluate a checkpoint.
+#!/usr/bin/env python
+"""Evaluate a checkpoint on the test data of its config.
 
 python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --out metrics.json
 tools/dist_test.sh configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth 8
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -13,17 +16,20 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from ssl_bev.checkpoints import with_safe_loading
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
-from ssl_bev.engine.launch import prepare_run, run_and_close
+from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close
 from ssl_bev.files import write_text
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='weights to evaluate')
-    parser.add_argument('--work-dir', help='for logs; default: work_dirs/{name of the config}')
-    parser.add_argument('--out', type=Path, help='write the metrics to this JSON file; what is not defined is null')
+    parser.add_argument('--work-dir', metavar='DIR', help='for logs; default: work_dirs/{name of the config}')
+    parser.add_argument(
+        '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
     )
@@ -32,19 +38,20 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> dict[str, float]:
-    args = parse_args(arguments)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
-    cfg = load_config(args.config, args.cfg_options)
-    prepare_run(cfg, args.work_dir, args.launcher)
-    cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
-    metrics = run_and_close(cfg, 'test')
+def main(arguments: list[str] | None = None) -> None:
+    with input_errors():
+        args = parse_args(arguments)
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+        if not Path(args.checkpoint).is_file():
+            raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
+        cfg = load_config(args.config, args.cfg_options)
+        prepare_run(cfg, args.work_dir, args.launcher)
+        cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
+        runner = build_runner(cfg, 'test')
+    metrics = run_and_close(runner, 'test')  # what goes wrong in here keeps its traceback
     if args.out and int(os.environ.get('RANK', 0)) == 0:
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
         write_text(args.out, json.dumps(defined, indent=2) + '\n')
-    return metrics
 
 
 if __name__ == '__main__':

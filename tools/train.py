@@ -1,23 +1,29 @@
-"""Train a model.
+#!/usr/bin/env python
+"""Train a model, from its start or from a checkpoint.
 
 python tools/train.py configs/bevformer_ssl_two_phase.py
 python tools/train.py configs/bevformer_ssl_two_phase.py --resume
-tools/dist_train.sh configs/bevformer_ssl_two_phase.py 8
+tools/dist_train.sh configs/bevformer_ssl_two_phase.py 8          # on 8 GPUs
 """
+
+from __future__ import annotations
 
 import argparse
 import os
 
 from mmengine.config import DictAction
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
-from ssl_bev.engine.launch import prepare_run, run_and_close, use_checkpoint, use_mixed_precision
+from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_checkpoint, use_mixed_precision
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Train a model')
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='for logs and checkpoints; default: work_dirs/{name of the config}')
+    parser.add_argument(
+        '--work-dir', metavar='DIR', help='for logs and checkpoints; default: work_dirs/{name of the config}'
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -35,14 +41,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args = parse_args(arguments)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config, args.cfg_options)
-    prepare_run(cfg, args.work_dir, args.launcher)
-    use_checkpoint(cfg, args.resume)
-    if args.amp:
-        use_mixed_precision(cfg)
-    run_and_close(cfg, 'train')
+    with input_errors():
+        args = parse_args(arguments)
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+        cfg = load_config(args.config, args.cfg_options)
+        prepare_run(cfg, args.work_dir, args.launcher)
+        use_checkpoint(cfg, args.resume)
+        if args.amp:
+            use_mixed_precision(cfg)
+        runner = build_runner(cfg, 'train')
+    run_and_close(runner, 'train')  # what goes wrong in here keeps its traceback
 
 
 if __name__ == '__main__':

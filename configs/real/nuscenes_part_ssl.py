@@ -1,6 +1,6 @@
 # Phase 1 on the nine real keyframes of $SSL_BEV_SHARED/real/nuscenes_mini_part, with a real network's pseudo-labels, and
 # evaluated on the same frames against the vector map. Infos and labels go to data/nuscenes_part (SSL_BEV_NUSCENES_PART):
-#   python tools/create_data.py --root ../shared/real/nuscenes_mini_part --version v1.0-mini --max-sweeps 0 \
+#   python tools/create_data.py --data-root ../shared/real/nuscenes_mini_part --version v1.0-mini --max-sweeps 0 \
 #       --out data/nuscenes_part
 # SSL_BEV_HELD_APART=yes trains on the other half of the scenes and evaluates on those held apart.
 _base_ = '../synthetic/bevformer_ssl_pretrain.py'

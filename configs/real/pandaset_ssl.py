@@ -1,7 +1,7 @@
 # Phase 1 on PandaSet's sequence 002 of $SSL_BEV_SHARED/real/pandaset_002, with a real network's pseudo-labels; evaluated
 # against the labelled lidar points. Infos and truth go to data/pandaset_002 (SSL_BEV_PANDASET):
-#   python tools/dataset_converters/pandaset.py --root ../shared/real/pandaset_002 --out data/pandaset_002 --parts 2
-#   python tools/create_data.py --root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \
+#   python tools/dataset_converters/pandaset.py --data-root ../shared/real/pandaset_002 --out data/pandaset_002 --parts 2
+#   python tools/create_data.py --data-root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \
 #       --out data/pandaset_002 --x-range -30.4 30.4 --y-range -15.2 15.2 --cell-size 0.2
 # SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive alone.
 _base_ = './nuscenes_part_ssl.py'

@@ -1,9 +1,9 @@
 """How many labels and how much time self-supervision saves against supervised training, on synthetic towns.
 
-    python projects/LabelEfficiency/run.py supervised:1 ours:0.5 ours:0.1    # recipes with their shares of the labels
-    python projects/LabelEfficiency/run.py ours:0.5 --steps 7200 --seeds 0 1 2
-    python projects/LabelEfficiency/run.py my_recipe.py:0.5 --on val --cfg-options optim_wrapper.optimizer.lr=4e-3
-    python projects/LabelEfficiency/run.py supervised:1 ours:0.5 --condition teacher_L2
+python projects/LabelEfficiency/run.py supervised:1 ours:0.5 ours:0.1    # recipes with their shares of the labels
+python projects/LabelEfficiency/run.py ours:0.5 --steps 7200 --seeds 0 1 2
+python projects/LabelEfficiency/run.py my_recipe.py:0.5 --on val --cfg-options optim_wrapper.optimizer.lr=4e-3
+python projects/LabelEfficiency/run.py supervised:1 ours:0.5 --condition teacher_L2
 
 Choices are made with `--on val`; the test towns are touched once for each reported figure. The same command goes on
 where it was interrupted, also within a run. README.md beside this file has the protocol.
@@ -28,6 +28,7 @@ from projects.LabelEfficiency.label_efficiency.robustness import CONDITIONS, Oth
 from projects.LabelEfficiency.label_efficiency.runs import IMAGES, RECIPES, TOY_OPTIONS, TOY_STEPS, Run  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.steps import StepError, Steps  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.towns import TOWNS, TOY_TOWNS, Towns  # noqa: E402
+from ssl_bev.command_line import CommandParser, input_errors  # noqa: E402
 
 
 def recipe_and_share(text: str) -> tuple[str, float]:
@@ -36,7 +37,7 @@ def recipe_and_share(text: str) -> tuple[str, float]:
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(__doc__)
     known = ', '.join(sorted(path.stem for path in RECIPES.glob('[!_]*.py')))
     parser.add_argument(
         'runs',
@@ -50,40 +51,39 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--images', choices=IMAGES, default='more', help='without labels; more: of other towns, too')
     parser.add_argument('--on', choices=('val', 'test'), default='test', help='towns to evaluate on')
     parser.add_argument('--condition', choices=CONDITIONS, help='another teacher, or labels without annotation noise')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='for the configs'
+    )
     parser.add_argument('--toy', action='store_true', help='two tiny towns, a small network, a few steps: does it run?')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count(), metavar='N', help='trainings at a time')
-    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing')
-    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='runs and report')
+    parser.add_common('--workers', '--jobs', default=os.cpu_count(), help='trainings at a time (default: %(default)s)')
+    parser.add_common(
+        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing'
+    )
+    parser.add_common(
+        '--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='folder for runs and report'
+    )
     args = parser.parse_args(arguments)
     if args.toy:
         args.steps, args.cfg_options = TOY_STEPS, {**TOY_OPTIONS, **args.cfg_options}
-    if min(args.jobs, args.steps) < 1:
-        parser.error(f'--jobs and --steps must be at least 1, got {args.jobs} and {args.steps}')
+    if min(args.workers, args.steps) < 1:
+        parser.error(f'--workers and --steps must be at least 1, got {args.workers} and {args.steps}')
     return args
 
 
-def main(arguments: list[str] | None = None) -> int:
+@input_errors(StepError)
+def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
-    root = args.data.resolve()
-    towns = Towns(root, TOY_TOWNS if args.toy else TOWNS, Steps(root), args.jobs)
+    root = args.data_root.resolve()
+    towns = Towns(root, TOY_TOWNS if args.toy else TOWNS, Steps(root), args.workers)
     towns = OtherTowns(towns, args.condition) if args.condition else towns
-    try:
-        runs = []
-        for seed, (recipe, share) in product(args.seeds, args.runs):
-            runs.append(Run(towns.root, recipe, share, seed, args.images, args.steps, args.cfg_options))
-        out = args.out.resolve() / (args.condition or '')
-        experiment = Experiment(towns, out, args.on)
-        experiment.run_all(runs, args.jobs)
-        print(write_report(experiment.records(), args.on, out))
-    except (StepError, FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
-        return 130
-    return 0
+    runs = []
+    for seed, (recipe, share) in product(args.seeds, args.runs):
+        runs.append(Run(towns.root, recipe, share, seed, args.images, args.steps, args.cfg_options))
+    out = args.out.resolve() / (args.condition or '')
+    experiment = Experiment(towns, out, args.on)
+    experiment.run_all(runs, args.workers)
+    print(write_report(experiment.records(), args.on, out))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

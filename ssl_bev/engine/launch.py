@@ -65,10 +65,22 @@ def use_mixed_precision(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def run_and_close(cfg: Config, what: str) -> Any:
-    """Build the runner, `train` or `test`, and leave the process group if this process joined one."""
+def build_runner(cfg: Config, what: str) -> Runner:
+    """The runner of a config with the data that it needs first, so that what is missing is found before the run.
+
+    Args:
+        cfg: as `prepare_run` left it.
+        what: 'train' or 'test'.
+    """
+    runner = Runner.from_cfg(cfg)
+    getattr(runner, f'{what}_loop')  # mmengine builds it, with its dataset, on first use
+    return runner
+
+
+def run_and_close(runner: Runner, what: str) -> Any:
+    """Let the runner `train` or `test`, and leave the process group if this process joined one."""
     try:
-        return getattr(Runner.from_cfg(cfg), what)()
+        return getattr(runner, what)()
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -30,7 +30,8 @@ def pixels_on_road(
     homography = ground_homography(bev2img, road.road2bev)
     if road.is_plane:
         return pixels_to_ground(pixels, homography)
-    origin, direction = pixel_rays(pixels, bev2img)
+    road = road.to(bev2img)
+    origin, direction = pixel_rays(pixels.to(bev2img), bev2img)
 
     def above(depth: Tensor) -> Tensor:
         points = origin + depth[..., None] * direction

@@ -117,7 +117,7 @@ def create_data(
         if images is not None:
             images.report()
         if not any(counts.values()):
-            raise FileNotFoundError(f'--root: {tables.root} has no scene of {version} whose images are all there')
+            raise FileNotFoundError(f'--data-root: {tables.root} has no scene of {version} whose images are all there')
         move_into_place(work, out, label_dir)
     return counts
 

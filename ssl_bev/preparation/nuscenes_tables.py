@@ -66,7 +66,7 @@ class NuScenesTables:
         self.root = Path(root)
         self.version = version
         if not self.root.is_dir():
-            raise FileNotFoundError(f'--root: no folder {self.root}')
+            raise FileNotFoundError(f'--data-root: no folder {self.root}')
         if not (self.root / version).is_dir():
             found = sorted(p.parent.name for p in self.root.glob('*/sample_data.json'))
             raise FileNotFoundError(

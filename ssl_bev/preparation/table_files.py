@@ -43,15 +43,15 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
         ValueError: no JSON, no list of records, a record that lacks a field, or two of one token.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'--root: table not found: {path}')
+        raise FileNotFoundError(f'--data-root: table not found: {path}')
     needed = {'token', *fields}
 
     def hook(found: dict) -> dict | None:
         # An object inside a record comes here as well, and before it; what lacks a field is judged below.
         return keep(found) if needed <= found.keys() else found
 
-    content = read_json(path, '--root: table', hook if keep else None)
-    where = f'--root: table {path} is no list of {path.stem} records of nuScenes'
+    content = read_json(path, '--data-root: table', hook if keep else None)
+    where = f'--data-root: table {path} is no list of {path.stem} records of nuScenes'
     if not isinstance(content, list):
         raise ValueError(f'{where}: it holds {_kind(content)}')
     records: dict[str, dict] = {}

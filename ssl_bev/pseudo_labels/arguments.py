@@ -6,16 +6,17 @@ import argparse
 
 import yaml
 
+from ssl_bev.command_line import COMMON, find_device
+
 from .image_list import LabelImage, list_images
-from .shards import default_device
 from .teachers import KINDS, Teacher, build_teacher
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Add those that `images_of` reads."""
     group = parser.add_argument_group('images')
-    group.add_argument('--infos', required=True, nargs='+', metavar='PKL', help='info files of tools/create_data.py')
-    group.add_argument('--data-root', required=True, metavar='DIR', help='folder that their image paths start from')
+    group.add_argument('--infos', required=True, **COMMON['--infos'])
+    group.add_argument('--data-root', required=True, **COMMON['--data-root'])
     group.add_argument('--cameras', nargs='+', metavar='CAM', help='these cameras only')
     group.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
     group.add_argument(
@@ -56,13 +57,13 @@ def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> No
         '--autocast', choices=('bfloat16', 'float16'), help='compute in it where that is safe and not emulated'
     )
     group.add_argument('--batch-size', type=int, default=1, metavar='N', help='images that the network sees at once')
-    group.add_argument('--device', help='cpu, cuda, cuda:1 …; else the GPU of this rank where there is one')
+    group.add_argument('--device', **COMMON['--device'])
 
 
 def teacher_of(args: argparse.Namespace) -> Teacher:
     """The teacher that the arguments name; raises as `build_teacher`."""
     root = args.oracle_root or args.data_root if args.teacher == 'oracle' else args.oracle_root
-    device = args.device or ('cpu' if args.teacher == 'oracle' else default_device())
+    device = 'cpu' if args.teacher == 'oracle' else find_device(args.device)
     return build_teacher(
         args.teacher,
         config=args.config,

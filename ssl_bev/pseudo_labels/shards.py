@@ -48,13 +48,6 @@ class Shard:
         return f'{self.index}/{self.count}'
 
 
-def default_device() -> str:
-    """The GPU of this rank, or the CPU."""
-    import torch
-
-    return f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available() else 'cpu'
-
-
 def join_ranks() -> bool:
     """Join the processes of torchrun; False without it. They wait for each other as long as it takes."""
     if 'MASTER_ADDR' not in os.environ or int(os.environ.get('WORLD_SIZE', 1)) == 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid, Road, invert_rigid, lift_to_road, project_points
+from ssl_bev.geometry.precision import full_precision
 
 from .bev_data_sample import BEVDataSample
 
@@ -74,9 +75,7 @@ class CameraRig:
 
     def bev2img_of(self, frame: int, bev_frame: int) -> Tensor:  # (B, N, 4, 4)
         """The projections into the cameras of one frame from the BEV frame of another."""
-        # At double precision, as autocast would round a float32 product.
-        motion = self.target2source(bev_frame, frame)[:, None]
-        return (self.bev2img[:, frame].double() @ motion.double()).to(self.bev2img.dtype)
+        return _compose(self.bev2img[:, frame], self.target2source(bev_frame, frame)[:, None])
 
     def road_of(self, frame: int, bev_frame: int) -> Road:
         """The ground as it is known in one frame, seen from the BEV frame of another.
@@ -85,7 +84,7 @@ class CameraRig:
         moment in which it saw it.
         """
         road, motion = self.road[:, frame], self.target2source(frame, bev_frame)
-        return Road(motion @ road.road2bev, road.heights, road.grid)
+        return Road(_compose(motion, road.road2bev), road.heights, road.grid)
 
     def observed(self, grid: BEVGrid) -> Tensor:  # (B, H, W) bool
         """True where some camera of this single frame looks at the road cell's centre. Occlusion is not known."""
@@ -93,6 +92,11 @@ class CameraRig:
         points = lift_to_road(centers, self.road)[:, None]
         visible = project_points(points, self.bev2img, self.image_size)[2]
         return (visible & self.camera_valid[..., None]).any(1).unflatten(1, grid.shape)
+
+
+@full_precision
+def _compose(second: Tensor, first: Tensor) -> Tensor:  # (..., 4, 4) each
+    return second @ first
 
 
 def _known_road(data_samples: Sequence[BEVDataSample], road2bev: Tensor) -> Road | None:

@@ -66,11 +66,11 @@ def test_another_grid_is_refused(config, tiny_data, tmp_path) -> None:
         evaluate_targets(config, targets)
 
 
-def test_the_tool_writes_metrics_and_names_what_is_missing(config, tiny_data, tmp_path, monkeypatch, capsys) -> None:
+def test_the_tool_writes_metrics_and_names_what_is_missing(config, tiny_data, tmp_path) -> None:
     main = runpy.run_path(str(ROOT / 'tools' / 'evaluate_targets.py'))['main']
     config.dump(tmp_path / 'config.py')
     targets, out = write_truth(tiny_data, tmp_path / 'targets'), tmp_path / 'metrics.json'
-    assert main([str(tmp_path / 'config.py'), str(targets), '--out', str(out)]) == 0
+    main([str(tmp_path / 'config.py'), str(targets), '--out', str(out)])
     assert json.loads(out.read_text())['bev/mIoU'] == 1
-    assert main([str(tmp_path / 'config.py'), str(tmp_path / 'none')]) == 1
-    assert 'error: manifest of accumulated targets not found' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='error: manifest of accumulated targets not found'):
+        main([str(tmp_path / 'config.py'), str(tmp_path / 'none')])

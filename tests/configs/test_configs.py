@@ -27,7 +27,10 @@ from ssl_bev.preparation.create_infos import create_data
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
 TEACHERS_CLASSES = ('drivable', 'marking', 'dashed', 'solid', 'stop_line', 'crosswalk')
-COMPLETION = [CONFIGS / 'map_completion.py', CONFIGS / 'synthetic' / 'map_completion.py']
+COMPLETION = [
+    pytest.param(CONFIGS / 'map_completion.py', marks=pytest.mark.long),
+    CONFIGS / 'synthetic' / 'map_completion.py',
+]
 LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevformer_*.py')])
 # Of projects/LabelEfficiency, those that do something else than these.
 LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
@@ -123,6 +126,7 @@ def test_fine_tuning_that_does_not_forget_is_a_config(data, tmp_path):
         assert (layer.bias.grad != 0).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', COMPLETION, ids=lambda path: path.parent.name)
 def test_maps_are_completed_from_a_step_of_training_on(path, data, tmp_path):
     assert len(path.read_text().splitlines()) <= 30
@@ -160,6 +164,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_both_phases_by_mim_from_another_directory_then_evaluation(data, tmp_path):
     """What a user types, on two scenes: train both phases in one run, then test the checkpoint."""
     config = CONFIGS / 'synthetic' / 'bevformer_ssl_two_phase.py'

@@ -27,7 +27,8 @@ def nuscenes_part(tmp_path_factory) -> str:
     made = tmp_path_factory.mktemp('part')
     tool = PROJECT / 'tools/create_data.py'
     run(
-        sys.executable, tool, '--root', PART, '--version', 'v1.0-mini', '--max-sweeps', '0', '--out', made, cwd=made
+        sys.executable, tool, '--data-root', PART, '--version', 'v1.0-mini', '--max-sweeps', '0', '--out', made,
+        cwd=made,
     )  # fmt: skip
     return str(made)
 
@@ -38,6 +39,7 @@ def train(name, folder, *options, **environment):
     return run(*command, 'default_hooks.logger.interval=1', *options, cwd=folder, **environment)
 
 
+@pytest.mark.slow
 def test_a_step_on_real_keyframes_and_their_evaluation(nuscenes_part, tmp_path):
     """Training on pseudo-labels, with the vector map of scenes that were held apart as the truth."""
     log = train(
@@ -49,6 +51,7 @@ def test_a_step_on_real_keyframes_and_their_evaluation(nuscenes_part, tmp_path):
     assert 'bev/IoU_drivable' in log and 'bev/IoU_marking' in log
 
 
+@pytest.mark.slow
 def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
     """All frames without BEV labels, then the labels of half of the scenes, evaluated on the other half."""
     once = ('train_dataloader.dataset.times=1', 'labelled_dataloader.dataset.times=1')
@@ -60,10 +63,11 @@ def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
     assert 'bev/IoU_lane_divider' in log and 'coarse/IoU_marking' in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PANDASET.is_dir(), reason=f'no part of PandaSet at {PANDASET} (SSL_BEV_SHARED)')
 def test_a_step_on_pandaset_and_its_evaluation(tmp_path):
     """Drives files, infos and truth as the config's first lines say; trained on half of the drive."""
-    drives, root = tmp_path / 'made' / 'drives.jsonl', ('--root', PANDASET)
+    drives, root = tmp_path / 'made' / 'drives.jsonl', ('--data-root', PANDASET)
     converter = PROJECT / 'tools/dataset_converters/pandaset.py'
     run(sys.executable, converter, *root, '--out', drives.parent, '--parts', '2', cwd=tmp_path)
     area = ('--x-range', '-30.4', '30.4', '--y-range', '-15.2', '15.2', '--cell-size', '0.2')

@@ -100,7 +100,8 @@ def check_two_phases(records, pretraining):
     assert any('bev/IoU_lane_divider' in record for record in records)
 
 
-@pytest.mark.parametrize('name', [*CAMERAS, LIDAR])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['simple_bev', LIDAR, pytest.param('lift_splat', marks=pytest.mark.long)])
 def test_both_recipes_train_by_mim(name, data, data_without_images, tmp_path):
     """Side by side. The lidar learns from pseudo-labels of cameras whose images are not there."""
     folder = data_without_images if name == LIDAR else data
@@ -116,6 +117,7 @@ def test_both_recipes_train_by_mim(name, data, data_without_images, tmp_path):
     check_two_phases(both, losses)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_ones_own_trains_from_the_root_of_the_project(data, tmp_path):
     assert len((EXAMPLE / 'encoder.py').read_text().splitlines()) <= 30
     training = start('examples/own_encoder/config.py', data, tmp_path / 'run', PROJECT, TWO_PHASES)

@@ -88,6 +88,7 @@ def check(record, *weighed):
     assert record['loss'] == pytest.approx(sum(record[name] for name in DETECTION) + sum(ours.values()), rel=1e-3)
 
 
+@pytest.mark.long
 def test_pretraining_gives_boxes_and_coarse_maps(data, tmp_path):
     options = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1, 'custom_hooks.2.phases.0.epochs': 1}
     _, records = train('centerpoint_auxiliary_ssl_pretrain', data, tmp_path, **options)
@@ -99,6 +100,7 @@ def test_pretraining_gives_boxes_and_coarse_maps(data, tmp_path):
     assert 0 <= metrics['NuScenes metric/pred_instances_3d_NuScenes/mAP'] <= 1
 
 
+@pytest.mark.slow
 def test_both_phases_in_one_run(data, tmp_path):
     options = {f'custom_hooks.2.phases.{phase}.epochs': 1 for phase in range(2)} | {'train_cfg.max_epochs': 2}
     options |= dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator'))

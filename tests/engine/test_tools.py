@@ -106,8 +106,8 @@ def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: 
     assert load_checkpoint_file(checkpoint)['meta']['iter'] == 2 * 2 + 3 * 2  # half as many iterations an epoch
 
     monkeypatch.chdir(tmp_path)
-    one = script('test').main([str(config), str(checkpoint), '--out', 'one.json'])
-    assert one == json.loads((tmp_path / 'one.json').read_text())
+    script('test').main([str(config), str(checkpoint), '--out', 'one.json'])
+    one = json.loads((tmp_path / 'one.json').read_text())
     assert one['bev/mIoU'] > 0
     (scalars,) = tmp_path.glob('out/*/vis_data/scalars.json')
     two = json.loads(scalars.read_text().splitlines()[-1])
@@ -139,9 +139,9 @@ def test_errors_name_the_argument(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'config file .*none\.py does not exist'):
         load_config(tmp_path / 'none.py')
     config = str(write_config(tmp_path / 'toy.py'))
-    with pytest.raises(FileNotFoundError, match=r'checkpoint .*none\.pth to resume from does not exist'):
+    with pytest.raises(SystemExit, match=r'error: checkpoint .*none\.pth to resume from does not exist'):
         script('train').main([config, '--work-dir', str(tmp_path), '--resume', str(tmp_path / 'none.pth')])
-    with pytest.raises(FileNotFoundError, match=r'checkpoint none\.pth does not exist'):
+    with pytest.raises(SystemExit, match=r'error: checkpoint none\.pth does not exist'):
         script('test').main([config, 'none.pth'])
     with pytest.raises(ValueError, match='--amp needs'):
         use_mixed_precision(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import pprint
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from reduced_configs import reduced
-
-PROJECT = Path(__file__).resolve().parents[2]
+from sessions import PROJECT, alive_in_session
 
 
 @pytest.fixture(scope='session')
@@ -65,19 +64,22 @@ def environment(data: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.Popen]:
-    """Starts a command in a session of its own; its output goes to `output` in the test's folder."""
+def begin(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts a command in a session of its own; its output goes to `output` in the test's folder.
+
+    What a failed test leaves running is killed.
+    """
+    sessions = []
 
     def start(*command: str | Path) -> subprocess.Popen:
         output = (tmp_path / 'output').open('a')
         words = [str(word) for word in command]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             words, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
+        sessions.append(process.pid)
+        return process
 
-    return start
-
-
-def show(**values: object) -> None:
-    """A measured figure, in the test's output."""
-    print(pprint.pformat(values))
+    yield start
+    for process in (process for session in sessions for process in alive_in_session(session)):
+        os.kill(process, signal.SIGKILL)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[2]
+
 
 def alive_in_session(session: int) -> list[int]:
     """The processes of a session that are no zombies."""

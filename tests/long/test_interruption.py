@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PROJECT
-from sessions import alive_in_session, reached, wait_until
+from sessions import PROJECT, alive_in_session, reached, wait_until
 
 from ssl_bev.engine import load_checkpoint_file
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, show
-from sessions import alive_in_session
+from sessions import PROJECT, alive_in_session
 
 PYTHON = PROJECT / '.venv/bin/python'
 MOST = 0.05  # MB an iteration; 300 of them are then 15 MB
@@ -28,6 +27,6 @@ def test_300_iterations_and_300_samples(config, begin, tmp_path: Path) -> None:
     train, val = (np.array(json.loads((tmp_path / f'run/memory_{what}.json').read_text())) for what in ('train', 'val'))
     assert len(train) == 300 and len(val) >= 300
     slopes = dict(pretrain=slope(train[50:150]), finetune=slope(train[200:]), evaluation=slope(val[100:]))
-    show(MB_per_iteration=slopes, MB_of_main_process=train[-1, 1], MB_of_workers=train[-1, 2])
+    print(dict(MB_per_iteration=slopes, MB_of_main_process=train[-1, 1], MB_of_workers=train[-1, 2]))
     assert max(slopes.values()) < MOST, slopes
     assert not alive_in_session(process.pid)

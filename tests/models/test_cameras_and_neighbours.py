@@ -50,6 +50,11 @@ def test_the_map_is_right_in_the_cameras_of_neighbouring_frames():
     assert own < 0.001 and loss(0.3) < 0.001
     with torch.autocast('cpu', torch.bfloat16):
         assert loss(0.3) < 0.001
+    mapped = sample.clone()
+    mapped.road_heights = torch.zeros(FRAMES, 2, 2)
+    mapped.set_metainfo(dict(road_grid=BEVGrid((-20, 20), (-20, 20), 20)))
+    with torch.autocast('cpu', torch.bfloat16):  # a known road comes from each of the frames
+        assert loss(0.3, mapped) < 0.001
     backwards = sample.clone()
     backwards.bev2global[:, 0, 3] *= -1
     assert loss(0.0, backwards) == own

@@ -312,14 +312,14 @@ def test_messages_are_limited_but_counted(data):
 def test_tool(prepared, data, capsys, monkeypatch):
     from tools import check_data as tool
 
-    arguments = ['--root', str(data), '--pseudo-labels', str(data / 'pseudo'), '--quiet', '--full']
+    arguments = ['--data-root', str(data), '--pseudo-labels', str(data / 'pseudo'), '--quiet', '--full']
     assert tool.main(arguments) == 0
     assert 'all is well' in capsys.readouterr().out
     remove(IMAGE)(data)
     assert tool.main(arguments) == 1
     assert '1 errors' in capsys.readouterr().out.splitlines()[-1]
-    assert tool.main(['--root', str(data / 'samples')]) == 1
-    assert 'make them with tools/create_data.py' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'error: no .*make them with tools/create_data.py'):
+        tool.main(['--data-root', str(data / 'samples')])
 
 
 def test_pictures_for_a_person(data, tmp_path):

@@ -147,7 +147,7 @@ def test_a_failed_run_leaves_what_was_there(own_root, tmp_path):
 
 def test_wrong_roots(own_root, tmp_path):
     out = tmp_path / 'out'
-    with pytest.raises(FileNotFoundError, match=r'--root: no folder .*nowhere'):
+    with pytest.raises(FileNotFoundError, match=r'--data-root: no folder .*nowhere'):
         create_data(tmp_path / 'nowhere', VERSION, out, **EMPTY)
     with pytest.raises(FileNotFoundError, match=r"--version: .* no tables 'v1.0-trainval'; versions there: v1.0-mini"):
         create_data(own_root, 'v1.0-trainval', out, **EMPTY)
@@ -156,7 +156,7 @@ def test_wrong_roots(own_root, tmp_path):
     with pytest.raises(ValueError, match=r'table .*ego_pose.json is no JSON'):
         create_data(own_root, VERSION, out, **EMPTY)
     table.unlink()
-    with pytest.raises(FileNotFoundError, match=r'--root: table not found: .*ego_pose.json'):
+    with pytest.raises(FileNotFoundError, match=r'--data-root: table not found: .*ego_pose.json'):
         create_data(own_root, VERSION, out, **EMPTY)
     assert not out.exists()
 

@@ -98,17 +98,27 @@ def test_what_a_source_needs():
 
 def test_the_tool(infos, lidar_root, tmp_path, monkeypatch, capsys):
     tool = Path(__file__).resolve().parents[2] / 'tools' / 'estimate_road.py'
-    command = [tool, infos[1], '--out', tmp_path / 'roads', '--source', 'lidar', '--data-root', lidar_root, '--quiet']
+    command = [
+        tool,
+        '--infos',
+        infos[1],
+        '--out',
+        tmp_path / 'roads',
+        '--source',
+        'lidar',
+        '--data-root',
+        lidar_root,
+        '--quiet',
+    ]
     monkeypatch.setattr(sys, 'argv', [str(part) for part in command])
     runpy.run_path(str(tool), run_name='__main__')
     printed = capsys.readouterr().out
     assert 'scene-0103: frames 3, pitch_degrees [1.7' in printed and 'the roads of 3 frames' in printed
     assert json.loads((tmp_path / 'roads' / 'manifest.json').read_text())['source'] == 'lidar'
-    monkeypatch.setattr(sys, 'argv', [*sys.argv[:5], 'labels'])
+    monkeypatch.setattr(sys, 'argv', [*sys.argv[:6], 'labels'])
     with pytest.raises(SystemExit, match='needs labels'):
         runpy.run_path(str(tool), run_name='__main__')
-    monkeypatch.setattr(sys, 'argv', [str(part) for part in [*command[:-3], '--data-root', tmp_path]])
-    command[3] = tmp_path / 'others'
+    command[4] = tmp_path / 'others'
     monkeypatch.setattr(sys, 'argv', [str(part) for part in [*command[:-2], tmp_path, '--quiet']])
     with pytest.raises(SystemExit, match=r'lidar file not found: .*\(frame scene-0103'):
         runpy.run_path(str(tool), run_name='__main__')

@@ -321,7 +321,7 @@ def test_no_map_for_pretraining(root, capsys):
     assert report.warnings == {'maps': 1}
     from tools import check_data as tool
 
-    assert tool.main(['--root', str(root), '--info-root', str(out), '--quiet']) == 0
+    assert tool.main(['--data-root', str(root), '--info-root', str(out), '--quiet']) == 0
     assert 'what pretraining needs is checked' in capsys.readouterr().out
     with pytest.raises(ValueError, match='labels_only and infos_only exclude each other'):
         create(root, infos_only=True, labels_only=True)

@@ -108,8 +108,15 @@ def test_the_tool_writes_lists_that_the_dataset_reads(tiny_data, tiny_root, tmp_
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     moved_infos(tiny_data, tmp_path)
-    arguments = ['--info-root', str(tmp_path), '--out', str(tmp_path / 'geo'), '--val-fraction', '0.3']
-    assert tool.main(arguments) == 0
+    arguments = [
+        '--infos',
+        *(str(tmp_path / f'ssl_bev_infos_{name}.pkl') for name in ('train', 'val')),
+        '--out',
+        str(tmp_path / 'geo'),
+        '--val-fraction',
+        '0.3',
+    ]
+    tool.main(arguments)
     printed = capsys.readouterr().out
     # The official validation scene starts where a training scene does; the new one is 500 m away.
     assert 'within 70 m of a training frame: 100.0% as the info files are split, 0.0% in this split' in printed
@@ -125,8 +132,8 @@ def test_the_tool_writes_lists_that_the_dataset_reads(tiny_data, tiny_root, tmp_
     assert set(dataset.scene_tokens) == {'scene-0553-token', 'scene-0103-token'}
     assert len(NuScenesBEVDataset(scene_list=val, disjoint_from=train, **settings)) == 3
 
-    assert tool.main([*arguments, '--distance', '5000']) == 1
-    assert 'cannot be split with 5000 m between' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'error: .*cannot be split with 5000 m between'):
+        tool.main([*arguments, '--distance', '5000'])
 
 
 def test_tracks_hold_the_frames_between_keyframes(tiny_data):

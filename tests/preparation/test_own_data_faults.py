@@ -243,7 +243,7 @@ def test_encodings_notes_and_empty_lines(good, tmp_path, encoding):
         ({'min_distance': -1}, '--min-distance must be at least 0, got -1'),
         ({'exclude_scenes': ['x']}, '--exclude-scenes: no scene is called x'),
         ({'exclude_scenes': ['drive']}, '--exclude-scenes: no frame is left'),
-        ({'root': 'nowhere'}, '--root: no folder nowhere'),
+        ({'root': 'nowhere'}, '--data-root: no folder nowhere'),
         ({'labels_only': True, 'infos_only': True}, 'exclude each other'),
         ({'label_dir': 'a/b'}, 'label_dir must be the name of a folder'),
         ({'drives': ['nowhere.jsonl']}, '--drives: no file nowhere.jsonl'),

@@ -124,7 +124,7 @@ def test_labels_of_an_offset_map_come_closer_to_the_truth(tiny_data, offset_root
     out = tmp_path / 'registered'
     tool = Path(__file__).resolve().parents[2] / 'tools' / 'register_labels.py'
     infos = [tiny_data / f'ssl_bev_infos_{split}.pkl' for split in ('train', 'val')]
-    command = [tool, '--infos', *infos, '--root', offset_root, '--pseudo-labels', offset_root / 'pseudo_labels']
+    command = [tool, '--infos', *infos, '--data-root', offset_root, '--pseudo-labels', offset_root / 'pseudo_labels']
     command += ['--label-map', 'mapillary_v1', '--out', out, '--truth', tiny_data / 'bev_labels', '--quiet']
     monkeypatch.setattr(sys, 'argv', [str(part) for part in command])
     runpy.run_path(str(tool), run_name='__main__')

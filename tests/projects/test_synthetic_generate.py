@@ -48,9 +48,9 @@ def test_a_folder_with_something_in_it_is_left_alone(tiny_options: Options, tmp_
         (['--seed', '-1'], 'seed must be at least 0'),
     ],
 )
-def test_bad_arguments_say_what_is_wrong(arguments: list[str], message: str, tmp_path: Path, capsys):
-    assert create_synthetic_nuscenes.main(['--out', str(tmp_path / 'out'), *arguments]) == 2
-    assert message in capsys.readouterr().err
+def test_bad_arguments_say_what_is_wrong(arguments: list[str], message: str, tmp_path: Path):
+    with pytest.raises(SystemExit, match=f'error: .*{message}'):
+        create_synthetic_nuscenes.main(['--out', str(tmp_path / 'out'), *arguments])
     assert not list(tmp_path.iterdir())
 
 

@@ -124,12 +124,12 @@ def make_unusable(content: MapContent, what: str) -> None:
         ('no polygon', "refers to the polygon 'gone', which it lacks"),
     ],
 )
-def test_maps_on_which_nothing_can_drive_say_what_is_missing(what: str, message: str, tmp_path: Path, capsys):
+def test_maps_on_which_nothing_can_drive_say_what_is_missing(what: str, message: str, tmp_path: Path):
     content = map_by_hand()
     make_unusable(content, what)
     write_map(content, tmp_path / 'maps' / 'bad.json')
     arguments = ['--out', str(tmp_path / 'out'), '--map', str(tmp_path / 'maps' / 'bad.json'), '--scenes', '1']
-    assert create_synthetic_nuscenes.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert 'bad.json' in error and message in error
+    with pytest.raises(SystemExit) as stopped:
+        create_synthetic_nuscenes.main(arguments)
+    assert 'bad.json' in str(stopped.value) and message in str(stopped.value)
     assert [path.name for path in tmp_path.iterdir()] == ['maps']

@@ -152,6 +152,7 @@ def test_the_shipped_teacher_knows_the_road_of_other_towns(synthetic_root):
     assert both / either > 0.8
 
 
+@pytest.mark.long
 def test_one_command_makes_the_teacher_from_nothing(tmp_path):
     """Images, the network, and weights as they are shipped."""
     command = [sys.executable, TEACHERS / 'train.py', '--toy', tmp_path]

@@ -3,6 +3,7 @@ import pytest
 import torch
 from forward_camera import BEV2IMG, GRID, IMAGE_SIZE, ROAD2BEV, bev_rectangle
 
+from ssl_bev.geometry import BEVGrid, Road
 from ssl_bev.visualization.overlay import draw_overlay, reproject_to_image
 
 # Road from 9 to 11 m ahead, 1 to 3 m to the left: v from 53.6 to 56.7, u around 80 - 100 * 2 / 10 = 60.
@@ -17,6 +18,17 @@ def test_a_patch_lands_where_the_hand_worked_projection_says():
     assert sampled[0, PAINTED_V, PAINTED_U] == pytest.approx(1.0)
     assert rows.min() >= 53 and rows.max() <= 57
     assert columns.min() >= 80 - 100 * 3 / 9 - 2 and columns.max() <= 80 - 100 * 1 / 11 + 2
+
+
+@pytest.mark.parametrize('height', [0.0, -0.5])
+def test_the_ground_may_have_heights(height):
+    """They come in single precision; ground that lies deeper is seen further down in the image."""
+    area = BEVGrid((-40, 40), (-40, 40), 40)
+    road = Road(ROAD2BEV, torch.full(area.shape, height), area)
+    sampled, _ = reproject_to_image(PATCH, GRID, BEV2IMG, road, IMAGE_SIZE)
+    flat, _ = reproject_to_image(PATCH, GRID, BEV2IMG, ROAD2BEV, IMAGE_SIZE)
+    rows, flat_rows = (np.nonzero(image[0].numpy() > 0.5)[0].mean() for image in (sampled, flat))
+    assert rows - flat_rows == pytest.approx(-height * 100 / 10, abs=0.6)  # a focal length of 100 pixels, 10 m away
 
 
 def test_valid_ends_at_the_horizon_and_at_the_grid():

@@ -1,8 +1,8 @@
 """Time and memory of BEVFormer's encoder, against the original's way of working, in one run.
 
-    python tools/benchmarks/bev_encoder.py --bev 100 100 --dims 256 --layers 3 --levels 1 --json
-    python tools/benchmarks/bev_encoder.py --bev 100 100 --bf16 --checkpointing     # ours with options, too
-    python tools/benchmarks/bev_encoder.py --bev 50 50 --bev 200 200 --ours-only    # how the cost grows
+python tools/benchmarks/bev_encoder.py --bev 100 100 --dims 256 --layers 3 --levels 1 --json
+python tools/benchmarks/bev_encoder.py --bev 100 100 --bf16 --checkpointing     # ours with options, too
+python tools/benchmarks/bev_encoder.py --bev 50 50 --bev 200 200 --ours-only    # how the cost grows
 
 A step is one training step of the encoder at batch 1: projection, forward with history and dropout, backward to
 queries, image features and weights. Six nuScenes cameras, images of 480x800, level 0 of 15x25 positions. Both sides
@@ -11,7 +11,6 @@ have the same weights and inputs; that their outputs are equal is tested in test
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -27,6 +26,7 @@ from original_encoder import OriginalEncoder
 from projects.BEVFormer.bevformer import BEVFormerEncoder
 from projects.BEVFormer.bevformer.reference_points import pillar_points, view_pillars
 from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import CAMERAS, LIDAR
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 
 IMAGE_SIZE = (480, 800)  # 450 x 800, padded
@@ -110,16 +110,17 @@ def build(name: str, bev_shape: tuple[int, int], dims: int, layers: int, levels:
     return prepare(bev_shape)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
     parser.add_argument(
         '--bev', nargs=2, type=int, action='append', metavar=('H', 'W'), help='rows and columns; repeatable'
     )
-    parser.add_argument('--dims', type=int, default=256)
-    parser.add_argument('--layers', type=int, default=3)
-    parser.add_argument('--levels', type=int, default=1)
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--dims', type=int, default=256, help='channels')
+    parser.add_argument('--layers', type=int, default=3, help='of the encoder')
+    parser.add_argument('--levels', type=int, default=1, help='of image features')
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
+    parser.add_argument('--repeats', type=int, default=3, help='turns')
     parser.add_argument('--bf16', action='store_true', help='measure ours under bf16 autocast as well')
     parser.add_argument('--checkpointing', action='store_true', help='measure ours with recomputed layers as well')
     parser.add_argument('--ours-only', action='store_true', help='leave the original out')
@@ -128,7 +129,7 @@ def main() -> None:
     )
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     shapes = [tuple(shape) for shape in args.bev or [(100, 100)]]
     if any(rows != columns for rows, columns in shapes):
         parser.error('--bev H W must be square: the cells are, over +-51.2 m')

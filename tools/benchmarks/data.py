@@ -1,7 +1,7 @@
 """Images a second of a config's data pipeline, stage by stage and end to end, against bare decoding of the same files.
 
-    python tools/benchmarks/data.py configs/synthetic/bevformer_ssl_pretrain.py
-    python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4 --json
+python tools/benchmarks/data.py configs/synthetic/bevformer_ssl_pretrain.py
+python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4 --json
 
 Stages are measured in one process, in processor time, so that other load on the machine counts little; bare decoding
 (`cv2.imread`) takes turns with them. End to end is elapsed time of the dataloader with its workers.
@@ -26,18 +26,19 @@ from mmdet3d.utils import register_all_modules
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 from ssl_bev.engine.seeding import seed_everything
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--loader', default='train_dataloader', help='which dataloader of it (default: %(default)s)')
     parser.add_argument('--samples', type=int, default=24, help='samples that count; three more come first')
     parser.add_argument('--workers', type=int, nargs='*', help="worker numbers to try; default: the config's own")
     parser.add_argument('--json', action='store_true', help='print one line of JSON')
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def benchmark_stages(dataset_config: Mapping, samples: int) -> dict:
@@ -99,8 +100,9 @@ def _positions(length: int, samples: int) -> list[int]:
     return [(i * 7919) % length for i in range(samples + 3)]
 
 
-def main() -> int:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
     config = load_config(args.config)
     register_all_modules(init_default_scope=False)
     if args.loader not in config:
@@ -133,7 +135,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    sys.exit(main())

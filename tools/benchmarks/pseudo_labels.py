@@ -1,7 +1,7 @@
 """Images a second of the pseudo-label generator, against its teacher alone on the same images, in one run.
 
-    python tools/benchmarks/pseudo_labels.py --infos data/synthetic_nuscenes/ssl_bev_infos_val.pkl \\
-        --data-root data/synthetic_nuscenes --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4 --json
+python tools/benchmarks/pseudo_labels.py --infos data/synthetic_nuscenes/ssl_bev_infos_val.pkl \\
+    --data-root data/synthetic_nuscenes --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4 --json
 
 The teacher alone predicts on images that are in memory; the generator also reads them and writes the labels. They take
 turns, and the ratio is the median over the turns, so that other load on the machine falls on both. `cpu` is the same
@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import torch
 from measure import conditions
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.files import read_picture
 from ssl_bev.pseudo_labels.arguments import add_image_arguments, add_teacher_arguments, images_of, teacher_of
 from ssl_bev.pseudo_labels.generate import generate_pseudo_labels
@@ -29,16 +30,16 @@ from ssl_bev.pseudo_labels.storage import PseudoLabelWriter
 from ssl_bev.pseudo_labels.teachers import Teacher
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
     parser.add_argument('--limit', type=int, default=48, help='images of each turn')
     parser.add_argument('--repeats', type=int, default=5, help='turns that count; one more comes first')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
-    parser.add_argument('--workers', type=int, default=2, help='threads that read, and that write')
+    parser.add_common('--workers', default=2, help='threads that read, and that write')
     parser.add_argument('--json', action='store_true', help='print one line of JSON')
     add_image_arguments(parser)
     add_teacher_arguments(parser, required=True)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def benchmark(teacher: Teacher, images: Sequence[LabelImage], batch_size: int, workers: int, repeats: int) -> dict:
@@ -74,8 +75,9 @@ def _seconds(step: Callable[[], None]) -> tuple[float, float]:
     return time.perf_counter() - time_before, time.process_time() - cpu_before
 
 
-def main() -> int:
-    args = parse_args()
+@input_errors()
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
     torch.set_num_threads(args.threads)
     images = images_of(args)[: args.limit]
     teacher = teacher_of(args)
@@ -99,7 +101,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (FileNotFoundError, ValueError, ModuleNotFoundError) as error:
-        sys.exit(f'error: {error}')
+    sys.exit(main())

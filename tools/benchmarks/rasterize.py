@@ -1,6 +1,6 @@
 """Time to draw the BEV labels of a frame, by protocol, against the devkit's cutting of the same map layers.
 
-    python tools/benchmarks/rasterize.py --root data/synthetic_nuscenes --frames 50
+python tools/benchmarks/rasterize.py --data-root data/synthetic_nuscenes --frames 50
 
 Frames stand at random places of the map with random headings. Times are CPU time of one core: median and slowest. The
 yardstick is `NuScenesMap.get_map_geom` for the protocol's layers, before anything is drawn.
@@ -8,13 +8,13 @@ yardstick is `NuScenesMap.get_map_geom` for the protocol's layers, before anythi
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 from nuscenes.map_expansion.map_api import NuScenesMap
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.preparation.map_geometry import MapGeometry
 from ssl_bev.preparation.protocols import LabelProtocol
 from ssl_bev.preparation.rasterize import MapRasterizer
@@ -22,18 +22,19 @@ from ssl_bev.preparation.rasterize import MapRasterizer
 PROTOCOLS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'protocols'
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--root', type=Path, required=True, help='dataset with maps/expansion/')
-    parser.add_argument('--protocols', nargs='+', default=['road_markings', 'bevfusion', 'hdmapnet'])
-    parser.add_argument('--frames', type=int, default=50)
-    args = parser.parse_args()
-    paths = sorted((args.root / 'maps' / 'expansion').glob('*.json'))
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_common('--data-root', '--root', type=Path, required=True, help='dataset with maps/expansion/')
+    parser.add_argument('--protocols', nargs='+', default=['road_markings', 'bevfusion', 'hdmapnet'], help='to draw')
+    parser.add_argument('--frames', type=int, default=50, help='poses to draw at')
+    args = parser.parse_args(arguments)
+    paths = sorted((args.data_root / 'maps' / 'expansion').glob('*.json'))
     if not paths:
-        parser.error(f'--root: no map expansion below {args.root}')
+        parser.error(f'--data-root: no map expansion below {args.data_root}')
     print(f'{"map":24} {"protocol":14} {"prepared":>9} {"median":>8} {"slowest":>8} {"devkit":>8} {"ratio":>6}')
     for path in paths:
-        geometry, devkit = MapGeometry.read(path), NuScenesMap(str(args.root), path.stem)
+        geometry, devkit = MapGeometry.read(path), NuScenesMap(str(args.data_root), path.stem)
         poses = random_poses(geometry, args.frames)
         for name in args.protocols:
             measure(path.stem, name, geometry, devkit, poses)

@@ -1,6 +1,6 @@
 """Time of the reprojection head, against one bare `F.grid_sample` and against a warp by kornia, in one run.
 
-    python tools/benchmarks/reprojection.py --json     # with kornia: pip install -e .[benchmark]
+python tools/benchmarks/reprojection.py --json     # with kornia: pip install -e .[benchmark]
 
 The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 with labels at stride 2, three classes on
 120x240 cells, every pixel labelled. The bare call samples the map at all pixels, at positions computed beforehand.
@@ -12,7 +12,6 @@ its own augmentation. All include the backward pass to the map.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -28,6 +27,7 @@ from mmdet3d.registry import MODELS
 from torch import Tensor
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import CAMERAS
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import (
     BEVGrid,
     ground_homography,
@@ -128,13 +128,14 @@ def build(name: str) -> Callable[[], dict[str, float]]:
     return step
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--repeats', type=int, default=30)
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
+    parser.add_argument('--repeats', type=int, default=30, help='turns')
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     names = list(READERS)
     if importlib.util.find_spec('kornia') is None:
         names = [name for name in names if not name.startswith('kornia')]

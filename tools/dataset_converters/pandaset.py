@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """A part of PandaSet as a drives file and a label raster.
 
-python tools/dataset_converters/pandaset.py --root ../shared/real/pandaset_002 --out data/pandaset_002
-python tools/create_data.py --root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \\
+python tools/dataset_converters/pandaset.py --data-root ../shared/real/pandaset_002 --out data/pandaset_002
+python tools/create_data.py --data-root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \\
     --out data/pandaset_002
 
 It reads this layout, of which nothing is written to:
@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.preparation.own_data import LabelRaster, pose, write_drives, write_label_raster
 from ssl_bev.targets import IGNORE
 
@@ -37,14 +37,20 @@ PAINT = ('lane_line', 'other_marking')
 RASTER = 'label_raster.npz'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, type=Path, help='folder with calibration.json')
-    parser.add_argument('--out', required=True, type=Path, help='folder for drives.jsonl and label_raster.npz')
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = CommandParser(__doc__)
+    parser.add_common('--data-root', '--root', required=True, type=Path, help='folder with calibration.json')
+    parser.add_common('--out', required=True, type=Path, help='folder for drives.jsonl and label_raster.npz')
     parser.add_argument(
         '--parts', type=int, default=1, help='scenes to cut the sequence into, such as 2 to train on one'
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    args = parse_args(arguments)
+    print(f'{args.out}: {convert(args.data_root, args.out, args.parts)} frames')
 
 
 def convert(root: Path, out: Path, parts: int = 1) -> int:
@@ -142,8 +148,4 @@ def label_raster(file: Path) -> LabelRaster:
 
 
 if __name__ == '__main__':
-    args = parse_args()
-    try:
-        print(f'{args.out}: {convert(args.root, args.out, args.parts)} frames')
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    main()

@@ -2,7 +2,7 @@
 # synthetic world (SSL_BEV_SYNTHETIC), small enough for two CPU cores: 64 m x 64 m, fewer channels, one sweep, no
 # database of objects. Images are not read; what is known of them are the pseudo-labels. Beside what configs/synthetic
 # needs, this needs labels in the lidar frame and a list of the labelled scenes:
-#   python tools/create_data.py --root data/synthetic_nuscenes --out data/synthetic_nuscenes/lidar_frame --labels-only \
+#   python tools/create_data.py --data-root data/synthetic_nuscenes --out data/synthetic_nuscenes/lidar_frame --labels-only \
 #       --bev-frame lidar --x-range -16 16 --y-range -32 32
 #   python tools/make_label_subsets.py --infos data/synthetic_nuscenes/ssl_bev_infos_train.pkl \
 #       --out data/synthetic_nuscenes/label_subsets

@@ -121,7 +121,7 @@ class Towns:
         for out, town in towns.items():
             infos = self.root / town.folder / INFOS.format(town.pools['train'])
             self.steps.run(
-                f'registration {town.folder}', 'tools/register_labels.py', '--infos', infos, '--root',
+                f'registration {town.folder}', 'tools/register_labels.py', '--infos', infos, '--data-root',
                 self.maps_of(town), *self._labels, '--out', out, result=out,
             )  # fmt: skip
         merge_labels(towns, self.root / REGISTERED)
@@ -141,9 +141,11 @@ class Towns:
             town.version, '--annotation-noise', 'nuscenes', *town.options.split(), result=folder / town.version,
         )  # fmt: skip
         truth = folder / 'truth'
-        self.steps.run(f'labels {town.folder}', *create, '--root', folder, '--out', folder, result=folder / PUBLISHED)
         self.steps.run(
-            f'exact labels {town.folder}', *create, '--root', truth, '--out', truth, '--labels-only',
+            f'labels {town.folder}', *create, '--data-root', folder, '--out', folder, result=folder / PUBLISHED
+        )
+        self.steps.run(
+            f'exact labels {town.folder}', *create, '--data-root', truth, '--out', truth, '--labels-only',
             result=folder / EXACT,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Compare pseudo-labels of the synthetic world with its exact class maps.
 
-python projects/SyntheticNuScenes/teacher/evaluate.py --data DIR --labels DIR --label-map mapillary_v2 --out PREFIX
+python projects/SyntheticNuScenes/teacher/evaluate.py --data-root DIR --pseudo-labels DIR \\
+    --label-map mapillary_v2 --out PREFIX
 
 Writes PREFIX.json and PREFIX.png: IoU by distance ring and by look, and a reliability diagram of the confidence. Every
 figure is of synthetic images. A pixel's distance is that of the road point on its ray, from the ego frame's origin;
@@ -9,7 +10,6 @@ pixels above the horizon count nowhere.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.files import write_text
@@ -134,24 +135,29 @@ def draw(result: dict, path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', type=Path, required=True, help='synthetic data set, with info files and oracle/')
+@input_errors()
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    parser.add_common('--data-root', '--data', type=Path, required=True, help='data set with info files and oracle/')
     parser.add_argument('--splits', nargs='+', default=['train', 'val'], help='info files of these splits')
-    parser.add_argument('--labels', type=Path, required=True, help='pseudo-labels of its images')
-    parser.add_argument('--label-map', required=True, help='label map of their class names')
-    parser.add_argument('--out', type=Path, required=True, help='results: OUT.json and OUT.png')
-    args = parser.parse_args()
-    looks = {scene['name']: scene['look'] for scene in json.loads((args.data / 'synthetic.json').read_text())['scenes']}
-    comparison = Comparison(PseudoLabelReader(args.data / 'oracle'), PseudoLabelReader(args.labels), args.label_map)
+    parser.add_common('--pseudo-labels', '--labels', type=Path, required=True)
+    parser.add_common('--label-map', required=True)
+    parser.add_common('--out', type=Path, required=True, metavar='PREFIX', help='results: PREFIX.json, PREFIX.png')
+    args = parser.parse_args(arguments)
+    looks = {
+        scene['name']: scene['look'] for scene in json.loads((args.data_root / 'synthetic.json').read_text())['scenes']
+    }
+    comparison = Comparison(
+        PseudoLabelReader(args.data_root / 'oracle'), PseudoLabelReader(args.pseudo_labels), args.label_map
+    )
     for split in args.splits:
-        for frame in read_info_file(args.data / f'ssl_bev_infos_{split}.pkl')['data_list']:
+        for frame in read_info_file(args.data_root / f'ssl_bev_infos_{split}.pkl')['data_list']:
             for camera, image in frame['images'].items():
                 stem = Path(image['img_path']).stem
                 ids, _ = comparison.truth.read(camera, stem)
                 distance = ground_distance(frame, camera, ids.shape)
                 comparison.add(camera, stem, distance, looks[frame['scene_name']])
-    result = {'labels': args.labels.name, **comparison.result()}
+    result = {'labels': args.pseudo_labels.name, **comparison.result()}
     write_text(f'{args.out}.json', json.dumps(result, indent=1) + '\n')
     draw(result, Path(f'{args.out}.png'))
     for region, values in result['IoU'].items():

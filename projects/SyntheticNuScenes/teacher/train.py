@@ -7,7 +7,6 @@ Images come from the teacher town, which no other split shows. Weights are publi
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -16,29 +15,34 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
+
+from ssl_bev.command_line import CommandParser, input_errors  # noqa: E402
+
 TOWN = '--version v1.0-trainval --split teacher --seed 11 --scenes {} --frames {}'
 SCENES, FRAMES = 120, 4
 PROCESSES = 2  # of one thread each: 1.5 times as fast as one process of two threads
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--data', type=Path, default=ROOT / 'data' / 'synthetic_teacher_town', help='made where missing'
-    )
+@input_errors(subprocess.CalledProcessError)
+def main(arguments: list[str] | None = None) -> None:
+    parser = CommandParser(__doc__)
+    default = ROOT / 'data' / 'synthetic_teacher_town'
+    parser.add_common('--data-root', '--data', type=Path, default=default, help='made where missing')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs', help='for checkpoints and logs')
-    parser.add_argument('--out', type=Path, default=HERE, help='folder for the weights')
+    parser.add_common('--out', type=Path, default=HERE, help='folder for the weights')
     parser.add_argument(
         '--toy', type=Path, metavar='DIR', help='does everything run? One frame, two steps, all into DIR'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.toy:
-        args.data, args.work_dir, args.out = (args.toy / part for part in ('town', 'work_dirs', 'weights'))
-    if not args.data.exists():
+        args.data_root, args.work_dir, args.out = (args.toy / part for part in ('town', 'work_dirs', 'weights'))
+    if not args.data_root.exists():
         create = ROOT / 'tools' / 'create_synthetic_nuscenes.py'
         options = TOWN.format(*((1, 1) if args.toy else (SCENES, FRAMES)))
-        subprocess.run([sys.executable, create, '--out', args.data, *options.split()], check=True)
-    os.environ.update(SSL_BEV_TEACHER_TOWN=str(args.data.resolve()), OMP_WAIT_POLICY='PASSIVE', PYTHON=sys.executable)
+        subprocess.run([sys.executable, create, '--out', args.data_root, *options.split()], check=True)
+    os.environ.update(
+        SSL_BEV_TEACHER_TOWN=str(args.data_root.resolve()), OMP_WAIT_POLICY='PASSIVE', PYTHON=sys.executable
+    )
     config = HERE / 'mask2former_v2.py'
     checkpoint = train(config, args.work_dir, args.toy)
     args.out.mkdir(parents=True, exist_ok=True)

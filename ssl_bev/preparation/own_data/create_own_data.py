@@ -63,7 +63,7 @@ def create_own_data(
         raise ValueError('labels_only and infos_only exclude each other: nothing would be written')
     root, out = Path(root), Path(out)
     if not root.is_dir() and not labels_only:
-        raise FileNotFoundError(f'--root: no folder {root}')
+        raise FileNotFoundError(f'--data-root: no folder {root}')
     for name, value, lowest in (('every', every, 1), ('min-distance', min_distance, 0), ('max-sweeps', max_sweeps, 0)):
         if value < lowest:
             raise ValueError(f'--{name} must be at least {lowest}, got {value}')
@@ -117,6 +117,6 @@ def _check_images(root: Path, scenes: Sequence[Scene]) -> None:
     if missing:
         path, frame = missing[0]
         raise FileNotFoundError(
-            f'{frame.where}: image not found: {root / path} ({len(missing)} are missing); mend the path or --root, or '
-            'take the image out of the frame'
+            f'{frame.where}: image not found: {root / path} ({len(missing)} are missing); mend the path or '
+            '--data-root, or take the image out of the frame'
         )

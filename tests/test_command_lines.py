@@ -1,0 +1,100 @@
+"""All tools speak one language: help that opens with what they are for, the same names, errors without traceback."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from pathlib import Path
+
+import pytest
+
+from ssl_bev.command_line import CommandParser, find_device, input_errors
+
+ROOT = Path(__file__).resolve().parents[1]
+WITHOUT_PARSER = ('tools/torchrun.py', 'tools/docs/draw_frames.py')  # torch's own; one optional path
+# What common arguments are not called, and what they are.
+SYNONYMS = {
+    '--root': '--data-root',
+    '--data': '--data-root',
+    '--dataset-root': '--data-root',
+    '--info-files': '--infos',
+    '--output': '--out',
+    '--out-dir': '--out',
+    '--output-dir': '--out',
+    '--labels': '--pseudo-labels or --bev-labels',
+    '--jobs': '--workers',
+    '--num-workers': '--workers',
+    '--gpu': '--device',
+    '--silent': '--quiet',
+    '--no-progress': '--quiet',
+}
+
+
+def is_script(path: Path) -> bool:
+    return any(
+        isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+        for node in ast.parse(path.read_text()).body
+    )
+
+
+SCRIPTS = [
+    str(path.relative_to(ROOT))
+    for folder in ('tools', 'projects')
+    for path in sorted((ROOT / folder).rglob('*.py'))
+    if is_script(path) and str(path.relative_to(ROOT)) not in WITHOUT_PARSER
+]
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_help_names_and_errors(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.syspath_prepend(str((ROOT / script).parent))  # as Python does for a script
+    parsers = []
+    parse = CommandParser.parse_args
+    monkeypatch.setattr(CommandParser, 'parse_args', lambda self, *given: parsers.append(self) or parse(self, *given))
+    tool = runpy.run_path(str(ROOT / script), run_name='tool')
+    with pytest.raises(SystemExit) as stopped:
+        tool['main'](['--help'])
+    help_text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    purpose, _, examples = tool['__doc__'].partition('\n')
+    assert help_text.startswith(purpose) and purpose.endswith('.')
+    assert f'python {script}' in examples
+
+    (parser,) = parsers
+    names = {name: action for action in parser._actions for name in action.option_strings[:1] or [action.dest]}
+    assert {name: SYNONYMS[name] for name in names if name in SYNONYMS} == {}
+    assert 'infos' not in names
+    assert [name for name, action in names.items() if not action.help and not action.choices] == []
+
+    with pytest.raises(SystemExit) as stopped:
+        tool['main'](['--no-such-argument'])
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith('error: ')
+
+
+def test_every_tool_is_in_the_table() -> None:
+    page = (ROOT / 'docs' / 'tools.md').read_text()
+    assert [script for script in SCRIPTS if f'`{script}`' not in page] == []
+
+
+def test_input_errors() -> None:
+    for error in (FileNotFoundError('no file'), ValueError('no file'), ModuleNotFoundError('no file')):
+        with pytest.raises(SystemExit, match=r'^error: no file$'), input_errors():
+            raise error
+    with pytest.raises(SystemExit) as stopped, input_errors():
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    with pytest.raises(TypeError), input_errors():
+        raise TypeError
+    with pytest.raises(SystemExit, match='error: key'), input_errors(LookupError):
+        raise LookupError('key')
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('LOCAL_RANK', '3')
+    for has_gpu, expected in ((False, 'cpu'), (True, 'cuda:3')):
+        monkeypatch.setattr('torch.cuda.is_available', lambda has_gpu=has_gpu: has_gpu)
+        assert find_device() == expected
+    assert find_device('cpu') == 'cpu'
+    with pytest.raises(ValueError, match='--device gpu is not usable here'):
+        find_device('gpu')
