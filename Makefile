@@ -8,7 +8,7 @@ help:
 	@echo 'make benchmark       label efficiency: supervised 100 %, ours with 50 and 10 % of the labels; one seed (CPU)'
 	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
-	@echo 'make lint    ruff and codespell; make format mends what it can'
+	@echo 'make lint    ruff and codespell; make format fixes what it can'
 	@echo 'make docs    the documentation site in site/, strict, links checked; needs no set-up'
 	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
 

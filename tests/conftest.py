@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_scope_of_another_test() -> None:
-    """mmengine's default scope outlives the test that set it; where components are looked for hangs on it."""
+    """mmengine's default scope outlives the test that set it, and decides where components are looked for."""
     DefaultScope._instance_dict.clear()
 
 

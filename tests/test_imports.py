@@ -185,6 +185,7 @@ def test_no_private_names_are_imported():
         for name, tree in (OURS | OTHERS).items()
         for found in imports(name, tree)
         if any(part.startswith('_') and not part.startswith('__') for part in (*found.module.split('.'), found.name))
+        and found.module != 'torch.utils._python_dispatch'  # torch documents its dispatch modes under this name alone
     ]
     assert faults == []
 

@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {
     'PIL': 'pillow',
     'cv2': 'opencv-python-headless',
+    'imageio_ffmpeg': 'imageio-ffmpeg',
     'mmseg': 'mmsegmentation',
     'nuscenes': 'nuscenes-devkit',
+    'rerun': 'rerun-sdk',
     'yaml': 'pyyaml',
 }
 COMES_WITH = {'huggingface_hub': 'transformers'}

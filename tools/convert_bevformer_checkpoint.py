@@ -6,7 +6,7 @@ python tools/convert_bevformer_checkpoint.py bevformer_base_epoch_24.pth convert
     --config configs/bevformer/bevformer_base_seg.py
 
 With a config the names and shapes are checked against its model. Then train with
-`--cfg-options load_from=converted.pth`; the segmentation head starts anew.
+`--cfg-options load_from=converted.pth`; the segmentation head starts from new weights.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Info files and BEV labels from a nuScenes-format dataset, or from drives files that describe one's own cameras.
+"""Info files and BEV labels from a nuScenes-format dataset, or from drives files that describe your own cameras.
 
 python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes
 python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \\

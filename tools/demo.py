@@ -3,7 +3,8 @@
 make demo                        about 11 minutes on 2 cores, after set-up
 python tools/demo.py --fresh     do every step again; otherwise finished steps are kept
 
-Everything is written to work_dirs/demo/: iou.md, panel_*.png, curves.png, and runs/ with a folder for each training.
+Everything is written to work_dirs/demo/: report.html with all of it on one page, iou.md, panel_*.png, curves.png, and
+runs/ with a folder for each training.
 All figures are of synthetic data, against the exact truth of towns that no recipe was trained on.
 """
 
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,6 +26,7 @@ from projects.LabelEfficiency.label_efficiency.experiment import Experiment  # n
 from projects.LabelEfficiency.label_efficiency.runs import TOY_OPTIONS, TOY_STEPS, Run  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.steps import StepError, Steps, read_json  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.towns import EXACT, Town, Towns  # noqa: E402
+from ssl_bev.apis.report import SampleSettings, write_report  # noqa: E402
 from ssl_bev.command_line import CommandParser, input_errors  # noqa: E402
 from ssl_bev.visualization import plot_curves  # noqa: E402
 
@@ -75,7 +78,12 @@ def main(arguments: list[str] | None = None) -> None:
     table = iou_table(experiment, runs).to_markdown(floatfmt='.1f', missingval='-')
     title = 'IoU (%) at 0.5 on held-out towns, synthetic data, exact truth'
     (out / 'iou.md').write_text(f'{title}\n\n{table}\n')
+    settings = SampleSettings(count=1, frames=2 if args.toy else 12, show_progress=False)
+    MMLogger.get_instance('mmengine', log_level='ERROR')
+    report = out / 'report.html'
+    write_report({TITLES[name]: experiment.folder(runs[name]) / 'train' for name in TITLES}, report, settings, sheets=1)
     print(f'\n{title}\n{table}\n{(time.time() - started) / 60:.1f} minutes. Pictures, curves and table: {out}')
+    print(f'All on one page, for a browser: {report}')
 
 
 def draw(experiment: Experiment, runs: dict[str, Run]) -> None:

@@ -22,6 +22,7 @@ from ssl_bev.preparation.estimate_roads import DEFAULT_GRID, SOURCES, RoadEstima
 from ssl_bev.preparation.road_model import POSES, RoadBelief
 
 MUCH_DEGREES, MUCH_METRES = 6.0, 3.0
+HARDLY_BETTER = 0.85
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -47,6 +48,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def doubts(report: dict) -> list[str]:
+    """What speaks against the road of a scene, from its report."""
+    found = []
+    angle = max(report['pitch_degrees'][1], report['roll_degrees'][1])
+    if angle > MUCH_DEGREES or report['height_ahead'] > MUCH_METRES:
+        found.append('steeper than roads are against their vehicles; look at it')
+    before, after = (report.get(f'disagreement_{name}', 0.0) for name in ('poses', 'labels'))
+    if after > HARDLY_BETTER * before:
+        found.append(
+            f'labels agree hardly better on this road ({after}) than on that of the poses ({before}): they say little '
+            'of the ground; prefer --source lidar, or poses'
+        )
+    return found
+
+
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
@@ -70,9 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     reports = estimate_roads(args.infos, args.out, estimation, args.workers, not args.quiet)
     for name, report in reports.items():
         print(f'{name}: ' + ', '.join(f'{key} {value}' for key, value in report.items()))
-        angle = max(report['pitch_degrees'][1], report['roll_degrees'][1])
-        if angle > MUCH_DEGREES or report['height_ahead'] > MUCH_METRES:
-            print(f'warning: {name} is steeper than roads are against their vehicles; look at it', file=sys.stderr)
+        for doubt in doubts(report):
+            print(f'warning: {name}: {doubt}', file=sys.stderr)
     print(f'{args.out}: the roads of {sum(report["frames"] for report in reports.values())} frames')
 
 

@@ -19,8 +19,9 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     preemption=dict(type='PreemptionHook'),
     non_finite=dict(type='NonFiniteHook', action='stop'),
+    read_losses=dict(type='ReadLossesHook'),
 )
-custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='ExactResumeHook')]
+custom_hooks = [dict(type='CheckpointShapeHook'), dict(type='CameraOrderHook'), dict(type='ExactResumeHook')]
 
 load_from = None
 resume = False

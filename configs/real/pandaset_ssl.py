@@ -3,13 +3,24 @@
 #   python tools/dataset_converters/pandaset.py --data-root ../shared/real/pandaset_002 --out data/pandaset_002 --parts 2
 #   python tools/create_data.py --data-root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \
 #       --out data/pandaset_002 --x-range -30.4 30.4 --y-range -15.2 15.2 --cell-size 0.2
-# SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive alone.
+# SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive alone. SSL_BEV_PANDASET_ROADS=roads takes the
+# ground from data/pandaset_002/roads instead of a plane:
+#   python tools/estimate_road.py --infos data/pandaset_002/ssl_bev_infos_train.pkl --out data/pandaset_002/roads \
+#       --source lidar --data-root ../shared/real/pandaset_002
+# or with --source labels --pseudo-labels ../shared/real/pandaset_002/pseudo_labels --label-map mapillary_v1 \
+#       --classes drivable marking --min-confidence 0.3
 _base_ = './nuscenes_part_ssl.py'
 data_root = '{{$SSL_BEV_SHARED:../shared}}/real/pandaset_002'
 made = '{{$SSL_BEV_PANDASET:data/pandaset_002}}'
 part = '{{$SSL_BEV_PANDASET_PART:all}}'
+roads = '{{$SSL_BEV_PANDASET_ROADS:none}}'
 names = _base_.names
-frames = dict(data_root=data_root, info_root=made, ann_file='ssl_bev_infos_train.pkl')
+frames = dict(
+    data_root=data_root,
+    info_root=made,
+    ann_file='ssl_bev_infos_train.pkl',
+    roads=None if roads == 'none' else roads,
+)
 scenes = dict(scene_list=None if part == 'all' else [part])
 images = [_base_.images[0], dict(type='ResizeCropFlipImages', size=(256, 672), resize=(1.0, 1.1), crop_x='random')]
 labels = dict(_base_.labels, root=f'{data_root}/pseudo_labels', stride=1)

@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 
 from mmengine.config import DictAction
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -28,6 +29,8 @@ from projects.LabelEfficiency.label_efficiency.robustness import CONDITIONS, Oth
 from projects.LabelEfficiency.label_efficiency.runs import IMAGES, RECIPES, TOY_OPTIONS, TOY_STEPS, Run  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.steps import StepError, Steps  # noqa: E402
 from projects.LabelEfficiency.label_efficiency.towns import TOWNS, TOY_TOWNS, Towns  # noqa: E402
+from ssl_bev.apis.report import SampleSettings  # noqa: E402
+from ssl_bev.apis.report import write_report as write_page  # noqa: E402
 from ssl_bev.command_line import CommandParser, input_errors  # noqa: E402
 
 
@@ -83,6 +86,12 @@ def main(arguments: list[str] | None = None) -> None:
     experiment = Experiment(towns, out, args.on)
     experiment.run_all(runs, args.workers)
     print(write_report(experiment.records(), args.on, out))
+    MMLogger.get_instance('mmengine', log_level='ERROR')
+    # Seeds are in the tables; one of them is enough to look at.
+    shown = {run.name: experiment.folder(run) / 'train' for run in runs if run.seed == args.seeds[0]}
+    settings = SampleSettings(count=0 if args.toy else 1, show_progress=False)
+    write_page(shown, out / 'report.html', settings, sheets=0 if args.toy else 1)
+    print(f'Curves, samples and configs on one page, for a browser: {out / "report.html"}')
 
 
 if __name__ == '__main__':

@@ -2,8 +2,10 @@
 
 from ssl_bev.apis.inference import build_test_dataloader, inference, init_model
 from ssl_bev.apis.online import OnlineState, predict_online
-from ssl_bev.apis.results import draw_sample, save_panel, save_prediction
+from ssl_bev.apis.random_batch import random_batch
+from ssl_bev.apis.results import save_panel, save_prediction
 from ssl_bev.engine import load_config
+from ssl_bev.visualization import draw_sample
 
 __all__ = [
     'OnlineState',
@@ -13,6 +15,7 @@ __all__ = [
     'init_model',
     'load_config',
     'predict_online',
+    'random_batch',
     'save_panel',
     'save_prediction',
 ]

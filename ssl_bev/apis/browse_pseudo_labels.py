@@ -32,6 +32,7 @@ def browse_pseudo_labels(
     accumulation: Accumulation,
     label_dir: str | Path | None = None,
     limit: int = 8,
+    show_progress: bool = True,
 ) -> dict[str, float]:
     """Write `{frame token}.png` for some frames, evenly spread, and `histogram.png` of all their images.
 
@@ -42,6 +43,7 @@ def browse_pseudo_labels(
         accumulation: which labels, and how they are carried to the ground.
         label_dir: BEV labels, drawn beside where a frame has any; grid and BEV frame are then theirs. None: without.
         limit: how many frames.
+        show_progress: whether to draw a progress bar.
 
     Returns:
         Share of the pixels of each teacher class that occurs, the commonest first.
@@ -61,16 +63,20 @@ def browse_pseudo_labels(
     tokens = [frame['token'] for scene in scenes for frame in scene]
     chosen = {tokens[i] for i in np.linspace(0, len(tokens) - 1, min(limit, len(tokens))).round().astype(int)}
     counts = np.zeros(256, np.int64)
-    for scene in tqdm(scenes, 'drawing', unit='scene'):
+    for scene in tqdm(scenes, 'drawing', unit='scene', disable=not show_progress):
         scene = add_roads(scene, accumulation.roads)
         wanted = [frame for frame in scene if frame['token'] in chosen]
-        raster = accumulate_scene(scene, labels, **accumulation.raster) if wanted else None
+        single = accumulation.single_frames
+        raster = accumulate_scene(scene, labels, **accumulation.raster) if wanted and not single else None
         for frame in wanted:
+            if single:
+                raster = accumulate_scene([frame], labels, **accumulation.raster)
             cameras = list(_cameras(frame, labels, Path(data_root)))
             counts += sum(np.bincount(camera.ids.ravel(), minlength=256) for camera in cameras)
             probability, weight = crop_frame(raster, frame, accumulation.grid, accumulation.bev_frame)
             observed = (weight > 0.05 * accumulation.full_weight).any(0)
-            bevs = [_bev('accumulated labels', probability, labels.classes, accumulation, observed)]
+            caption = 'labels of this frame' if single else 'accumulated labels'
+            bevs = [_bev(caption, probability, labels.classes, accumulation, observed)]
             truth_classes = []
             if label_dir is not None and label_path(label_dir, frame['token']).is_file():
                 truth_classes = manifest['classes']

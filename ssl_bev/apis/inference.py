@@ -107,7 +107,7 @@ def inference(
     Args:
         model: in evaluation mode, as `init_model` returns it.
         data: a dataset, or a loader of its batches.
-        online: carry the history from sample to sample, see `predict_online`, instead of encoding each window anew;
+        online: carry the history from sample to sample, see `predict_online`, instead of encoding each whole window;
             the data must be in the order of time.
 
     Yields:

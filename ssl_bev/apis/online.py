@@ -39,7 +39,7 @@ def predict_online(
     """Predict one frame from its images and from what the frames before have left.
 
     Frame by frame this gives what `model` predicts from a window of all frames since the scene began, at the cost of
-    one frame. A stream starts anew by itself where its scene changes, where time does not go forward, or where more
+    one frame. A stream starts again by itself where its scene changes, where time does not go forward, or where more
     than `max_time_gap` has passed. The state is never changed: a frame may be predicted twice from the same one.
 
     Args:

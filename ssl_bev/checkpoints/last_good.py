@@ -49,7 +49,7 @@ def find_last_good(folder: str | Path) -> tuple[Path | None, list[str]]:
 def _noted(folder: Path) -> Path | None:
     if not (folder / NOTE).is_file():
         return None
-    text = (folder / NOTE).read_text().strip()
+    text = (folder / NOTE).read_text(errors='replace').strip()  # whatever a crash of the machine left
     if not text:
         return None
     moved = folder / Path(text).name  # the note holds the path of then
@@ -58,7 +58,9 @@ def _noted(folder: Path) -> Path | None:
 
 def _iterations(path: Path) -> int:
     content = load_checkpoint_file(path, 'meta')
-    missing = [key for key in _NEEDED if key not in content]
+    missing = [key for key in _NEEDED if not isinstance(content, dict) or key not in content]
     if missing:
         raise ValueError(f'checkpoint {path} holds no {" and no ".join(missing)}')
+    if not isinstance(content['meta'], dict) or not isinstance(content['meta'].get('iter'), int):
+        raise ValueError(f'checkpoint {path} does not say its iteration')
     return content['meta']['iter']

@@ -43,13 +43,14 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: MapLocation 
         try:
             _check_archive(path)
             return torch.load(path, map_location=map_location, weights_only=True)
-        except (pickle.UnpicklingError, TypeError, KeyError, AttributeError) as error:
+        except (pickle.UnpicklingError, TypeError, LookupError, AttributeError) as error:
             reason = str(error).split('WeightsUnpickler error: ')[-1].split('\n')[0]
             raise ValueError(
                 f'checkpoint {path} is refused: it is no pickle of weights, or holds objects that could run code '
                 f'when loaded ({reason}); re-save it with tensors and plain values only'
             ) from error
-        except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        # What the readers of archives and pickles raise on bytes that are none.
+        except (RuntimeError, EOFError, OSError, ValueError, OverflowError, zipfile.BadZipFile) as error:
             raise ValueError(f'checkpoint {path} is damaged or truncated: {error}') from error
 
 

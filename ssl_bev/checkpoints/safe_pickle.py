@@ -1,7 +1,7 @@
 """Stand-ins for what mmengine's checkpoints ask the unpickler for besides tensors: log buffers and numpy numbers.
 
-torch's safe unpickler runs only what it has been told to. Telling it about `getattr`, `numpy.dtype` and the like as
-they are would hand a crafted file a toolbox, so each name is answered by something that does the one thing that a
+torch's safe unpickler runs only what it has been told to. With the real `getattr`, `numpy.dtype` and the like a crafted
+file could do harm, so each name is answered by something that does the one thing that a
 checkpoint needs: `getattr` names the statistics of a log buffer, arrays hold numbers only, buffers take numbers and
 no functions.
 """

@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from ssl_bev.files.manifest_folder import ManifestFolder
-from ssl_bev.geometry import BEVGrid
+from ssl_bev.files.rules import Key, list_of, one_of, text
+
+from .calibration import BEV_FRAMES
+from .manifest_grid import GRID_KEYS, manifest_grid
 
 HOW_TO_MAKE = 'tools/accumulate_pseudo_labels.py or tools/complete_maps.py'
-_NEEDED = ('classes', 'x_range', 'y_range', 'cell_size', 'bev_frame')
-_FOLDER = ManifestFolder('accumulated targets', HOW_TO_MAKE, _NEEDED)
+_KEYS = {'classes': Key(list_of(text, 'names')), **GRID_KEYS, 'bev_frame': Key(one_of(BEV_FRAMES))}
+_FOLDER = ManifestFolder('accumulated targets', HOW_TO_MAKE, _KEYS)
 target_path = _FOLDER.path
 start_folder = _FOLDER.start
 
@@ -58,5 +61,5 @@ def read_target_manifest(folder: str | Path) -> dict:
         ValueError: broken JSON or missing fields.
     """
     content = _FOLDER.read_manifest(folder)
-    content['grid'] = BEVGrid(tuple(content['x_range']), tuple(content['y_range']), content['cell_size'])
+    content['grid'] = manifest_grid(content, _FOLDER.manifest_path(folder))
     return content

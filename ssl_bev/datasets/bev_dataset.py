@@ -21,11 +21,11 @@ from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
 class BEVDataset(BaseDataset):
     """Yields one window of T frames per frame, the window's last; history never crosses scenes.
 
-    Reads the info files of tools/create_data.py, be they of nuScenes or of one's own cameras, and stock mmdet3d v2 info
-    files while `num_frames` is 1.
+    Reads the info files of tools/create_data.py, of nuScenes or of your own cameras. With `num_frames=1` it also reads
+    stock mmdet3d v2 info files.
 
     Args:
-        ann_file: info file or several, relative to `info_root`; a split of one's own takes its scenes from all.
+        ann_file: info file or several, relative to `info_root`; a split of your own takes its scenes from all.
         pipeline: transforms; none of them may return None.
         data_root: folder of the dataset's images.
         info_root: folder of info file and labels; None: `data_root`.
@@ -33,7 +33,7 @@ class BEVDataset(BaseDataset):
         num_frames: frames of a window.
         frames: 'keyframes', or 'all' = with the unlabelled camera frames between them.
         frame_stride: step between the frames of a window, in frames.
-        max_time_gap: frames further apart than this, in seconds, share no window: the history starts anew.
+        max_time_gap: frames further apart than this, in seconds, share no window: the history starts again.
         sample_interval: take every n-th frame as the current one.
         camera_names: cameras and their order; None: those of all frames, in the order of a frame that has most of them.
             Then a camera that the info file lacks in some frames is black there, and a warning says so.
@@ -149,6 +149,7 @@ class BEVDataset(BaseDataset):
         labelled_scenes = self._labelled_scenes(frames)
         self._may_lack = self.allow_missing_cameras or not self.camera_names
         self.camera_names = choose_cameras(frames, self.camera_names, self.allow_missing_cameras, self.ann_file)
+        self._metainfo['camera_names'] = self.camera_names  # saved with the weights, see CameraOrderHook
         self._shared_names = shared_names(frames)
         samples = []
         segments = segment_frames(frames, self.max_time_gap)

@@ -16,11 +16,22 @@ import cv2
 import numpy as np
 
 from ssl_bev.files import read_picture, write_bytes, write_png
+from ssl_bev.files.rules import Key, list_of, one_of, text, true_or_false
+from ssl_bev.files.text_files import read_manifest_file
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.targets import IGNORE
 
+from .calibration import BEV_FRAMES
+from .manifest_grid import GRID_KEYS, manifest_grid
+
 MANIFEST = 'manifest.json'
 MAX_CLASSES = 16
+_KEYS = {
+    'classes': Key(list_of(text, 'names')),
+    **GRID_KEYS,
+    'bev_frame': Key(one_of(BEV_FRAMES)),
+    'has_unknown': Key(true_or_false, False),
+}
 
 
 def label_path(folder: str | Path, token: str) -> Path:
@@ -57,7 +68,7 @@ def read_label(folder: str | Path, token: str, manifest: Mapping) -> np.ndarray:
     if bits.shape != shape or bits.dtype != np.uint16:
         raise ValueError(f'BEV label {path} must be {shape} uint16 as its manifest says, got {bits.shape} {bits.dtype}')
     used = count * (2 if manifest.get('has_unknown') else 1)
-    if int(bits.max()) >> used:
+    if int(bits.max(initial=0)) >> used:
         raise ValueError(f'BEV label {path} has bits beyond the {count} classes of the manifest')
     planes = (bits >> np.arange(used, dtype=np.uint16)[:, None, None]) & 1
     labels = planes[:count].astype(np.uint8)
@@ -107,17 +118,8 @@ def read_label_manifest(folder: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: no manifest.
-        ValueError: broken JSON or missing fields.
+        ValueError: broken JSON, or a value that is missing or breaks its rule.
     """
     path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise FileNotFoundError(f'BEV label manifest not found: {path}; make it with tools/create_data.py')
-    try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f'BEV label manifest {path} is no JSON: {error}') from error
-    missing = [key for key in ('classes', 'x_range', 'y_range', 'cell_size', 'bev_frame') if key not in content]
-    if missing:
-        raise ValueError(f'BEV label manifest {path} lacks {missing}; make it again with tools/create_data.py')
-    content['grid'] = BEVGrid(tuple(content['x_range']), tuple(content['y_range']), content['cell_size'])
-    return content
+    content = read_manifest_file(path, 'BEV label manifest', 'make it with tools/create_data.py', _KEYS)
+    return content | {'grid': manifest_grid(content, path)}

@@ -31,12 +31,17 @@ def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]
     Convention: `src2dst` matrices on column vectors. The plane z = 0 of the road frame is the road. A frame may say
     where it is, `frame['road']['road2ego']`; otherwise it is the ego frame.
     """
-    ego2global = _matrix(frame['ego2global'])
+    ego2global = _matrix(frame, 'ego2global', frame)
     bev2ego = _bev2ego(frame, bev_frame)
     road2bev = np.linalg.inv(bev2ego)
     if 'road' in frame:
-        road2bev = road2bev @ _matrix(frame['road']['road2ego'])
+        road2bev = road2bev @ _matrix(frame['road'], 'road2ego', frame)
     return ego2global @ bev2ego, road2bev
+
+
+def ego_position(frame: Mapping) -> np.ndarray:  # (3,), metres
+    """Where the ego frame of a frame is in the global frame, float64; raises ValueError where the frame has no pose."""
+    return _matrix(frame, 'ego2global', frame)[:3, 3]
 
 
 def frame_road(frame: Mapping, bev_frame: str) -> Road:
@@ -61,9 +66,8 @@ def frame_cameras(
     for i, name in enumerate(camera_names):
         camera = frame['images'][name]
         check_undistorted(camera, f'{name} of frame {frame.get("token")}')
-        intrinsics = np.asarray(camera['cam2img'], np.float64)
-        cam2img[i, :3, :3] = intrinsics[:3, :3]
-        bev2cam[i] = _matrix(camera['lidar2cam']) @ bev2lidar
+        cam2img[i, :3, :3] = _matrix(camera, 'cam2img', frame, name, (3, 3))
+        bev2cam[i] = _matrix(camera, 'lidar2cam', frame, name) @ bev2lidar
     return cam2img, bev2cam
 
 
@@ -107,7 +111,7 @@ def lidar2ego(frame: Mapping) -> np.ndarray:  # (4, 4)
         return np.eye(4)
     if 'lidar2ego' not in frame['lidar_points']:
         raise ValueError(f"frame {frame.get('token')} needs lidar_points['lidar2ego']: it says where the road is")
-    return _matrix(frame['lidar_points']['lidar2ego'])
+    return _matrix(frame['lidar_points'], 'lidar2ego', frame)
 
 
 def lidar2bev(frame: Mapping, bev_frame: str) -> np.ndarray:  # (4, 4)
@@ -159,5 +163,20 @@ def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
     return lidar2ego(frame)
 
 
-def _matrix(values: Sequence[Sequence[float]]) -> np.ndarray:
-    return np.asarray(values, np.float64).reshape(4, 4)
+def _matrix(
+    record: Mapping, key: str, frame: Mapping, camera: str = '', shape: tuple[int, int] = (4, 4)
+) -> np.ndarray:  # `shape`
+    """A matrix of a frame, or of the frame's road, lidar or camera; larger ones are cut, flat ones shaped."""
+    value = record.get(key)
+    try:
+        matrix = np.asarray(value, np.float64)
+        matrix = (matrix.reshape(4, 4) if matrix.size == 16 else matrix)[: shape[0], : shape[1]]
+    except (TypeError, ValueError, IndexError):
+        matrix = np.empty(0)
+    if matrix.shape != shape or not np.isfinite(matrix).all():
+        where = f'frame {frame.get("token")}' + (f', {camera}' if camera else '')
+        raise ValueError(
+            f'{where}: {key} must be a finite {shape[0]}x{shape[1]} matrix, got {value}; correct the info file, or '
+            'make it with tools/create_data.py'
+        )
+    return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssl_bev.files import read_plain_pickle
+from ssl_bev.files.info_frames import read_info_content
 
 from .label_subsets import read_scene_list
 
@@ -24,11 +24,8 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
         FileNotFoundError: no such file.
         ValueError: a broken file, one that could run code, another format, or missing temporal fields that are needed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'ann_file not found: {path}; make it with {CREATE_COMMAND}')
-    content = read_plain_pickle(path, 'ann_file', f'make it with {CREATE_COMMAND}')
-    if not isinstance(content, dict) or not {'metainfo', 'data_list'} <= set(content):
+    content = read_info_content(path, 'ann_file', f'make it with {CREATE_COMMAND}')
+    if 'metainfo' not in content:
         raise ValueError(f'ann_file {path} is no info file of mmdet3d v2: it needs the keys metainfo and data_list')
     for frame in content['data_list'] if temporal_needs else ():
         missing = [key for key in TEMPORAL_KEYS if key not in frame]

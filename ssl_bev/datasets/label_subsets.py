@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssl_bev.files import write_bytes
+from ssl_bev.files.text_files import read_text
 
 
 def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 0) -> list[str]:
@@ -65,12 +66,10 @@ def read_scene_list(source: str | Path | Sequence[str]) -> list[str]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: an empty list.
+        ValueError: an empty list, or a file that is no text.
     """
     if isinstance(source, (str, Path)):
-        if not Path(source).is_file():
-            raise FileNotFoundError(f'scene list not found: {source}')
-        lines = (line.split('#')[0].strip() for line in Path(source).read_text().splitlines())
+        lines = (line.split('#')[0].strip() for line in read_text(source, 'scene list').splitlines())
         scenes = [line for line in lines if line]
     else:
         scenes = list(source)

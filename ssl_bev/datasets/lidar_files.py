@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from ssl_bev.files.manifest_folder import NPZ_ERRORS
 
 
 def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.ndarray:  # (P, F) float32
@@ -35,7 +36,7 @@ def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.nda
         with np.load(path) as content:
             columns = [content[name] for name in ('points', 'intensity') if name == 'points' or name in content]
             points = np.column_stack(columns).astype(np.float32)
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError) as error:
+    except NPZ_ERRORS as error:
         raise ValueError(f'lidar file {where} is no .npz with the array points: {error}') from error
     if points.ndim != 2 or points.shape[1] != num_features:
         raise ValueError(f'{where}: points must be (P, {num_features}) by load_dim={num_features}, got {points.shape}')

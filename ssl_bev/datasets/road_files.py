@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ssl_bev.files.manifest_folder import ManifestFolder
-from ssl_bev.geometry import BEVGrid
+
+from .manifest_grid import GRID_KEYS, manifest_grid
 
 HOW_TO_MAKE = 'tools/estimate_road.py'
-_FOLDER = ManifestFolder('roads', HOW_TO_MAKE, ('x_range', 'y_range', 'cell_size'))
+_FOLDER = ManifestFolder('roads', HOW_TO_MAKE, GRID_KEYS)
 road_path = _FOLDER.path
 start_folder = _FOLDER.start
 
@@ -45,8 +46,7 @@ class RoadReader:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.manifest = _FOLDER.read_manifest(folder)
-        ranges = (tuple(self.manifest[name]) for name in ('x_range', 'y_range'))
-        self.grid = BEVGrid(*ranges, self.manifest['cell_size'])
+        self.grid = manifest_grid(self.manifest, _FOLDER.manifest_path(folder))
 
     def __call__(self, frame: Mapping) -> dict:
         """The frame with the key `road` that `frame_poses` reads: road2ego, and heights and their grid if it has any.
@@ -62,9 +62,9 @@ class RoadReader:
                 f'{self.grid.shape} as its manifest says, got {road2ego.shape} and {heights.shape}; delete the folder '
                 f'and run {HOW_TO_MAKE}'
             )
-        if not (np.isfinite(road2ego).all() and np.isfinite(heights).all()):
+        if not all(values.dtype.kind == 'f' and np.isfinite(values).all() for values in (road2ego, heights)):
             raise ValueError(
-                f'road {road_path(self.folder, frame["token"])} holds values that are not finite; delete it and run '
+                f'road {road_path(self.folder, frame["token"])} must hold finite numbers; delete it and run '
                 f'{HOW_TO_MAKE}'
             )
         road = {'road2ego': road2ego}

@@ -34,8 +34,8 @@ def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
 
     Args:
         frames: in the order of `flatten_frames`.
-        max_time_gap: seconds between two frames beyond which the later one starts anew, as it does where time stands
-            still or runs backwards.
+        max_time_gap: seconds between two frames beyond which the later one has no history. Time that does not go
+            forward ends the history, too.
     """
     numbers: list[int] = []
     for before, frame in zip([None, *frames], frames, strict=False):

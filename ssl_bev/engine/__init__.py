@@ -1,6 +1,8 @@
 from ssl_bev.checkpoints import load_checkpoint_file
 from ssl_bev.random_state import kept_random_state
 
+from .bev_visualization_hook import BEVVisualizationHook
+from .camera_order_hook import CameraOrderHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -8,12 +10,15 @@ from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
 from .preemption_hook import PreemptionHook
+from .read_losses_hook import ReadLossesHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .scene_sampler import SceneContiguousSampler
 from .seeding import derive_seed, seed_everything
 from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
+    'BEVVisualizationHook',
+    'CameraOrderHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',
@@ -21,6 +26,7 @@ __all__ = [
     'Phase',
     'PhasePlan',
     'PreemptionHook',
+    'ReadLossesHook',
     'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',

@@ -16,7 +16,7 @@ class MixedSourceSampler(Sampler):
     """Deal `per_batch[i]` samples of source i into each batch, shuffled, for `batches` batches an epoch.
 
     For recipes that are compared by their steps: an epoch is as long with few frames as with many. A source with fewer
-    samples than an epoch needs comes round again, shuffled anew; of a source with more, each epoch sees others. mmdet's
+    samples than an epoch needs comes round again in a new order; of a source with more, each epoch sees others. mmdet's
     `MultiSourceSampler` mixes alike, but never ends an epoch and does not resume.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmdet3d.registry import HOOKS
+from mmengine.device import get_device
 from mmengine.dist import all_reduce, get_rank
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -55,24 +56,32 @@ class NonFiniteHook(Hook):
             raise ValueError(f'max_skips must not be negative, got {max_skips}')
         self.action, self.max_skips = action, max_skips
         self._watched: OptimWrapper | None = None
-        self._loss_is_bad = self._any_loss_is_bad = False  # of this iteration; since the last update
+        # Of this iteration and since the last update, on the device: they are read once, with the gradient's norm.
+        self._bad_loss: Tensor | None = None
+        self._any_bad_loss: Tensor | None = None
+        self._loss_is_bad: bool | None = None  # what was read of it
+        self._norm: float | None = None
         self._left_out: dict[str, Any] | None = None  # what is known of an update that was not made
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Watch the optimizer, which is another one in each phase."""
-        self._loss_is_bad, self._left_out = False, None
+        self._bad_loss = self._loss_is_bad = self._left_out = None
         wrapper = runner.optim_wrapper
         if self._watched is not wrapper:
             if not isinstance(wrapper, OptimWrapper):
                 raise ValueError(f'NonFiniteHook watches one optimizer, the run has a {type(wrapper).__name__}')
-            self._watched, self._any_loss_is_bad = wrapper, False
+            self._watched, self._any_bad_loss = wrapper, None
             wrapper.update_params = wraps(wrapper.update_params)(partial(self._update, wrapper.update_params))
             wrapper.step = wraps(wrapper.step)(partial(self._step, runner, wrapper.step))
+            if wrapper.clip_grad_kwargs:
+                wrapper.clip_func = wraps(wrapper.clip_func)(partial(self._clip, wrapper.clip_func))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
         """Report, and stop or go on."""
+        if self._loss_is_bad is None and self._bad_loss is not None:  # gradients are accumulated
+            self._loss_is_bad = bool(self._bad_loss)
         if not (self._loss_is_bad or self._left_out):
             return
         report = self._report(runner, data_batch, outputs)
@@ -90,26 +99,39 @@ class NonFiniteHook(Hook):
         runner.logger.warning(f'{what}. The update is skipped, {skips} of at most {self.max_skips}')
 
     def _update(self, update: Any, loss: Tensor, *args: Any, **options: Any) -> None:
-        self._loss_is_bad = not bool(torch.isfinite(loss).all())
-        self._any_loss_is_bad |= self._loss_is_bad
+        self._bad_loss = ~torch.isfinite(loss.detach()).all()
+        self._any_bad_loss = self._bad_loss if self._any_bad_loss is None else self._any_bad_loss | self._bad_loss
         update(loss, *args, **options)
 
     def _step(self, runner: Runner, step: Any, **options: Any) -> None:
         scaler = getattr(self._watched, 'loss_scaler', None)
-        norm = None if scaler is not None and scaler.is_enabled() else self._gradient_norm()
-        flag = torch.tensor(int(self._any_loss_is_bad or (norm is not None and not math.isfinite(norm))))
+        scales = scaler is not None and scaler.is_enabled()
+        norm = self._gradient_norm()
+        flag = torch.zeros_like(norm, dtype=torch.bool) if scales else ~norm.isfinite()
+        if self._any_bad_loss is not None:
+            flag = flag | self._any_bad_loss
+        flag, bad = flag.int(), flag if self._bad_loss is None else self._bad_loss
         all_reduce(flag, 'max')
-        self._any_loss_is_bad = False
+        # One reading, for each waits for the GPU.
+        flag, bad, norm = torch.stack([value.double() for value in (flag, bad, norm)]).tolist()
+        norm = None if scales else norm
+        self._any_bad_loss, self._loss_is_bad, self._norm = None, bool(bad), norm
         if flag:
             gradients = {name: p.grad for name, p in unwrapped(runner.model).named_parameters() if p.grad is not None}
             self._left_out = dict(gradient_norm=norm, parameters=_not_finite(gradients))
         else:
             step(**options)
 
-    def _gradient_norm(self) -> float:
+    def _clip(self, clip: Callable, parameters: Sequence[Tensor], **options: Any) -> Tensor | float | None:
+        """Clip as ever; where the norm has been read already, mmengine's log need not wait for it again."""
+        norm = clip(parameters, **options)
+        known = norm is not None and self._norm is not None and options.get('norm_type', 2) == 2
+        return self._norm if known else norm
+
+    def _gradient_norm(self) -> Tensor:  # ()
         groups = self._watched.optimizer.param_groups
         gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-        return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 0.0
+        return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros((), device=get_device())
 
     def _report(self, runner: Runner, batch: dict | None, losses: dict | None) -> Path:
         content = dict(

@@ -124,3 +124,9 @@ class PhasePlan:
         if name not in names:
             raise ValueError(f'there is no phase {name!r}; {suggest(name, names)}')
         return names.index(name)
+
+
+def phases_of(config: Mapping) -> Sequence[Mapping]:
+    """The phases of a config; one where it has no `TwoPhaseHook`."""
+    hooks = [hook for hook in config.get('custom_hooks', []) if hook['type'] == 'TwoPhaseHook']
+    return hooks[0]['phases'] if hooks else [dict(name='training', epochs=config['train_cfg']['max_epochs'])]

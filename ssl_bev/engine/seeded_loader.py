@@ -53,7 +53,7 @@ def seeded_loader(loader: DataLoader, seed: int, first: int = 0) -> DataLoader:
     """A loader of the same batches without the first ones, which are not read.
 
     What a sample draws depends on `seed` and its place in the epoch, not on the worker that reads it, nor on how many
-    there are. Workers start anew. Reading without workers leaves Python's, numpy's and torch's generators seeded
+    there are. Workers are started again. Reading without workers leaves Python's, numpy's and torch's generators seeded
     otherwise.
 
     Raises:

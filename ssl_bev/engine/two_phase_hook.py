@@ -23,7 +23,7 @@ from .seeding import derive_seed, seed_everything
 class TwoPhaseHook(Hook):
     """Switch losses, train dataloader, optimizer and schedule from phase to phase.
 
-    The phase is a function of `runner.epoch`, computed anew before each epoch, so that a resumed run is in the right
+    The phase is a function of `runner.epoch`, computed before each epoch, so that a resumed run is in the right
     phase by construction. What happens once, when a phase starts, does not happen again when a run resumes inside it.
     Pretraining and fine-tuning as two runs (the second with `load_from` and one phase of the same name) give the same
     weights as one run with both phases, given the same seed and `ExactResumeHook`.
@@ -31,7 +31,7 @@ class TwoPhaseHook(Hook):
     Loaders, learning rates and schedules need nothing of the model. Loss weights need a model with two methods:
     `get_loss_weights()` gives a dict of name -> weight of all its losses, `set_loss_weights(weights)` sets them, 0 for
     those not named, and raises ValueError for a name that it does not know. It may freeze what has no loss: a
-    distributed model is then wrapped anew. An average of the weights (mmengine's `EMAHook`) restarts with each phase.
+    distributed model is then wrapped again. An average of the weights (mmengine's `EMAHook`) restarts with each phase.
 
     Args:
         phases: dicts, in their order. The sum of their epochs must be `train_cfg.max_epochs`. Keys:
@@ -163,7 +163,7 @@ class TwoPhaseHook(Hook):
         runner.logger.info(self._describe(runner, index))
 
     def _weigh(self, runner: Runner, index: int) -> None:
-        """Set the phase's loss weights; where other parameters are trained now, distribute them anew."""
+        """Set the phase's loss weights; where other parameters are trained now, distribute the model again."""
         if self._weights[index] is None:
             return
         model = unwrapped(runner.model)

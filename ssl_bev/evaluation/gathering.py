@@ -16,8 +16,8 @@ Result = TypeVar('Result')
 class CountRows:
     """Counts of many samples as the rows of one array.
 
-    One small tensor kept for each sample would do the same, but each of them takes a bite out of the memory that the
-    sample's large temporary tensors leave, so that the next ones no longer fit: 3 MB a sample are lost on a CPU.
+    One small tensor kept for each sample would do the same, but they fragment the memory that the sample's large
+    temporary tensors leave, so that the next ones no longer fit: 3 MB a sample are lost on a CPU.
     """
 
     def __init__(self) -> None:

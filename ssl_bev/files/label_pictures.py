@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .integrity import is_jpeg, is_png
-from .pictures import decode_picture, read_picture_file
+from .pictures import PIL_ERRORS, decode_picture, read_picture_file
 
 _GREY, _PALETTE = 0, 3  # colour types of PNG
 
@@ -31,8 +31,11 @@ def read_ids(path: str | Path, context: str = '') -> np.ndarray:  # (H, W) uint8
         raise ValueError(f'{where} is a JPEG, which does not keep ids; write PNG')
     depth, colour_type = (content[24], content[25]) if is_png(content) else (8, _GREY)
     if colour_type == _PALETTE:
-        with Image.open(io.BytesIO(content)) as picture:
-            return np.array(picture)
+        try:
+            with Image.open(io.BytesIO(content)) as picture:
+                return np.array(picture)
+        except PIL_ERRORS as error:
+            raise ValueError(f'{where} cannot be decoded: {error}') from error
     ids = decode_picture(content, path, cv2.IMREAD_UNCHANGED, context)
     if ids.ndim != 2 or ids.dtype not in (np.uint8, np.uint16):
         raise ValueError(

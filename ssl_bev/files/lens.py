@@ -41,17 +41,26 @@ class Lens(NamedTuple):
 
     @classmethod
     def of(cls, camera: Mapping) -> Lens | None:
-        """The lens of a camera of an info file; None: its pictures are not distorted."""
+        """The lens of a camera of an info file; None: its pictures are not distorted.
+
+        Raises:
+            ValueError: something else than a lens.
+        """
         lens = camera.get('lens')
         if lens is None:
             return None
-        return cls(
-            lens['model'],
-            tuple(lens['coefficients']),
-            _rows(lens['cam2img']),
-            (lens['height'], lens['width']),
-            _rows(camera['cam2img']),
-            (camera['height'], camera['width']),
+        try:
+            coefficients = tuple(map(float, lens['coefficients']))
+            sizes = [(whole['height'], whole['width']) for whole in (lens, camera)]
+            fine = len(coefficients) in MODELS[lens['model']] and np.isfinite(coefficients).all()
+            if fine and all(isinstance(edge, int) and edge > 0 for size in sizes for edge in size):
+                matrices = [_rows(whole['cam2img']) for whole in (lens, camera)]
+                return cls(lens['model'], coefficients, matrices[0], sizes[0], matrices[1], sizes[1])
+        except (KeyError, TypeError, ValueError, IndexError):
+            pass
+        raise ValueError(
+            f'lens must have a model of {list(MODELS)}, its coefficients, cam2img, height and width, and the camera '
+            f'the last three too, got {lens}'
         )
 
     def undistort(self, picture: np.ndarray) -> np.ndarray:  # (h, w, 3) -> (H, W, 3) uint8

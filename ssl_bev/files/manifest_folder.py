@@ -6,14 +6,18 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .atomic import write_bytes
+from .rules import Key
+from .text_files import read_manifest_file
 
 MANIFEST = 'manifest.json'
+# What numpy raises on bytes that are no .npz.
+NPZ_ERRORS = (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError, NotImplementedError, RuntimeError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,12 @@ class ManifestFolder:
     Args:
         content: what they hold, plural, for error messages.
         how_to_make: the tool that makes them, for error messages.
-        needed: what a manifest must say.
+        keys: what a manifest must say.
     """
 
     content: str
     how_to_make: str
-    needed: Sequence[str] = ()
+    keys: Mapping[str, Key] = field(default_factory=dict)
 
     def path(self, folder: str | Path, token: str) -> Path:
         """Where the file of a frame is."""
@@ -55,7 +59,7 @@ class ManifestFolder:
         try:
             with np.load(path) as content:
                 return [content[name] for name in names]
-        except (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError) as error:
+        except NPZ_ERRORS as error:
             raise ValueError(
                 f'{self.content[:-1]} {path} is broken ({error}); delete it and run {self.how_to_make}'
             ) from error
@@ -66,14 +70,14 @@ class ManifestFolder:
         Raises:
             ValueError: the folder holds files that were made in another way, or something else.
         """
-        path = Path(folder) / MANIFEST
+        path = self.manifest_path(folder)
         settings = json.loads(json.dumps(settings))
         if not path.is_file():
             if path.parent.is_dir() and any(path.parent.iterdir()):
                 raise ValueError(f'{path.parent} is not empty and holds no {self.content}; choose another folder')
             write_bytes(path, json.dumps(settings, indent=1).encode())
             return
-        found = self._read_json(path)
+        found = self._read(path, {})
         different = [key for key in {**settings, **found} if settings.get(key) != found.get(key)]
         if different:
             changes = ', '.join(f'{key} {found.get(key)} (now {settings.get(key)})' for key in different)
@@ -82,26 +86,18 @@ class ManifestFolder:
                 'this one'
             )
 
+    def manifest_path(self, folder: str | Path) -> Path:
+        """Where the manifest of a folder is."""
+        return Path(folder) / MANIFEST
+
     def read_manifest(self, folder: str | Path) -> dict:
         """Read a manifest.
 
         Raises:
             FileNotFoundError: no manifest.
-            ValueError: broken JSON or missing fields.
+            ValueError: broken JSON, or a value that is missing or breaks its rule.
         """
-        path = Path(folder) / MANIFEST
-        if not path.is_file():
-            raise FileNotFoundError(f'manifest of {self.content} not found: {path}; make it with {self.how_to_make}')
-        content = self._read_json(path)
-        missing = [key for key in self.needed if key not in content]
-        if missing:
-            raise ValueError(
-                f'manifest of {self.content} {path} lacks {missing}; make it again with {self.how_to_make}'
-            )
-        return content
+        return self._read(self.manifest_path(folder), self.keys)
 
-    def _read_json(self, path: Path) -> dict:
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f'manifest of {self.content} {path} is no JSON: {error}') from error
+    def _read(self, path: Path, keys: Mapping[str, Key]) -> dict:
+        return read_manifest_file(path, f'manifest of {self.content}', f'make it with {self.how_to_make}', keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from .decoder_warnings import decode_and_listen
 from .integrity import integrity_fault, is_jpeg
 from .png_text import with_text
 
+# What PIL raises on bytes that are no picture, or one of absurd size.
+PIL_ERRORS = (OSError, SyntaxError, ValueError, OverflowError, struct.error, Image.DecompressionBombError)
 _SURPLUS = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 
 
@@ -54,7 +57,10 @@ def decode_picture(content: bytes, path: str | Path, flag: int, context: str = '
     where = f' ({context})' if context else ''
     keeps_all = flag == cv2.IMREAD_UNCHANGED
     flags = flag if keeps_all else flag | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
-    picture, complaints = decode_and_listen(lambda: cv2.imdecode(np.frombuffer(content, np.uint8), flags))
+    try:
+        picture, complaints = decode_and_listen(lambda: cv2.imdecode(np.frombuffer(content, np.uint8), flags))
+    except cv2.error:  # such as an absurd size
+        picture = None
     if picture is None:
         raise ValueError(f'picture cannot be decoded: {path}{where}, {len(content)} bytes')
     if complaints := [line for line in complaints if not _is_padding(line, content)]:
@@ -71,9 +77,19 @@ def decode_picture(content: bytes, path: str | Path, flag: int, context: str = '
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """Height and width of a picture file, from its header."""
-    with Image.open(path) as picture:
-        return picture.height, picture.width
+    """Height and width of a picture file, from its header.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no picture.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'picture not found: {path}')
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except PIL_ERRORS as error:
+        raise ValueError(f'picture cannot be decoded: {path}, {Path(path).stat().st_size} bytes') from error
 
 
 def write_png(

@@ -1,6 +1,7 @@
 from .bev_area import check_area, cut_area
 from .bev_grid import BEVGrid
 from .cell_points import cell_points
+from .constants import constant
 from .pillars import points_over_road
 from .projection import (
     ground_homography,
@@ -24,6 +25,7 @@ __all__ = [
     'VisibleCells',
     'cell_points',
     'check_area',
+    'constant',
     'cut_area',
     'ground_homography',
     'ground_lift',

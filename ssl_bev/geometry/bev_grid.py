@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .constants import constant
+
 
 @dataclass(frozen=True)
 class BEVGrid:
@@ -97,7 +99,7 @@ class BEVGrid:
         xy: Tensor,  # (..., 2), metres
     ) -> Tensor:  # (..., 2)
         """Fractional (column, row): k + 0.5 at the centre of cell k."""
-        return (xy - xy.new_tensor([self.x_range[0], self.y_range[0]])) / self.cell_size
+        return (xy - constant((self.x_range[0], self.y_range[0]), xy)) / self.cell_size
 
     def cell_index(
         self,
@@ -117,7 +119,7 @@ class BEVGrid:
     ) -> Tensor:  # (..., 2)
         """The [-1, 1] coordinates that `F.grid_sample(align_corners=False)` takes."""
         height, width = self.shape
-        return self.xy_to_cell(xy) * xy.new_tensor([2 / width, 2 / height]) - 1
+        return self.xy_to_cell(xy) * constant((2 / width, 2 / height), xy) - 1
 
     def normalization(
         self, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32

@@ -1,4 +1,4 @@
-"""Points around a cell's centre at which labels are asked what is there."""
+"""Points around a cell's centre at which labels are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cell_points(
         class which points lie within its radius, of an area all.
     """
     number = math.ceil(cell_size / _SPACING)
-    along = ((torch.arange(number) + 0.5) / number - 0.5) * cell_size
+    along = ((torch.arange(number, device='cpu') + 0.5) / number - 0.5) * cell_size
     in_cell = torch.cartesian_prod(along, along)
     rings = [_ring(radius) for radius in sorted({radius for radius in radii if radius})]
     offsets = torch.cat([in_cell, *rings])
@@ -39,6 +39,6 @@ def cell_points(
 def _ring(radius: float) -> Tensor:  # (S, 2)
     """Points on a circle and on circles within it."""
     circles = math.ceil(radius / (2 * _SPACING))
-    angles = torch.arange(8 * circles) * (math.pi / (4 * circles))
+    angles = torch.arange(8 * circles, device='cpu') * (math.pi / (4 * circles))
     directions = torch.stack([angles.cos(), angles.sin()], -1)
     return torch.cat([directions * radius * (circle + 1) / circles for circle in range(circles)])

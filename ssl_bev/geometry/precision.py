@@ -1,4 +1,4 @@
-"""Geometry is not to be rounded: bfloat16 has eight bits, and 30 m would be off by half a cell."""
+"""Geometry must not be rounded: bfloat16 has eight bits, which puts a point at 30 m half a cell off."""
 
 from __future__ import annotations
 

@@ -94,9 +94,16 @@ def covered_area(
     """The ground area that one square pixel covers, for any slope of the ground."""
     depth = projected[..., 2]
     # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3, and M (x, y, 1) may stand for its last column.
-    determinant = torch.linalg.cross(steps[..., 0].double(), steps[..., 1].double())
-    determinant = (determinant * projected.double()).sum(-1).abs()
-    return depth**3 / determinant.to(depth).clamp(min=torch.finfo(depth.dtype).tiny)
+    determinant = determinant_of(torch.cat([steps, projected[..., None]], -1)).abs()
+    return depth**3 / determinant.clamp(min=torch.finfo(depth.dtype).tiny)
+
+
+def determinant_of(
+    matrix: Tensor,  # (..., 3, 3)
+) -> Tensor:  # (...)
+    """The determinant, computed at double precision; unlike `torch.linalg.det` it needs no solver of the GPU."""
+    first, second, third = matrix.double().unbind(-1)
+    return (torch.linalg.cross(first, second) * third).sum(-1).to(matrix.dtype)
 
 
 def pixel_centers(
@@ -140,15 +147,15 @@ def pixels_to_ground(
     """
     _check(pixels, 2, 'pixels')
     # The determinant falls with the square of the focal length: invert at double precision.
-    inverse = torch.linalg.inv(homography.double())
-    inverse = inverse.to(pixels.dtype)
+    # inv_ex does not wait for the GPU.
+    inverse = torch.linalg.inv_ex(homography.double()).inverse.to(pixels.dtype)
     rays = pixels @ inverse[..., :2].mT + inverse[..., None, :, 2]  # (x, y, 1) / depth
     inverse_depth = rays[..., 2]
     valid = inverse_depth > MIN_INVERSE_DEPTH
     depth = 1 / torch.where(valid, inverse_depth, 1.0)
     xy = torch.where(valid[..., None], rays[..., :2] * depth[..., None], 0.0)
     # d(x, y)/d(u, v) of a homography M has the determinant det(M) / w^3.
-    area = torch.where(valid, torch.linalg.det(inverse.double()).abs().to(pixels.dtype)[..., None] * depth**3, 0.0)
+    area = torch.where(valid, determinant_of(inverse).abs()[..., None] * depth**3, 0.0)
     return xy, area, valid
 
 

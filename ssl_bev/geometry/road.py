@@ -1,4 +1,4 @@
-"""Where the ground is: a plane, or heights over a plane. Everything that asks for the ground asks here."""
+"""Where the ground is: a plane, or heights over a plane. Everything that needs the ground takes it from here."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Road:
         xy: Tensor,  # (..., P, 2), metres in the BEV frame
     ) -> Tensor:  # (..., P, 2)
         """How `rise` grows with x and with y."""
-        steps = _SLOPE_STEP * torch.eye(2).to(xy)
+        steps = _SLOPE_STEP * torch.eye(2, dtype=xy.dtype, device=xy.device)
         return torch.stack([self.rise(xy + step) - self.rise(xy - step) for step in steps], -1) / (2 * _SLOPE_STEP)
 
 

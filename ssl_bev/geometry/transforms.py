@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .constants import constant
 from .precision import full_precision
 
 
@@ -59,8 +60,7 @@ def scale_pixels(
 ) -> Tensor:  # (..., 4, 4)
     """The projection into an image resized by these factors (exact, as the first pixel's centre is (0.5, 0.5))."""
     _check(bev2img, 4)
-    factors = torch.tensor([scale_x, scale_y, 1, 1], dtype=bev2img.dtype, device=bev2img.device)
-    return factors[:, None] * bev2img
+    return constant((scale_x, scale_y, 1, 1), bev2img)[:, None] * bev2img
 
 
 def planar_pose(
@@ -72,7 +72,7 @@ def planar_pose(
     """
     _check(pose, 4)
     direction = torch.nn.functional.normalize(pose[..., :2, 0], dim=-1)
-    turn_sign = torch.linalg.det(pose[..., :2, :2]).sign()
+    turn_sign = (pose[..., 0, 0] * pose[..., 1, 1] - pose[..., 0, 1] * pose[..., 1, 0]).sign()
     left = torch.stack([-direction[..., 1], direction[..., 0]], -1) * turn_sign[..., None]
     planar = torch.zeros(*pose.shape[:-2], 3, 3, dtype=pose.dtype, device=pose.device)
     planar[..., :2, 0], planar[..., :2, 1], planar[..., :2, 2] = direction, left, pose[..., :2, 3]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .bev_grid import BEVGrid
 from .precision import full_precision
-from .projection import MIN_DEPTH, covered_area, ground_homography
+from .projection import MIN_DEPTH, covered_area, determinant_of, ground_homography
 from .road import Road
 
 
@@ -75,7 +75,7 @@ def visible_cells(
         du, dv, dd = (part.index_select(0, camera) for part in steps.unbind(1))
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3; it grows with the square of the focal
         # length.
-        area = depth**3 / torch.linalg.det(homography.double()).abs().to(depth).flatten().index_select(0, camera)
+        area = depth**3 / determinant_of(homography).abs().flatten().index_select(0, camera)
     else:
         slope = road.slope(centers.flatten(0, 1)).expand(*homography.shape[:2], -1, -1).flatten(0, 2)[index]  # (V, 2)
         up = bev2img[..., :3, 2].flatten(0, 1)[camera]  # (V, 3)

@@ -26,7 +26,7 @@ from .predictions import write_predictions
 class DetectorWithObjectives(BaseModel):
     """A detector of mmdetection3d, with a segmentation head on its BEV features and our objectives beside its losses.
 
-    The detector computes what it computes without us. Where no objective has a weight neither the head nor an
+    The detector computes the same as without us. Where no objective has a weight, neither the head nor an
     objective runs, and weights, losses, gradients and boxes are those of the detector alone under the same seed.
 
     Its samples come from a pipeline of mmdetection3d with `AdaptMultiViewImages` and, at its end,

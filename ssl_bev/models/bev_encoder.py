@@ -23,12 +23,14 @@ class FrameInputs:
         points: B clouds (P, F), x, y, z first, metres in this frame's BEV frame; empty unless the pipeline loads them.
         state_valid: (B,) bool, False where the state is not of the sample's own past and must have no effect, as at the
             start of a scene. None: it is everywhere.
+        prepared: of this frame, what the encoder's `prepare_window` made; None: it was not called.
     """
 
     image_features: Sequence[Tensor] = ()
     image_size: tuple[int, int] | None = None
     points: Sequence[Tensor] = ()
     state_valid: Tensor | None = None
+    prepared: Any = None
 
 
 class BEVEncoder(BaseModule):
@@ -46,6 +48,21 @@ class BEVEncoder(BaseModule):
     """
 
     stateful = False
+
+    def prepare_window(self, rig: CameraRig, image_size: tuple[int, int] | None) -> Sequence[Any] | None:
+        """What hangs on calibration alone, of all T frames of a window at once; each frame finds its own in its inputs.
+
+        An encoder that must ask the device for a number, such as how many cells are seen, asks once here instead of
+        once a frame: a GPU idles while the host waits.
+
+        Args:
+            rig: of the window, with the dimension T.
+            image_size: as in `FrameInputs`.
+
+        Returns:
+            One value for each frame, or None if there is nothing to prepare.
+        """
+        return None
 
     def forward(self, inputs: FrameInputs, rig: CameraRig, state: Any = None) -> tuple[Tensor, Any]:
         """Encode one frame.

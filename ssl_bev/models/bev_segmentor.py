@@ -105,12 +105,15 @@ class BEVSegmentor(BaseModel):
         first = rig.num_frames - num_frames
         start = 0 if with_maps and getattr(self.bev_encoder, 'stateful', False) else first
         frames, state = [], None
+        prepare = getattr(self.bev_encoder, 'prepare_window', None) if with_maps else None
+        prepared = prepare and prepare(rig.frame(slice(start, None)), _image_size(inputs))
         for t in range(start, rig.num_frames):
             if t == first:
                 # Older torch caches half-precision weights under no_grad too, and those have no gradient.
                 torch.clear_autocast_cache()
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
-                frame = self.frame_inputs(inputs, rig, t, state_valid=rig.frame_valid[:, t - 1] if t > start else None)
+                state_valid = rig.frame_valid[:, t - 1] if t > start else None
+                frame = self.frame_inputs(inputs, rig, t, state_valid, prepared and prepared[t - start])
                 maps = {}
                 if with_maps:
                     bev, state = self.bev_encoder(frame, rig.frame(t), state)
@@ -120,13 +123,18 @@ class BEVSegmentor(BaseModel):
         return frames
 
     def frame_inputs(
-        self, inputs: dict[str, Any], rig: CameraRig, index: int, state_valid: Tensor | None = None
+        self,
+        inputs: dict[str, Any],
+        rig: CameraRig,
+        index: int,
+        state_valid: Tensor | None = None,
+        prepared: Any = None,
     ) -> FrameInputs:
         """What one frame of the windows gives to the encoder."""
         features = self.extract_features(inputs['img'][:, index]) if self.img_backbone is not None else ()
         last = index - rig.num_frames  # points may be loaded of the last frames only
         points = [clouds[last] for clouds in inputs.get('points', ())]
-        return FrameInputs(features, _image_size(inputs), points, state_valid)
+        return FrameInputs(features, _image_size(inputs), points, state_valid, prepared)
 
     def extract_features(
         self,

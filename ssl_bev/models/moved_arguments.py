@@ -1,4 +1,4 @@
-"""Names of before, so that an old config says what to change."""
+"""Former argument names: an old config gets an error that says what to change."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ class Pause:
     """Takes the parameters of modules out of training, and gives them back when others are named.
 
     Parameters that were frozen by somebody else stay frozen. `DistributedDataParallel` counts the parameters that want
-    a gradient when it wraps a model, so a model whose pauses change must be wrapped anew; `TwoPhaseHook` does.
+    a gradient when it wraps a model, so a model whose pauses change must be wrapped again, which `TwoPhaseHook` does.
     """
 
     def __init__(self) -> None:

@@ -179,7 +179,7 @@ def _lidar(frame: Mapping, data_root: str) -> np.ndarray | None:
     if not frame.get('lidar_points', {}).get('lidar_path'):
         return None
     results = dict(frames=[frame], bev_frame='ego', data_root=data_root, data_prefix={})
-    return lowest_points(LoadBEVPoints()(results)['points'][0][:, :3])
+    return lowest_points(LoadBEVPoints(use_dim=(0, 1, 2))(results)['points'][0])
 
 
 def _seen(pose: np.ndarray, points: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from ssl_bev.datasets.calibration import ego_position
 from ssl_bev.datasets.windows import flatten_frames
 
 _DIRECTIONS = 72
@@ -49,7 +50,7 @@ def scene_tracks(data_list: Sequence[dict]) -> list[SceneTrack]:
     for frame in flatten_frames(data_list, with_sweeps=True):
         token = frame['scene_token']
         scenes.setdefault(token, (frame['scene_name'], frame['location']))
-        positions.setdefault(token, []).append(np.asarray(frame['ego2global'])[:2, 3])
+        positions.setdefault(token, []).append(ego_position(frame)[:2])
     return [SceneTrack(token, *scenes[token], np.array(xy)) for token, xy in positions.items()]
 
 

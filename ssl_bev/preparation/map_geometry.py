@@ -1,7 +1,7 @@
 """Geometry of a nuScenes map expansion, read straight from its JSON and indexed by place.
 
 The devkit's `get_map_mask` fails on line layers under Shapely 2 and draws lines with a width in pixels; its
-`get_map_geom` cuts the whole map anew for each call. Here the map becomes polygons once, lines included.
+`get_map_geom` cuts the whole map again in each call. Here the map is turned into polygons once, lines included.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from shapely.geometry import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from ssl_bev.files.text_files import read_json
+
 from .map_shapes import ClassShapes, long_edges, outlines, widened
-from .table_files import read_json
 
 KINDS = ('area', 'line', 'boundary', 'long_edges')
 
@@ -120,8 +121,8 @@ class MapGeometry:
                 is_line = 'line_token' in record
                 if is_line != (spec.kind == 'line'):
                     raise ValueError(
-                        f'class {spec.name}: layer {layer!r} holds {"lines" if is_line else "polygons"}, '
-                        f'which does not fit kind {spec.kind!r}'
+                        f'class {spec.name}: layer {layer!r} of map {self.name} holds '
+                        f'{"lines" if is_line else "polygons"}, which does not fit kind {spec.kind!r}'
                     )
                 geometries.extend([self._line(record, layer)] if is_line else self._polygons_of(record, layer))
         if spec.kind != 'area':
@@ -148,7 +149,10 @@ class MapGeometry:
             name = f'polygon {token!r}'
             exterior = self._ring(record, 'exterior_node_tokens', name)
             # Converters leave `holes` out where there is none.
-            holes = [self._ring(hole, 'node_tokens', f'a hole of {name}') for hole in record.get('holes') or ()]
+            rings = record.get('holes') or []
+            if not isinstance(rings, list) or not all(isinstance(ring, Mapping) for ring in rings):
+                raise ValueError(f'map {self.name}: {name}: holes must be a list of records, got {rings!r}')
+            holes = [self._ring(hole, 'node_tokens', f'a hole of {name}') for hole in rings]
             holes = [hole for hole in holes if len(hole) > 2]
             self._polygons[token] = Polygon(exterior, holes) if len(exterior) > 2 else Polygon()
         return self._polygons[token]
@@ -184,6 +188,10 @@ class MapGeometry:
     def _by_token(self, layer: str) -> dict[str, Mapping]:
         """The records of a layer; none where the map lacks it, which is an error only where something refers to it."""
         records = self.content.get(layer) or []
-        if not isinstance(records, list) or not all(isinstance(r, Mapping) and r.get('token') for r in records):
+        if not isinstance(records, list) or not all(map(_has_token, records)):
             raise ValueError(f'map {self.name}: layer {layer!r} must be a list of records with tokens')
         return {record['token']: record for record in records}
+
+
+def _has_token(record: object) -> bool:
+    return isinstance(record, Mapping) and isinstance(record.get('token'), str) and bool(record['token'])

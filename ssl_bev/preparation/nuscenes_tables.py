@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from ssl_bev.files.rules import Fault
+from ssl_bev.files.rules import name as folder_name
 
 from .table_files import read_table
 from .table_values import ego_pose_matrix, pose_matrix
@@ -23,7 +26,7 @@ SMALL_TABLES = {
     'log': (),
     'sample': ('timestamp', 'prev', 'next'),
     'calibrated_sensor': ('sensor_token',),
-    'sensor': ('channel',),
+    'sensor': ('channel',),  # and modality, where it is there
 }
 BOX_TABLES = {
     'sample_annotation': ('sample_token', 'instance_token', 'size', 'prev', 'next', 'num_lidar_pts', 'num_radar_pts'),
@@ -73,6 +76,7 @@ class NuScenesTables:
                 f'--version: {self.root} has no tables {version!r}; versions there: {", ".join(found) or "none"}'
             )
         self.records = {name: self._read(name, fields) for name, fields in SMALL_TABLES.items()}
+        self.camera_names = {self._folder_name(s) for s in self.records['sensor'].values() if _is_camera(s)}
         self.records['sample_data'] = self._read('sample_data', _SENSOR_FIELDS, self._sensor_record_filter(with_sweeps))
         gaps = keyframe_gaps(self.records['sample'])
         for name in ('sample', 'sample_data'):
@@ -105,7 +109,10 @@ class NuScenesTables:
         try:
             return self.records[table][token]
         except KeyError as error:
-            raise ValueError(f'{self.root / self.version}: table {table} has no record {token!r}') from error
+            raise ValueError(
+                f'{self.root / self.version}: table {table} has no record {token!r}, which another table '
+                f'refers to; unpack all tables of the same release'
+            ) from error
 
     def channel(self, sample_data: dict) -> str:
         """The sensor that a sample_data record comes from."""
@@ -118,7 +125,10 @@ class NuScenesTables:
 
     def location(self, scene: dict) -> str:
         """The name of the scene's map; '' where its log names none, as data sets without maps do."""
-        return self.get('log', scene['log_token']).get('location') or ''
+        location = self.get('log', scene['log_token']).get('location') or ''
+        if not isinstance(location, str):
+            raise ValueError(f'{self._where("log", scene["log_token"])}: location must be a text, got {location!r}')
+        return location
 
     def samples(self, scene: dict) -> list[dict]:
         """The keyframes of a scene in the order of their links.
@@ -160,7 +170,7 @@ class NuScenesTables:
 
     def cameras(self, sample: dict) -> list[str]:
         """The cameras of a keyframe."""
-        names = [name for name in self.keyframe_data[sample['token']] if name.startswith('CAM')]
+        names = [name for name in self.keyframe_data[sample['token']] if name in self.camera_names]
         return sorted(names, key=lambda name: (CAMERAS.index(name) if name in CAMERAS else len(CAMERAS), name))
 
     def _sensor_record_filter(self, with_sweeps: bool) -> Callable[[dict], dict | None]:
@@ -179,7 +189,14 @@ class NuScenesTables:
         return keep
 
     def _is_camera(self, calibrated_sensor_token: str) -> bool:
-        return self.channel({'calibrated_sensor_token': calibrated_sensor_token}).startswith('CAM')
+        return self.channel({'calibrated_sensor_token': calibrated_sensor_token}) in self.camera_names
+
+    def _folder_name(self, sensor: Mapping) -> str:
+        """The channel of a camera, after which folders are called."""
+        try:
+            return folder_name(sensor['channel'])
+        except Fault as fault:
+            raise ValueError(f'{self._where("sensor", sensor["token"])}: channel {fault}') from None
 
     def _read(
         self, name: str, fields: Collection[str], keep: Callable[[dict], dict | None] | None = None
@@ -193,3 +210,8 @@ class NuScenesTables:
     def _where(self, table: str, token: str | None = None) -> str:
         where = f'{self.root / self.version}: table {table}'
         return where if token is None else f'{where}, token {token!r}'
+
+
+def _is_camera(sensor: Mapping) -> bool:
+    """By its modality, or by its name where the table has no modalities."""
+    return sensor.get('modality') == 'camera' or sensor['channel'].startswith('CAM')

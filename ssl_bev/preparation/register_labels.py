@@ -52,7 +52,7 @@ class SceneRegistration:
         labels: TargetReader,
         line_width: float = 0.5,
         cell_size: float = 0.25,
-        max_distance: float = 25.0,
+        max_distance: float = 20.0,
     ) -> None:
         self.geometries = geometries
         self.labels = labels

@@ -1,4 +1,4 @@
-"""Which scene is in which split: nuScenes' official lists, or one's own in splits.json, where the devkit reads them."""
+"""Which scene is in which split: nuScenes' official lists, or your own in splits.json, where the devkit reads them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from nuscenes.utils.splits import create_splits_scenes
 
+from ssl_bev.files.text_files import read_json
+
 from .known_issues import OFF_ROAD_SCENES
 from .nuscenes_tables import NuScenesTables
-from .table_files import read_json
 
 SPLITS_FILE = 'splits.json'
 # What files are called after, for splits whose names the devkit gives.
@@ -85,7 +86,7 @@ def _own_splits(path: Path, there: Collection[str]) -> dict[str, Collection[str]
     if len(splits) < len(content):
         raise ValueError(f'--version: {path} names a split twice (mini_train is train here), got {list(content)}')
     for split, names in splits.items():
-        if not split or Path(split).name != split:
+        if Path(split).name != split or split in ('', '..') or '\0' in split:
             raise ValueError(f'--version: a split of {path} must be fit for a file name, got {split!r}')
         if unknown := sorted(names - set(there)):
             raise ValueError(

@@ -1,33 +1,17 @@
-"""JSON files as programs of all kinds write them: tables of records, maps, lists of scenes."""
+"""Tables of records, as data sets in the format of nuScenes have them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-Keep = Callable[[dict], dict | None]
+from ssl_bev.files.text_files import Keep, read_json
 
-
-def read_json(path: Path, what: str, keep: Keep | None = None) -> object:
-    """The content of a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
-
-    Args:
-        path: of the file.
-        what: it is, for errors.
-        keep: gets each object as it is parsed, the inner ones first, and returns what takes its place.
-
-    Raises:
-        ValueError: another encoding, or no JSON.
-    """
-    try:
-        return json.loads(path.read_bytes(), object_hook=keep)
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{what} {path} is not in UTF-8 ({error}); convert it, such as with iconv -t UTF-8') from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{what} {path} is no JSON: {error}') from error
-    except RecursionError as error:
-        raise ValueError(f'{what} {path} is no JSON of records: it is nested too deeply') from error
+# What fields hold, in whatever table they are; all tokens are texts.
+_TEXTS = ('name', 'channel', 'filename', 'prev', 'next')
+_LINKS = ('prev', 'next')
+_WHOLE = ('is_key_frame', 'num_lidar_pts', 'num_radar_pts', 'height', 'width')
+_OPTIONAL = ('scene_token', 'height', 'width')  # not in the tables of all makers
 
 
 def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = None) -> dict[str, dict]:
@@ -40,7 +24,8 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no JSON, no list of records, a record that lacks a field, or two of one token.
+        ValueError: no JSON, no list of records, a record that lacks a field or has another kind of value there, or two
+            of one token.
     """
     if not path.is_file():
         raise FileNotFoundError(f'--data-root: table not found: {path}')
@@ -48,7 +33,10 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
 
     def hook(found: dict) -> dict | None:
         # An object inside a record comes here as well, and before it; what lacks a field is judged below.
-        return keep(found) if needed <= found.keys() else found
+        try:
+            return keep(found) if needed <= found.keys() else found
+        except TypeError:  # such as a list for a token
+            return found
 
     content = read_json(path, '--data-root: table', hook if keep else None)
     where = f'--data-root: table {path} is no list of {path.stem} records of nuScenes'
@@ -62,12 +50,29 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
             raise ValueError(f'{where}: entry {position} is {_kind(record)}')
         if missing := [field for field in ('token', *fields) if field not in record]:
             raise ValueError(f'{where}: entry {position}, token {record.get("token")!r}, lacks {missing}')
-        if not isinstance(record['token'], str) or not record['token']:
-            raise ValueError(f'{where}: the token of entry {position} must be a text, got {record["token"]!r}')
+        for field in ('token', *fields, *_OPTIONAL):
+            if fault := _field_fault(record, field):
+                raise ValueError(f'{where}: entry {position}, token {record["token"]!r}: {fault}')
+        # Other makers' way of saying that nothing follows.
+        record |= {field: '' for field in _LINKS if field in record and record[field] is None}
         if record['token'] in records:
             raise ValueError(f'{where}: token {record["token"]!r} stands there twice; each record needs its own')
         records[record['token']] = record
     return records
+
+
+def _field_fault(record: Mapping, field: str) -> str:
+    """What is wrong with a field of a record, or nothing."""
+    value = record.get(field)
+    if value is None and (field in _OPTIONAL or field in _LINKS):
+        return ''
+    if (field in _TEXTS or field.endswith('token')) and not isinstance(value, str):
+        return f'{field} must be a text, got {value!r}'
+    if field in _WHOLE and (not isinstance(value, int) or value < 0):
+        return f'{field} must be a whole number, got {value!r}'
+    if field == 'token' and (not value or '/' in value or '\0' in value):
+        return f'the token must be fit for the name of a file, got {value!r}'
+    return ''
 
 
 def _kind(value: object) -> str:

@@ -30,6 +30,15 @@ def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4)
     return rigid_matrix(translation, rotation)
 
 
+def vector(record: Mapping, field: str, length: int, rule: str, where: str = 'record') -> np.ndarray:  # (length,)
+    """A field of finite numbers.
+
+    Raises:
+        ValueError: it is missing, or something else.
+    """
+    return _numbers(record, field, (length,), rule, where)
+
+
 def rigid_matrix(translation: Sequence[float], rotation: Sequence[float]) -> np.ndarray:  # (4, 4) float64
     """The matrix of a translation, (3,), and a quaternion w, x, y, z of about length 1."""
     w, x, y, z = np.asarray(rotation) / np.linalg.norm(rotation)

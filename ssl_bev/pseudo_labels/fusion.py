@@ -18,9 +18,9 @@ RULE = (
 
 
 class Fusion:
-    """The rule, pixel by pixel. A class that all targets of the label map ignore is no ground.
+    """The rule, pixel by pixel. A class that all targets of the label map ignore is not ground.
 
-    1. The road teacher sees ground: it is taken, unless the other sees what is no ground. Then that is taken, unless
+    1. The road teacher sees ground: it is taken, unless the other sees what is not ground. Then that is taken, unless
        the road teacher's confidence is at least `firm` and above the other's.
     2. The road teacher sees none: the other's label is taken, but where that is road the two contradict each other and
        the pixel is ignored.

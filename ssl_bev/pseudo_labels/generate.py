@@ -49,7 +49,7 @@ def generate_pseudo_labels(
 ) -> Generated:
     """Label the images that the writer's folder has no labels of yet. Closing the writer is left to the caller.
 
-    An image that has taken the path of another one since that was labelled is labelled anew, with a warning.
+    An image that has replaced another one at the same path is labelled again, with a warning.
 
     Args:
         images: what to label.

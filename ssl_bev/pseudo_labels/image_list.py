@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl_bev.files import read_plain_pickle
+from ssl_bev.files.info_frames import read_info_content
 from ssl_bev.files.lens import file_size
 
 from .source_image import SourceImage, source_image, unique_stem
@@ -100,13 +100,7 @@ def _mark_shared(images: Iterable[LabelImage]) -> list[LabelImage]:
 
 
 def _read(info_file: str | Path) -> list[Mapping]:
-    path = Path(info_file)
-    if not path.is_file():
-        raise FileNotFoundError(f'info file not found: {path}; make it with {_CREATE_COMMAND}')
-    content = read_plain_pickle(path, 'info file', f'make it with {_CREATE_COMMAND}')
-    if not isinstance(content, Mapping) or 'data_list' not in content:
-        raise ValueError(f'info file {path} is none of mmdet3d v2: it needs the key data_list')
-    return content['data_list']
+    return read_info_content(info_file, 'info file', f'make it with {_CREATE_COMMAND}')['data_list']
 
 
 def _frames(keyframes: Iterable[Mapping], with_sweeps: bool) -> Iterator[Mapping]:

@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from ssl_bev.files.rules import Fault, Key, list_of, mapping, record, text
+from ssl_bev.files.text_files import read_json, read_yaml
 from ssl_bev.targets import IGNORE
 
 _VALUES = {'positive': 1, 'negative': 0, 'ignore': IGNORE}
 _FOLDER = Path(__file__).parent / 'label_maps'
+_names = list_of(text, 'names')
+_CONTENT = record(
+    {
+        'class_names': Key(_names),
+        'also_accepted': Key(_names, ()),
+        'roles': Key(mapping(_names, 'role', text)),
+        'targets': Key(mapping(mapping(_names, 'rule', text), 'target', text)),
+        'unavailable': Key(mapping(text, 'target', text, least=0), {}),
+        'movers': Key(_names, ()),
+    },
+    others=True,
+)
+_REDUCTION = record({'names': Key(mapping(text, 'name', text))}, others=True)
 
 
 @dataclass(frozen=True)
@@ -121,7 +135,10 @@ def reduction_table(
     Raises:
         ValueError: a source name that neither the table nor the target label space knows.
     """
-    names: Mapping[str, str] = _read(reduction)['names']
+    try:
+        names = _REDUCTION(_read(reduction))['names']
+    except Fault as fault:
+        raise ValueError(f'reduction {reduction}: {fault}') from None
     ids = {name: i for i, name in enumerate(target_class_names)}
     for name in source_class_names:
         if name not in names and name not in ids:
@@ -136,7 +153,7 @@ def _read(source: str | Path) -> dict:
         raise FileNotFoundError(
             f'label map {str(source)!r} is neither a file nor one of {", ".join(shipped_label_maps())}'
         )
-    return yaml.safe_load(path.read_text())
+    return (read_json if path.suffix == '.json' else read_yaml)(path, 'label map')
 
 
 def _parse(name: str, content: Mapping) -> LabelMap:
@@ -145,8 +162,12 @@ def _parse(name: str, content: Mapping) -> LabelMap:
     missing = [key for key in ('class_names', 'roles', 'targets') if key not in content]
     if missing:
         raise ValueError(f'label map {name} needs the keys class_names, roles and targets, missing: {missing}')
+    try:
+        content = _CONTENT(content)
+    except Fault as fault:
+        raise ValueError(f'label map {name}: {fault}') from None
     class_names = tuple(content['class_names'])
-    known = {*class_names, *content.get('also_accepted', ())}
+    known = {*class_names, *content['also_accepted']}
     roles: dict[str, str] = {}
     for role, members in content['roles'].items():
         for member in members:
@@ -163,10 +184,10 @@ def _parse(name: str, content: Mapping) -> LabelMap:
     targets = {
         target: _role_values(name, target, rules, set(content['roles'])) for target, rules in content['targets'].items()
     }
-    movers = frozenset(content.get('movers', ()))
+    movers = frozenset(content['movers'])
     for member in sorted(movers - known):
         raise ValueError(f'label map {name}: movers names an unknown class {member!r}{near_names(member, known)}')
-    return LabelMap(name, class_names, roles, targets, dict(content.get('unavailable', {})), movers)
+    return LabelMap(name, class_names, roles, targets, content['unavailable'], movers)
 
 
 def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], roles: set[str]) -> dict[str, int]:

@@ -9,11 +9,20 @@ from pathlib import Path
 from filelock import FileLock
 
 from ssl_bev.files import write_bytes
+from ssl_bev.files.rules import Key, list_of, record, text, true_or_false, whole
+from ssl_bev.files.text_files import read_manifest_file
 
 from .layout import HOW_TO_MAKE, LABEL_FILE, labelled_images
 
 SCHEMA = 1
 MANIFEST = 'manifest.json'
+_KEYS = {
+    'schema': Key(whole(SCHEMA, SCHEMA)),
+    'teacher': Key(record({'name': Key(text)}, others=True)),
+    'class_names': Key(list_of(text, 'names')),
+    'image_sizes': Key(list_of(list_of(whole(1, 65536), 'pixels'), 'sizes'), []),
+    'shared_names': Key(true_or_false, False),
+}
 
 
 def read_manifest(path: str | Path) -> dict:
@@ -21,21 +30,9 @@ def read_manifest(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: no manifest.
-        ValueError: not JSON, another schema, or missing fields.
+        ValueError: not JSON, another schema, or a value that is missing or breaks its rule.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'pseudo-label manifest not found: {path}; write it with {HOW_TO_MAKE}')
-    try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f'pseudo-label manifest {path} is no JSON: {error}') from error
-    if content.get('schema') != SCHEMA:
-        raise ValueError(f'pseudo-label manifest {path}: schema must be {SCHEMA}, got {content.get("schema")}')
-    missing = [key for key in ('teacher', 'class_names') if key not in content]
-    if missing:
-        raise ValueError(f'pseudo-label manifest {path} lacks {missing}')
-    return content
+    return read_manifest_file(path, 'pseudo-label manifest', f'write it with {HOW_TO_MAKE}', _KEYS)
 
 
 def update_manifest(
@@ -60,7 +57,7 @@ def update_manifest(
 
 
 def lock_manifest(root: Path) -> FileLock:
-    """Held while a manifest is read and written anew, as shards share it."""
+    """Held while a manifest is read and rewritten, because shards share it."""
     return FileLock(root / f'.{MANIFEST}.lock')
 
 

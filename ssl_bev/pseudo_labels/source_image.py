@@ -1,4 +1,4 @@
-"""Which image a label belongs to. Camera and file name do not tell: scenes in folders of their own share them."""
+"""Which image a label belongs to. Camera and file name are not enough: scenes in separate folders may share them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SourceImage(NamedTuple):
 
 
 class ImageRecord(NamedTuple):
-    """What a label file says of its image.
+    """What a label file says about its image.
 
     Attributes:
         path: relative to the data root.

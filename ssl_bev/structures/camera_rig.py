@@ -58,8 +58,8 @@ class CameraRig:
     def num_frames(self) -> int:
         return self.frame_valid.shape[1]
 
-    def frame(self, index: int) -> CameraRig:
-        """The rig at one frame of the window, without the dimension T."""
+    def frame(self, index: int | slice) -> CameraRig:
+        """The rig at one frame of the window, without the dimension T; or at several, with it."""
         there = {name: value for name, value in vars(self).items() if name != 'image_size' and value is not None}
         return CameraRig(image_size=self.image_size, **{name: value[:, index] for name, value in there.items()})
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.visualization.bev_axes import draw_axes
 from ssl_bev.visualization.canvas import FAINT, Label, hatch, write
 from ssl_bev.visualization.palette import paint
 
@@ -77,7 +78,7 @@ def draw_bev(
     observed: np.ndarray | None = None,  # (H, W) bool
     pixels_per_cell: float = 3,
 ) -> np.ndarray:
-    """Draw a BEV map with its scale in metres and the vehicle's place.
+    """Draw a BEV map with its scale in metres, its axes and the vehicle's place.
 
     Args:
         probabilities: 0 .. 1; a truth of zeros and ones is as good. Rows and columns as BEV tensors have them.
@@ -112,7 +113,7 @@ def draw_ground(
     observed: np.ndarray | None = None,  # (H, W) bool
     pixels_per_cell: float = 3,
 ) -> np.ndarray:
-    """Draw colours of the ground as `draw_bev` draws classes: forward up, with scale and vehicle.
+    """Draw colours of the ground as `draw_bev` draws classes: forward up, with scale, axes and vehicle.
 
     Returns:
         (rows, columns, 3) uint8 BGR.
@@ -124,6 +125,7 @@ def draw_ground(
         picture[unknown & hatch(*unknown.shape)] = 175
     _draw_scale(picture, grid, pixels_per_cell, bev_frame)
     _draw_ego(picture, grid, pixels_per_cell, bev_frame)
+    draw_axes(picture, bev_frame)
     return picture
 
 

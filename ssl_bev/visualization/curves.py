@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ssl_bev.files.text_files import read_text
+
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 LINE_STYLES = ('-', '--', ':', '-.', (0, (1, 4)), (0, (8, 2, 1, 2, 1, 2)))
 
@@ -120,15 +122,30 @@ def score_curve(records: Sequence[Mapping], metric: str) -> Curve:
     return _curve([record for record, names in zip(scored, classes, strict=True) if names == classes[-1]], metric)
 
 
+def phase_seconds(scalars: Sequence[Mapping], phases: Sequence[Mapping]) -> dict[str, float]:
+    """Seconds of training steps by phase, from the records of `read_scalars`; validation is left out."""
+    seconds, epochs, before = {}, 0, 0.0
+    for phase in phases:
+        epochs += phase['epochs']
+        upto = max((point['seconds'] for point in scalars if point.get('epoch', epochs + 1) <= epochs), default=before)
+        seconds[phase['name']], before = upto - before, upto
+    return seconds
+
+
 def _parse(file: Path) -> list[dict]:
     records, steps = [], 0
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(read_text(file, 'log').splitlines(), 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f'{file}, line {number}: not a JSON object ({error})') from error
+        if not isinstance(record, dict):
+            raise ValueError(f'{file}, line {number}: not a JSON object, got {line[:100]}')
+        for key in ('iter', 'time'):
+            if not isinstance(record.get(key, 0), int | float):
+                raise ValueError(f'{file}, line {number}: {key} must be a number, got {record[key]!r}')
         steps = record.get('iter', steps)  # a record of a validation has none: it belongs to the training so far
         records.append({**record, 'steps': steps})
     return records

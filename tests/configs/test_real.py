@@ -74,7 +74,7 @@ def test_a_step_on_pandaset_and_its_evaluation(tmp_path):
     create = (sys.executable, PROJECT / 'tools/create_data.py', *root, '--drives', drives, '--out', drives.parent)
     run(*create, *area, '--every', '10', '--max-sweeps', '0', cwd=tmp_path)  # two keyframes a half
     log = train(
-        'pandaset_ssl.py', tmp_path, 'train_dataloader.dataset.times=1', SSL_BEV_PANDASET=str(drives.parent),
+        'pandaset_ssl_neighbours.py', tmp_path, 'train_dataloader.dataset.times=1', SSL_BEV_PANDASET=str(drives.parent),
         SSL_BEV_PANDASET_PART='pandaset-002-1',
     )  # fmt: skip
     assert 'Epoch(train) [2][2/2]' in log and 'Epoch(val) [2][4/4]' in log

@@ -24,7 +24,7 @@ def test_broken_manifests(tmp_path):
     with pytest.raises(ValueError, match='is no JSON'):
         read_label_manifest(tmp_path)
     path.write_text('{"classes": ["a"]}')
-    with pytest.raises(ValueError, match=r"lacks \['x_range'"):
+    with pytest.raises(ValueError, match=r"must have the key 'x_range', got .'classes'.; make it with"):
         read_label_manifest(tmp_path)
 
 

@@ -126,10 +126,10 @@ def test_errors_name_file_frame_and_what_to_do(tiny_data, tiny_root, frames, tmp
     ):
         RoadReader(folder)(frames[0])
     write_road(folder, frames[0]['token'], np.full((4, 4), np.nan))
-    with pytest.raises(ValueError, match='values that are not finite'):
+    with pytest.raises(ValueError, match='must hold finite numbers; delete it'):
         RoadReader(folder)(frames[0])
     (folder / 'manifest.json').write_text(json.dumps({'x_range': [0, 1]}))
-    with pytest.raises(ValueError, match=r"manifest of roads .* lacks \['y_range', 'cell_size'\]"):
+    with pytest.raises(ValueError, match=r"manifest of roads .* must have the key 'y_range'"):
         RoadReader(folder)
     two = [
         {'road': {'road2ego': np.eye(4), 'heights': hill(), 'grid': grid}}

@@ -6,15 +6,19 @@ import copy
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from engine_toy import ToySegmentor, make_runner, run, run_distributed, two_phases, weights_of
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from processes import on_processes
+from waits import counted_waits
 
-from ssl_bev.engine import NonFiniteHook
+from ssl_bev.engine import NonFiniteHook, ReadLossesHook
 
 
 class SpoilHook(Hook):
@@ -197,3 +201,23 @@ def test_processes_agree(tmp_path: Path, one_process_is_spoilt: None) -> None:
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NonFiniteHook(**arguments)
+
+
+def test_each_hook_reads_the_device_once() -> None:
+    """Loss and gradient before the update, the losses for the log after it; the norm is not asked for again."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    wrapper = OptimWrapper(torch.optim.SGD([weight], 0.1), clip_grad=dict(max_norm=1))
+    runner, hook, log = SimpleNamespace(optim_wrapper=wrapper), NonFiniteHook(), MessageHub.get_current_instance()
+    hook.before_train_iter(runner, 0)
+    loss = 2 * weight.sum()
+    with counted_waits() as waits:
+        wrapper.update_params(loss)
+        hook.after_train_iter(runner, 0)
+    assert waits == {'tolist': 1}
+    assert log.get_scalar('train/grad_norm').current() == pytest.approx(math.sqrt(12))
+    torch.testing.assert_close(weight.detach(), 1 - 0.1 * torch.full((3,), 1 / math.sqrt(3)))
+    outputs = dict(loss=loss, loss_seg=loss.double() / 3, number=1)
+    with counted_waits() as waits:
+        ReadLossesHook().after_train_iter(runner, 0, outputs=outputs)
+    assert waits == {'cpu': 1}
+    assert {name: float(value) for name, value in outputs.items()} == dict(loss=6, loss_seg=2, number=1)

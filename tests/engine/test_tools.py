@@ -135,6 +135,37 @@ def test_arguments_of_the_launchers(tmp_path: Path) -> None:
     assert test == [*common, str(tools / 'test.py'), 'a.py', 'b.pth', '--out', 'c.json', '--launcher', 'pytorch']
 
 
+def test_slurm_starts_a_task_for_each_gpu(tmp_path: Path) -> None:
+    """A stand-in for `srun` that shows its own arguments, and runs what it is given."""
+    (tmp_path / 'bin').mkdir()
+    for name in ('slurm.sh', 'slurm_train.sh', 'slurm_test.sh'):
+        (tmp_path / 'tools').mkdir(exist_ok=True)
+        shutil.copy(ROOT / 'tools' / name, tmp_path / 'tools')
+    loop = 'while [ "$1" != python ]; do echo "$1"; shift; done\nexec "$@"\n'
+    for name, text in (('srun', f'#!/bin/sh\n{loop}'), ('python', '#!/bin/sh\necho "$@"\n')):
+        (tmp_path / 'bin' / name).write_text(text)
+        (tmp_path / 'bin' / name).chmod(0o755)
+
+    def command(name: str, *words: str, **variables: str) -> list[str]:
+        environment = {**os.environ, 'PATH': f'{tmp_path}/bin:{os.environ["PATH"]}', **variables}
+        tool = str(tmp_path / 'tools' / name)
+        done = subprocess.run([tool, *words], env=environment, capture_output=True, text=True)
+        assert done.returncode == (0 if len(words) >= 4 else 2)
+        return (done.stdout or done.stderr).split()
+
+    train = command('slurm_train.sh', 'part', 'job', 'a.py', 'out', '--resume', SRUN_ARGS='--time=9 --signal=TERM@60')
+    *resources, launched = ' '.join(train).partition(' -u ')
+    assert resources[0].split() == [
+        '-p', 'part', '--job-name=job', '--gres=gpu:8', '--ntasks=8', '--ntasks-per-node=8', '--cpus-per-task=5',
+        '--kill-on-bad-exit=1', '--time=9', '--signal=TERM@60',
+    ]  # fmt: skip
+    assert launched == f'{tmp_path}/tools/train.py a.py --work-dir out --resume --launcher slurm'
+    test = command('slurm_test.sh', 'part', 'job', 'a.py', 'b.pth', GPUS='2', CPUS_PER_TASK='3', SRUN_ARGS='')
+    assert {'--gres=gpu:2', '--ntasks=2', '--ntasks-per-node=2', '--cpus-per-task=3'} < set(test)
+    assert test[-5:] == [f'{tmp_path}/tools/test.py', 'a.py', 'b.pth', '--launcher', 'slurm']
+    assert 'PARTITION' in command('slurm_train.sh', 'part')
+
+
 def test_errors_name_the_argument(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'config file .*none\.py does not exist'):
         load_config(tmp_path / 'none.py')

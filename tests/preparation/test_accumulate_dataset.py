@@ -218,7 +218,7 @@ def test_broken_and_missing_files(tmp_path):
         path.write_bytes(whole[: int(len(whole) * part)])
         with pytest.raises(ValueError, match=r'a.npz is broken .*; delete it'):
             read_target(tmp_path, 'a', (1, 2, 2))
-    for content, message in (('{', 'is no JSON'), ('{}', r"lacks \['classes'")):
+    for content, message in (('{', 'is no JSON'), ('{}', "must have the key 'classes'")):
         (tmp_path / 'manifest.json').write_text(content)
         with pytest.raises(ValueError, match=message):
             read_target_manifest(tmp_path)

@@ -186,7 +186,7 @@ DAMAGES = {
     'reflection': (damage_frame(1, multiply('ego2global', np.diag([1.0, -1, 1, 1]))), 'ego2global: .*a reflection'),
     'not finite': (
         damage_frame(1, lambda f: f['lidar_points']['lidar2ego'].__setitem__(0, [np.nan] * 4)),
-        'lidar2ego: must be a finite 4x4 matrix',
+        f'frame {SAMPLE}: lidar2ego must be a finite 4x4 matrix, got',
     ),
     'focal length': (
         damage_frame(1, camera(multiply('cam2img', np.diag([0, 1, 1])))),
@@ -253,6 +253,23 @@ def test_full_checks_find(data, damage, message):
     report = check(data, full=True)
     assert re.search(f'error: .*{message}', str(report)), str(report)
     assert report.errors.total() == 1
+
+
+@pytest.mark.parametrize(
+    ('cam2img', 'oddity'),
+    [
+        ([[400, 0, 48], [0, 400, 20], [0, 0, 1]], ''),
+        ([[60, 0, 48], [0, 120, 20], [0, 0, 1]], 'pixels are 0.50 times as wide as high'),
+        ([[60, 0, -20], [0, 60, 20], [0, 0, 1]], 'the principal point is at -20 of 96 columns'),
+    ],
+    ids=['long lens', 'resized to another shape', 'cropped to one side'],
+)
+def test_unusual_optics_are_no_error(data, cam2img, oddity):
+    for number in range(3):
+        damage_frame(number, camera(lambda c: c.update(cam2img=cam2img)))(data)
+    report = check(data)
+    assert report.is_good, str(report)
+    assert (f'CAM_BACK: {oddity}' in str(report)) == bool(oddity)
 
 
 def test_the_first_keyframe_of_a_scene_is_read_whole_by_fast_checks_too(data):

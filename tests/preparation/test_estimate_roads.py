@@ -15,6 +15,7 @@ from ssl_bev.datasets.road_files import RoadReader
 from ssl_bev.geometry import BEVGrid, lift_to_road
 from ssl_bev.preparation.estimate_roads import RoadEstimation, estimate_roads, estimate_scene
 from ssl_bev.pseudo_labels import PseudoLabelWriter
+from tools.estimate_road import doubts
 
 GRID = BEVGrid((-30, 30), (-20, 20), 2.0)
 
@@ -57,6 +58,15 @@ def test_lidar_gives_plane_and_heights(infos, lidar_root, tmp_path, planes_only)
     np.testing.assert_allclose(lift_to_road(xy, road)[:, 2], 0.03 * xy[:, 0] + 0.01 * xy[:, 1], atol=0.02)
 
 
+def test_a_lidar_of_positions_alone(infos, tmp_path):
+    frame = read_info_file(infos[0])['data_list'][0]
+    xy = np.random.default_rng(0).uniform(-35, 35, (6000, 2))
+    np.savez(tmp_path / 'points.npz', points=np.c_[xy, 0.02 * xy[:, 0]])
+    lidar = dict(lidar_path='points.npz', lidar2ego=np.eye(4).tolist(), num_pts_feats=3)
+    _, report = estimate_scene([{**frame, 'lidar_points': lidar}], RoadEstimation('lidar', str(tmp_path), grid=GRID))
+    assert report['pitch_degrees'][0] == pytest.approx(1.15, abs=0.03)
+
+
 def test_a_run_goes_on_where_it_stopped(infos, tmp_path):
     out, estimation = tmp_path / 'roads', RoadEstimation('poses', grid=GRID, with_sweeps=True)
     estimate_roads(infos, out, estimation, show_progress=False)
@@ -94,6 +104,16 @@ def test_what_a_source_needs():
         RoadEstimation('lidar')
     with pytest.raises(ValueError, match=r"'labels' needs labels"):
         RoadEstimation('labels')
+
+
+def test_doubts_of_the_tool():
+    report = dict(pitch_degrees=[0.0, 1.0], roll_degrees=[0.0, 1.0], height_ahead=0.5)
+    assert not doubts(report)
+    assert not doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.09))
+    (doubt,) = doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.115))
+    assert 'agree hardly better on this road (0.115)' in doubt
+    (doubt,) = doubts(dict(report, roll_degrees=[0.0, 7.0]))
+    assert 'steeper than roads are' in doubt
 
 
 def test_the_tool(infos, lidar_root, tmp_path, monkeypatch, capsys):

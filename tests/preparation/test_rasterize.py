@@ -215,7 +215,10 @@ def test_errors_name_class_layer_and_rule(tmp_path):
     geometry = MapGeometry(crossroads_map(), 'town.json')
     for spec, message in (
         (ClassSpec('a', ['carpark_area']), "class a: map town.json has no layer 'carpark_area'"),
-        (ClassSpec('a', ['lane_divider']), "class a: layer 'lane_divider' holds lines, which does not fit kind 'area'"),
+        (
+            ClassSpec('a', ['lane_divider']),
+            "layer 'lane_divider' of map town.json holds lines, which does not fit kind 'area'",
+        ),
         (ClassSpec('a', ['stop_line'], 'line'), "holds polygons, which does not fit kind 'line'"),
     ):
         with pytest.raises(ValueError, match=message):

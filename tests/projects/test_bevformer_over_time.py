@@ -16,8 +16,7 @@ from ssl_bev.models import BEVSegmentor
 GRID = {'x_range': (-12, 12), 'y_range': (-8, 8), 'cell_size': 1.0}
 
 
-@pytest.fixture(scope='module')
-def model():
+def make_model(**encoder):
     model = BEVSegmentor(
         data_preprocessor=BEVDataPreprocessor(pad_size_divisor=32),
         img_backbone=dict(
@@ -25,7 +24,7 @@ def model():
         ),
         bev_encoder=dict(
             type='BEVFormer', x_range=(-12, 12), y_range=(-8, 8), bev_shape=(8, 12), in_channels=4, embed_dims=16,
-            num_layers=2, num_heads=4, num_levels=1, dropout=0.0,
+            num_layers=2, num_heads=4, num_levels=1, dropout=0.0, **encoder,
         ),
         seg_head=dict(
             type='BEVSegHead', in_channels=16, channels=8, num_upsamples=1, grid=GRID, classes=['road', 'line'],
@@ -34,6 +33,11 @@ def model():
     )  # fmt: skip
     randomize(model.bev_encoder, torch.Generator().manual_seed(0))
     return model.eval()
+
+
+@pytest.fixture(scope='module')
+def model():
+    return make_model()
 
 
 def textured(results):
@@ -98,6 +102,13 @@ def test_a_window_knows_its_frames_and_no_others(model, frames):
         assert all((longer[i] - shorter[i]).abs().max() > 1e-3 for i in rows)
     alone = windowed(model, frames(num_frames=3, scene_list=['scene-0553']))
     torch.testing.assert_close(alone, three[3:])
+
+
+def test_without_history_each_frame_stands_alone(frames):
+    model = make_model(with_history=False)
+    alone = windowed(model, frames(num_frames=1))
+    torch.testing.assert_close(windowed(model, frames(num_frames=3)), alone)
+    torch.testing.assert_close(online(model, frames(num_frames=1)), alone)
 
 
 def test_frame_by_frame_is_the_window_since_the_scene_began(model, frames):

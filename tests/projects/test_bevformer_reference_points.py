@@ -70,6 +70,12 @@ def test_samples_have_views_of_their_own():
     num_queries = points.shape[1]
     assert torch.equal(together.query, torch.cat([alone[0].query, alone[1].query + num_queries]))
     assert torch.equal(together.cameras.index, torch.cat([alone[0].cameras.index, alone[1].cameras.index + 3]))
+    for part, views in zip(together.split(2), alone, strict=True):
+        assert part.cameras.counts == views.cameras.counts
+        for name in ('query', 'references', 'num_views'):
+            assert torch.equal(getattr(part, name), getattr(views, name))
+        assert torch.equal(part.cameras.index, views.cameras.index)
+        assert torch.equal(part.cameras.slot, views.cameras.slot)
 
 
 @pytest.mark.parametrize('num_cameras', [1, 5, 6])

@@ -18,8 +18,8 @@ def random_problem(seed: int, dtype=torch.float32, groups=(4, 0, 7), heads=3, de
     value = draw(len(groups), positions, heads, depth).requires_grad_()
     locations = (draw(rows, heads, len(SHAPES), points, 2) * 1.6 - 0.3).requires_grad_()
     weights = draw(rows, heads, len(SHAPES), points).requires_grad_()
-    index = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
-    return (value, locations, weights), RowGroups.from_index(index, len(groups))
+    reads = torch.arange(max(*groups, 1)) < torch.tensor(groups)[:, None]
+    return (value, locations, weights), RowGroups.from_mask(reads)[0]
 
 
 def sample(inputs, groups, function=deformable_sampling):
@@ -87,17 +87,31 @@ def test_no_rows_at_all():
 
 
 def test_no_rows_at_all_for_the_padded_operator():
-    groups = RowGroups.from_index(torch.zeros(0, dtype=torch.int64), 3)
-    assert groups.longest == 1
+    groups, _ = RowGroups.from_mask(torch.zeros(3, 5, dtype=torch.bool))
+    assert groups.counts == (0, 0, 0)
     value = torch.randn(3, 12, 2, 4, requires_grad=True)
     output = padded_sampling(value, [(3, 4)], torch.zeros(0, 2, 1, 4, 2), torch.zeros(0, 2, 1, 4), groups)
     output.sum().backward()
     assert output.shape == (0, 8) and (value.grad == 0).all()
 
 
+def test_as_many_rows_for_each_map_are_a_view_of_the_padded_rows():
+    inputs, ragged = random_problem(5, groups=(4, 4, 4))
+    equal = RowGroups.equal(3, 4, torch.device('cpu'))
+    assert torch.equal(ragged.index, equal.index) and equal.slot is None
+    ours, theirs = sample(inputs, equal, padded_sampling), sample(inputs, ragged, padded_sampling)
+    assert torch.equal(ours, theirs)
+    gradients = (torch.autograd.grad(output.square().sum(), inputs) for output in (ours, theirs))
+    for mine, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, reference)
+
+
 def test_groups_know_the_slot_of_each_row():
-    groups = RowGroups.from_index(torch.tensor([0, 0, 2, 2, 2]), 4)
-    assert groups.slot.tolist() == [0, 1, 0, 1, 2]
-    assert groups.longest == 3
-    equal = RowGroups.equal(2, 3, torch.device('cpu'))
-    assert (equal.index.tolist(), equal.slot.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2])
+    reads = torch.tensor([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0, 0]], dtype=torch.bool)
+    groups, position = RowGroups.from_mask(reads)
+    assert position.tolist() == reads.flatten().nonzero()[:, 0].tolist()
+    assert (groups.counts, groups.num_groups, groups.num_rows) == ((2, 0, 3, 0), 4, 5)
+    assert (groups.index.tolist(), groups.slot.tolist()) == ([0, 0, 2, 2, 2], [0, 1, 0, 1, 2])
+    first, second = groups.split(2)
+    assert (first.counts, first.index.tolist(), first.slot.tolist()) == ((2, 0), [0, 0], [0, 1])
+    assert (second.counts, second.index.tolist(), second.slot.tolist()) == ((3, 0), [0, 0, 0], [0, 1, 2])

@@ -7,12 +7,13 @@ import cv2
 import pandas as pd
 import pytest
 
-from projects.LabelEfficiency.label_efficiency.experiment import phase_seconds, write_config
+from projects.LabelEfficiency.label_efficiency.experiment import write_config
 from projects.LabelEfficiency.label_efficiency.report import run_table, summary, with_ratios, write_report
 from projects.LabelEfficiency.label_efficiency.runs import RECIPES, Run
 from projects.LabelEfficiency.label_efficiency.steps import ONE_CORE, StepError, Steps, read_json
 from projects.LabelEfficiency.label_efficiency.towns import TOWNS, TOY_TOWNS, merge_infos, merge_labels
 from ssl_bev.datasets.info_files import read_info_file
+from ssl_bev.visualization.curves import phase_seconds
 
 NAMES = sorted(path.stem for path in RECIPES.glob('[!_]*.py'))
 

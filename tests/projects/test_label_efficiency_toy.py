@@ -3,6 +3,7 @@
 import importlib.util
 import multiprocessing
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -47,7 +48,10 @@ def run_script(command, log, env):
     os.environ.update(env)
     os.chdir(PROJECT)
     sys.argv = command
-    Config.pretty_text = property(lambda config: str(config.to_dict()))  # yapf takes seconds for it
+    # yapf takes seconds for it
+    Config.pretty_text = property(
+        lambda config: '\n'.join(f'{key} = {value!r}' for key, value in config.to_dict().items())
+    )
     runpy.run_path(command[0], run_name='__main__')
 
 
@@ -73,6 +77,7 @@ def benchmark(launched, synthetic_root, tmp_path_factory):
 def test_the_benchmark_leaves_records_and_a_report(benchmark):
     folder, _ = benchmark
     page = (folder / 'out' / 'test.md').read_text()
+    assert '<section id="curves">' in (folder / 'out' / 'report.html').read_text()
     assert '| ours' in page and '| supervised' in page
     records = {path.parent.name.split('_')[0]: read_json(path) for path in folder.glob('out/runs/*/record.json')}
     for record in records.values():
@@ -129,7 +134,7 @@ def test_other_towns_in_the_folder_are_refused(benchmark):
         Towns(folder / 'data', TOY_TOWNS[:1], Steps(folder / 'data')).make()
 
 
-def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path):
+def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path, capsys):
     shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
     main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
     table = (tmp_path / 'out' / 'iou.md').read_text()
@@ -139,3 +144,8 @@ def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path
         'supervised, the same 50 %',
     ]  # fmt: skip
     assert len(list((tmp_path / 'out').glob('panel_*.png'))) == 1 and (tmp_path / 'out' / 'curves.png').is_file()
+    report = tmp_path / 'out' / 'report.html'
+    assert f'All on one page, for a browser: {report}' in capsys.readouterr().out
+    page = report.read_text()
+    assert 'ours, with the same 50 %: mIoU' in re.sub('<[^>]*>', '', page) and 'class="sheet"' in page
+    assert page.count('class="sample"') >= 4 and 'could not be drawn' not in page and 'could be drawn' not in page

@@ -79,7 +79,7 @@ def test_bad_info_files(tmp_path):
     with pytest.raises(ValueError, match=r'broken.pkl is no complete pickle'):
         list_images([broken], tmp_path)
     broken.write_bytes(pickle.dumps([1]))
-    with pytest.raises(ValueError, match='needs the key data_list'):
+    with pytest.raises(ValueError, match='needs the keys metainfo and data_list'):
         list_images([broken], tmp_path)
     stock = info_file(tmp_path / 'stock.pkl', [stock_frame('a.jpg')])
     with pytest.raises(ValueError, match=r'sweeps are wanted, but .*stock.pkl lists none'):

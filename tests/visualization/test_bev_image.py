@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.visualization.bev_axes import draw_axes
 from ssl_bev.visualization.bev_image import GROUND, draw_bev, to_picture_position, turn_forward_up
 from ssl_bev.visualization.palette import STYLES
 
@@ -76,3 +77,22 @@ def test_errors_name_the_argument():
         turn_forward_up(np.zeros((2, 2)), 'camera')
     with pytest.raises(ValueError, match=r"bev_frame must be one of .*, got 'camera'"):
         to_picture_position(np.zeros(2), EGO_GRID, 1, 'camera')
+
+
+@pytest.mark.parametrize('bev_frame', ['ego', 'lidar'])
+def test_the_axes_stand_in_the_lower_left_corner(bev_frame):
+    grid, _ = AHEAD_LEFT[bev_frame]
+    empty = np.zeros((1, *grid.shape))
+    dark = draw_bev(empty, ['drivable_area'], grid, bev_frame=bev_frame).min(-1) < 60
+    assert dark[-70:, :70].sum() > 150  # arrows and words
+    dark[-70:, :70] = False
+    assert dark[:150].sum() == dark[210:].sum() == 0  # the vehicle alone is left
+    # The upright arrow stands right of one that points left (y), and left of one that points right (x).
+    columns = np.nonzero(draw_bev(empty, ['drivable_area'], grid, bev_frame=bev_frame)[-45:-25, :70].max(-1) < 60)[1]
+    assert (columns.mean() > 25) == (bev_frame == 'ego')
+
+
+def test_a_picture_without_room_has_no_axes():
+    small = np.full((119, 200, 3), 200, np.uint8)
+    draw_axes(small)
+    assert (small == 200).all()

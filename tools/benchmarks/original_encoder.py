@@ -1,4 +1,4 @@
-"""The yardstick: BEVFormer's encoder at work as its authors published it, written anew from the paper, to be read.
+"""What ours is compared with: BEVFormer's encoder as its authors published it, rewritten from the paper to be readable.
 
 Its ways are kept: two BEV maps are stacked into one batch; in every layer each camera's visible queries are listed and
 copied, camera by camera and sample by sample, into a batch padded to the fullest camera; deformable attention is

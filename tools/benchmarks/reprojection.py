@@ -6,8 +6,8 @@ The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 w
 120x240 cells, every pixel labelled. The bare call samples the map at all pixels, at positions computed beforehand.
 kornia warps the map into one camera after the other (and shows mirrored ground above the horizon; the loss gets
 ready-made weights that leave it out). `ours` is `ReprojectionHead.compare`: it projects the cells, reads labels with
-paint widened, and takes the loss. kornia and ours compute positions anew in each step, for in training every step has
-its own augmentation. All include the backward pass to the map.
+paint widened, and takes the loss. kornia and ours compute positions in each step, because in training every step
+has its own augmentation. All include the backward pass to the map.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ class BEVFormer(BEVEncoder):
             optimizer step moves a point by about the learning rate, so a short training wants it small.
         feedforward_channels: width of the feed-forward networks; twice `embed_dims` if None.
         dropout: of the attentions and the feed-forward networks.
+        with_history: attend to the BEV of the frame before. Without it each frame stands alone, and the frames before
+            those that are trained or predicted are not encoded.
         with_cp: recompute the layers in the backward pass to save memory.
         init_cfg: as in mmengine.
 
@@ -59,8 +61,6 @@ class BEVFormer(BEVEncoder):
         >>> bev_encoder = dict(type='BEVFormer', x_range=(-30, 30), y_range=(-15, 15), bev_shape=(30, 60),
         ...                    embed_dims=64, num_layers=2, num_levels=1, in_channels=128)
     """
-
-    stateful = True
 
     def __init__(
         self,
@@ -81,10 +81,12 @@ class BEVFormer(BEVEncoder):
         sampling_spread: float = 1.0,
         feedforward_channels: int | None = None,
         dropout: float = 0.1,
+        with_history: bool = True,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.stateful = with_history
         if pillar_base not in ('road', 'frame'):
             raise ValueError(f"pillar_base must be 'road' or 'frame', got {pillar_base!r}")
         if num_spatial_points % num_pillar_points:
@@ -133,15 +135,23 @@ class BEVFormer(BEVEncoder):
 
     def forward(
         self, inputs: FrameInputs, rig: CameraRig, state: BEVFormerState | None = None
-    ) -> tuple[Tensor, BEVFormerState]:  # (B, C, H, W), state
+    ) -> tuple[Tensor, BEVFormerState | None]:  # (B, C, H, W), state
         """Encode one frame, with the BEV of the frame before as history, see `BEVEncoder`."""
         past = {}
         if state is not None:
             motion = (invert_rigid(state.bev2global) @ rig.bev2global).float()
             past = dict(history=state.bev, current2history=motion, history_valid=inputs.state_valid)
         calibration = (rig.bev2img, inputs.image_size, rig.known_road or rig.road2bev)
-        bev = self.encode(inputs.image_features, *calibration, camera_valid=rig.camera_valid, **past)
-        return bev, BEVFormerState(bev, rig.bev2global)
+        past.update(camera_valid=rig.camera_valid, views=inputs.prepared)
+        bev = self.encode(inputs.image_features, *calibration, **past)
+        return bev, BEVFormerState(bev, rig.bev2global) if self.stateful else None
+
+    def prepare_window(self, rig: CameraRig, image_size: tuple[int, int] | None) -> list[PillarViews]:
+        """Which camera of which frame sees which pillar, see `BEVEncoder`."""
+        frames = [rig.frame(t) for t in range(rig.num_frames)]
+        bev2img, camera_valid = (torch.cat([getattr(f, name) for f in frames]) for name in ('bev2img', 'camera_valid'))
+        views = self._views(bev2img, image_size, Road.cat([frame.road for frame in frames]), camera_valid)
+        return views.split(len(frames))
 
     def encode(
         self,
@@ -153,6 +163,7 @@ class BEVFormer(BEVEncoder):
         current2history: Tensor | None = None,  # (B, 4, 4)
         history_valid: Tensor | None = None,  # (B,), bool
         camera_valid: Tensor | None = None,  # (B, N), bool
+        views: PillarViews | None = None,
     ) -> Tensor:  # (B, C, H, W)
         """Encode the cameras of one frame, with or without an earlier BEV.
 
@@ -167,6 +178,7 @@ class BEVFormer(BEVEncoder):
                 Cells that come from outside the history take the current queries in its place.
             history_valid: True where a sample has a history; the others behave as without one. All have if None.
             camera_valid: False where a sample lacks a camera, which then counts nowhere. All are there if None.
+            views: what `prepare_window` found for this frame; projected here if None.
 
         Raises:
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
@@ -186,7 +198,7 @@ class BEVFormer(BEVEncoder):
             self.grid.shape,
             features,
             level_shapes,
-            self._views(bev2img, image_size, road, camera_valid),
+            views or self._views(bev2img, image_size, road, camera_valid),
             history,
             history_valid,
         )

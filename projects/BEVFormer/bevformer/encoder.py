@@ -143,8 +143,6 @@ class BEVFormerEncoder(BaseModule):
         _check_sizes(bev_query, bev_shape, features, level_shapes, views, history)
         if history is not None:
             history = history.to(bev_query.dtype)
-        if history_valid is not None and history_valid.all():
-            history_valid = None  # saves each layer a choice, cell by cell
         query = bev_query
         for layer in self.layers:
             inputs = (query, bev_pos, bev_shape, features, level_shapes, views)

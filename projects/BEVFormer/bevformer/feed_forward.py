@@ -24,12 +24,12 @@ class ResidualDropout(nn.Dropout):
             dropped = F.dropout(x, self.p, self.training)
             return dropped if residual is None else residual + dropped
         start = x.new_zeros(()) if residual is None else residual
-        return torch.addcmul(start, x, _random_mask(x.shape, 1 - self.p), value=1 / (1 - self.p))
+        return torch.addcmul(start, x, _random_mask(x.shape, 1 - self.p, x.device), value=1 / (1 - self.p))
 
 
-def _random_mask(shape: torch.Size, probability: float) -> Tensor:
+def _random_mask(shape: torch.Size, probability: float, device: torch.device) -> Tensor:
     """True with this probability, to 16 bits."""
-    words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64, device=device).random_(-(2**63), None)
     uniform = words.view(torch.int16)[: shape.numel()]
     return (uniform < round(probability * 2**16) - 2**15).view(shape)
 

@@ -1,4 +1,4 @@
-"""What `BEVFormer.forward` demands of its arguments."""
+"""Checks of the arguments of `BEVFormer.forward`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssl_bev.geometry import Road
 
 @dataclass(frozen=True)
 class InputSizes:
-    """What the configuration says of the inputs.
+    """The sizes of the inputs that the configuration expects.
 
     Args:
         level_channels: channels of the image features, of each level.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssl_bev.geometry import BEVGrid, Road, points_over_road, project_points
+from ssl_bev.geometry import BEVGrid, Road, constant, points_over_road, project_points
 from ssl_bev.geometry.projection import MIN_DEPTH
 
 from .deformable_sampling import RowGroups
@@ -19,7 +19,7 @@ _FAR_OUTSIDE = -10.0  # image widths: no sampling offset leads back from there
 class PillarViews:
     """The (camera, query) pairs in which at least one point of the query's pillar is visible; V of them.
 
-    Computed once per forward pass and shared by all layers.
+    Computed once for a window of frames and shared by all layers.
 
     Args:
         cameras: the feature map (sample * num_cameras + camera) of each pair, in ascending order.
@@ -32,6 +32,16 @@ class PillarViews:
     query: Tensor
     references: Tensor
     num_views: Tensor
+
+    def split(self, parts: int) -> list[PillarViews]:
+        """The views of equally many samples each, in their order, as if each part had been viewed by itself."""
+        cameras, num_views = self.cameras.split(parts), self.num_views.chunk(parts)
+        rows = [group.num_rows for group in cameras]
+        pieces = zip(cameras, self.query.split(rows), self.references.split(rows), num_views, strict=True)
+        return [
+            PillarViews(group, query - part * views.numel(), references, views)
+            for part, (group, query, references, views) in enumerate(pieces)
+        ]
 
 
 def pillar_points(
@@ -64,7 +74,7 @@ def view_pillars(
     image_size: tuple[int, int],
     camera_valid: Tensor | None = None,  # (B, N), bool
 ) -> PillarViews:
-    """Project pillars into all cameras and list who sees what, in float32 whatever autocast says.
+    """Project pillars into all cameras and list who sees what, in float32 whatever autocast says; waits once.
 
     Args:
         points: pillar points in the BEV frame, metres.
@@ -76,16 +86,16 @@ def view_pillars(
     num_queries, num_heights = points.shape[1:3]
     pixels, depth, visible = project_points(points.flatten(1, 2)[:, None], bev2img.float(), image_size)
     shape = (batch, num_cameras, num_queries, num_heights)
-    references = pixels / pixels.new_tensor([image_size[1], image_size[0]])
+    references = pixels / constant((image_size[1], image_size[0]), pixels)
     references = torch.where((depth > MIN_DEPTH)[..., None], references, _FAR_OUTSIDE).view(*shape, 2)
     seen = visible.view(shape).any(-1)
     if camera_valid is not None:
         seen = seen & camera_valid[..., None]
-    sample, camera, query = seen.nonzero(as_tuple=True)
+    cameras, pair = RowGroups.from_mask(seen.flatten(0, 1))
     return PillarViews(
-        cameras=RowGroups.from_index(sample * num_cameras + camera, batch * num_cameras),
-        query=sample * num_queries + query,
-        references=references[sample, camera, query],
+        cameras=cameras,
+        query=pair // (num_cameras * num_queries) * num_queries + pair % num_queries,
+        references=references.flatten(0, 2).index_select(0, pair),
         num_views=seen.sum(1).clamp(min=1).to(references.dtype),
     )
 
@@ -97,4 +107,4 @@ def cell_fractions(
     """The (x, y) of cell centres as fractions of the grid, in row-major order."""
     rows, columns = bev_shape
     centers = BEVGrid((0, columns), (0, rows), 1).cell_centers(device)
-    return (centers / centers.new_tensor([columns, rows])).flatten(0, 1)
+    return (centers / constant((columns, rows), centers)).flatten(0, 1)

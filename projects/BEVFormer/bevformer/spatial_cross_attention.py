@@ -5,6 +5,8 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ssl_bev.geometry import constant
+
 from .deformable_sampling import deformable_sampling, softmax_over_last
 from .feed_forward import ResidualDropout
 from .initialization import check_heads, init_attention, init_sampling_offsets
@@ -55,7 +57,7 @@ class PillarDeformableAttention(BaseModule):
             raise ValueError(f'num_points {self.num_points} must be a multiple of the {heights} pillar heights')
         size = (-1, self.num_heads, self.num_levels)
         # Offsets and weights depend on the query alone: one linear layer for all the cameras that see it.
-        scale = 1 / views.references.new_tensor([[width, height] for height, width in level_shapes])
+        scale = 1 / constant(tuple((width, height) for height, width in level_shapes), views.references)
         offsets = self.sampling_offsets(query).view(*size, self.num_points, 2) * scale[:, None]
         weights = self.attention_weights(query).view(*size[:2], self.num_levels * self.num_points)
         weights = softmax_over_last(weights) / views.num_views.reshape(-1, 1, 1)
@@ -70,7 +72,7 @@ class PillarDeformableAttention(BaseModule):
 class SpatialCrossAttention(BaseModule):
     """Deformable attention into the images, averaged over the cameras that see a query's pillar.
 
-    A query that no camera sees keeps its value, but for the bias of the output projection.
+    A query that no camera sees keeps its value, apart from the bias of the output projection.
 
     Args:
         embed_dims: channels.

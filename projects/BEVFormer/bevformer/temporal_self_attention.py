@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ssl_bev.geometry import constant
+
 from .deformable_sampling import RowGroups, deformable_sampling, softmax_over_last
 from .feed_forward import ResidualDropout
 from .initialization import check_heads, init_attention, init_sampling_offsets
@@ -88,7 +90,7 @@ class TemporalSelfAttention(BaseModule):
         weights = softmax_over_last(_linear_of_pair(self.attention_weights, previous, positioned).view(size))
         weights = weights / NUM_QUEUES
 
-        scale = 1 / centers.new_tensor([bev_shape[1], bev_shape[0]])
+        scale = 1 / constant((bev_shape[1], bev_shape[0]), centers)
         groups = RowGroups.equal(*query.shape[:2], query.device)
 
         def sample(bev: Tensor, centers: Tensor, queue: int) -> Tensor:

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -16,10 +16,11 @@ from threading import Lock
 from mmengine.config import Config
 
 import ssl_bev
+from ssl_bev.engine.phases import phases_of
 from ssl_bev.files import write_bytes
-from ssl_bev.visualization.curves import read_scalars
+from ssl_bev.visualization.curves import phase_seconds, read_scalars
 
-from .runs import IMAGES, Run, phases_of
+from .runs import IMAGES, Run
 from .steps import PROJECT, Steps, read_json, write_json
 from .towns import EXACT, INFOS, PUBLISHED, REGISTERED, Towns
 
@@ -160,16 +161,6 @@ class Experiment:
         for name in (f'{folder}/{run.maps}' for folder in run.completions):
             parts['completion'] = seconds(f'completion {name}', *(f'maps {name} {pool}' for pool in pools))
         return parts
-
-
-def phase_seconds(scalars: Sequence[Mapping], phases: Sequence[Mapping]) -> dict[str, float]:
-    """Seconds of training steps by phase, from the records of `read_scalars`; validation is left out."""
-    seconds, epochs, before = {}, 0, 0.0
-    for phase in phases:
-        epochs += phase['epochs']
-        upto = max((point['seconds'] for point in scalars if point.get('epoch', epochs + 1) <= epochs), default=before)
-        seconds[phase['name']], before = upto - before, upto
-    return seconds
 
 
 def write_config(config: Config, path: Path) -> str:

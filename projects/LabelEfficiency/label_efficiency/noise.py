@@ -1,7 +1,7 @@
-"""A teacher made worse on purpose: label noise as weaker teachers show it, to study how much a method bears.
+"""A teacher made worse on purpose: label noise as weaker teachers show it, to study how much a method tolerates.
 
-Errors come in patches, not pixel by pixel, and the confidence half gives them away. They are drawn anew for each
-image: votes of many frames average them out better than the errors of a real teacher, which repeat from frame to frame.
+Errors come in patches, not pixel by pixel, and the confidence gives half of them away. They are drawn for each image
+alone: votes of many frames average them out better than the errors of a real teacher, which repeat from frame to frame.
 """
 
 from __future__ import annotations

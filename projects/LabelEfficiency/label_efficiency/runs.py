@@ -1,4 +1,4 @@
-"""A run: a recipe with so many labels, images and steps; the configs that this makes, and the data that they read."""
+"""A run: a recipe with its share of labels, its images and steps, the configs made of them, and the data they read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from ssl_bev.engine import load_config
+from ssl_bev.engine.phases import phases_of
 
 from .steps import PROJECT
 from .towns import INFOS, PUBLISHED, REGISTERED
@@ -133,12 +134,6 @@ class Run:
         config = load_config(path)
         config.randomness.seed = self.seed
         return config
-
-
-def phases_of(config: Config) -> list[Mapping]:
-    """Its phases; one where it has no `TwoPhaseHook`."""
-    hooks = [hook for hook in config.custom_hooks if hook.type == 'TwoPhaseHook']
-    return hooks[0].phases if hooks else [dict(name='training', epochs=config.train_cfg.max_epochs)]
 
 
 def _loaders(config: Config) -> list[ConfigDict]:

@@ -14,7 +14,7 @@ from torch import nn
 class ChannelsLastParallel(MMDistributedDataParallel):
     """For several processes.
 
-    It has to come before the wrapping, for gradients are exchanged in the layout that weights have then.
+    It must run before the model is wrapped, because gradients are exchanged in the layout that weights have then.
     """
 
     def __init__(self, module: nn.Module, **kwargs) -> None:

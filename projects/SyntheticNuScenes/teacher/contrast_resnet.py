@@ -1,4 +1,4 @@
-"""A ResNet to which the night is as bright as the day."""
+"""A ResNet that sees every image at the same brightness and contrast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @MODELS.register_module()
 class ContrastResNet(ResNet):
-    """Sees each image's channels with mean 0 and deviation 1."""
+    """Normalises each image's channels to mean 0 and standard deviation 1."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """As `ResNet`."""

@@ -50,7 +50,7 @@ class Comparison:
         self.groups = {group: target for group, target in GROUPS.items() if target in names.targets}
         targets = list(self.groups.values())
         self.same_space = set(labels.class_names) <= set(truth.class_names)
-        # The truth bears v2.0 names: bring its ids to the teacher's.
+        # The truth has v2.0 names: bring its ids to the teacher's.
         if self.same_space:
             ids = {name: i for i, name in enumerate(labels.class_names)}
             self.to_teacher = np.array([ids.get(name, IGNORE) for name in truth.class_names], np.uint8)

@@ -1,4 +1,4 @@
-"""Mask2Former's head with one query a class, and a loss on what its masks amount to."""
+"""Mask2Former's head with one query a class, and a loss on the combined scores of its masks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from torch import Tensor
 class SemanticMask2FormerHead(Mask2FormerHead):
     """Trains each query for one class, by what all queries together say of a pixel.
 
-    From scratch, Hungarian matching keeps changing its mind, and losses that look at each mask alone let the road keep
-    its paint for long. Here query k learns whether class k is in the image, and the masks learn from the cross entropy
-    and the Dice of the combined scores, after every decoder layer. Weights and predictions are those of
+    In training from scratch, Hungarian matching changes from step to step, and with losses of each mask alone the road
+    covers its paint for long. Here query k learns whether class k is in the image, and the masks learn from the cross
+    entropy and the Dice of the combined scores, after every decoder layer. Weights and predictions are those of
     `Mask2FormerHead`. Fixed matching: MaskFormer (arXiv 2107.06278), appendix.
 
     As in Mask2Former, the losses are taken at random points, and a class that is not there counts a tenth of one that

@@ -17,7 +17,7 @@ from ssl_bev.targets import IGNORE
 class TeacherTown(BaseSegDataset):
     """Images in samples/, class maps in oracle/labels/, as `create_synthetic_nuscenes.py --split teacher` writes them.
 
-    The files bear ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by name; pixels of any
+    The files have ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by name; pixels of any
     other class are ignored.
     """
 

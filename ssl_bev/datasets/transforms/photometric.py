@@ -13,7 +13,7 @@ from mmdet3d.registry import TRANSFORMS
 class JitterColors(BaseTransform):
     """Change brightness, contrast, saturation and hue; one draw for all images of a window, or one for each camera.
 
-    mmdet's PhotoMetricDistortion takes one image and would draw anew for each frame of a window.
+    mmdet's PhotoMetricDistortion takes one image and would draw other values for each frame of a window.
 
     Required Keys: img
 

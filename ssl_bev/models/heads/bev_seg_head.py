@@ -33,7 +33,7 @@ class BEVSegHead(BaseModule):
         classes: fine classes, those of the BEV labels.
         coarse_classes: (coarse class, the fine classes that belong to it) in the pseudo-labels' order. A mapping will
             do, but mmengine sorts mappings by name when it dumps a config, and the order is that of the weights.
-        new_classes: fine classes that belong to no coarse class; fine-tuning starts them anew.
+        new_classes: fine classes that belong to no coarse class; fine-tuning starts them from new weights.
         channels: channels of the decoder.
         num_upsamples: steps between the features and the label grid; each doubles the size, but for the last, which
             goes to the label grid's.

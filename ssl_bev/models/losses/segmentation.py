@@ -36,7 +36,7 @@ def segmentation_loss(
         A finite scalar; 0 with a graph where nothing is labelled.
 
     Raises:
-        ValueError: the shapes differ, or centre lines are asked of what is no map.
+        ValueError: the shapes differ, or `cldice_weight` is used on tensors that are not maps.
     """
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')

@@ -37,7 +37,7 @@ def stack_bev_labels(
             _must_agree('BEV labels', sample, 'classes', given, bev.classes)
         _must_agree('BEV labels', sample, 'grid', BEVGrid(sample.x_range, sample.y_range, sample.cell_size), bev.grid)
         order = [given.index(name) for name in bev.classes]
-        labels.append(sample.gt_bev_seg if given == bev.classes else sample.gt_bev_seg[order])
+        labels.append(torch.stack([sample.gt_bev_seg[k] for k in order]))
     return torch.stack(labels)
 
 

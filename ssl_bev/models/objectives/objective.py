@@ -78,7 +78,7 @@ class Objective(BaseModule):
         """The loss of a batch, without its weight.
 
         `window.frames` are those of the objective that wants most of them, so take the last `num_frames`. Where nothing
-        is labelled the result is 0 and still hangs on the graph of what was read. Sums over cells go through
+        is labelled the result is 0 and still has the graph of what was read. Sums over cells go through
         `sum_over_processes`, so that several processes train as one with the joined batch.
         """
         raise NotImplementedError

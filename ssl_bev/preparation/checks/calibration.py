@@ -12,7 +12,7 @@ _ROTATION_TOLERANCE = 1e-3
 _HEIGHTS = (0.3, 4.0)  # metres above the road: low bumper to roof of a lorry
 _SKY = 0.7  # upward part of the optical axis: 45 degrees
 _INWARDS = 0.3  # metres
-_FIELD_OF_VIEW = (10.0, 170.0)  # degrees
+_FIELD_OF_VIEW = (6.0, 170.0)  # degrees, of the longest and the widest lens on a car
 # What the ego car's motion between two triggers may differ from that at constant velocity, metres and radians.
 _SHIFT_TOLERANCE, _RELATIVE_TOLERANCE = 0.25, 0.25
 _TURN_TOLERANCE, _TURN_RATE = 0.03, 1.5
@@ -25,7 +25,12 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
         frame: of an info file.
         velocity: (3,) of the ego car in the global frame, metres per second; None: unknown.
     """
-    rigid = {'lidar2ego': lidar2ego(frame), 'ego2global': np.asarray(frame['ego2global'], np.float64)}
+    try:
+        lidar = lidar2ego(frame)
+    except ValueError as error:
+        yield str(error)
+        return
+    rigid = {'lidar2ego': lidar, 'ego2global': np.asarray(frame['ego2global'], np.float64)}
     yield from (f'{name}: {fault}' for name, matrix in rigid.items() for fault in rigid_faults(matrix))
     if any(fault for matrix in rigid.values() for fault in rigid_faults(matrix)):
         return
@@ -43,7 +48,8 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
 
 def frame_oddities(frame: Mapping) -> list[tuple[str, str]]:
     """Cameras of a frame, and what is odd about them though it may be right."""
-    return list(mounting_oddities(usable_poses(frame)))
+    optics = [(name, oddity) for name, camera in frame['images'].items() for oddity in intrinsics_oddities(camera)]
+    return [*mounting_oddities(usable_poses(frame)), *optics]
 
 
 def usable_poses(frame: Mapping) -> dict[str, np.ndarray]:
@@ -95,18 +101,30 @@ def intrinsics_faults(camera: Mapping) -> Iterator[str]:
         yield f'cam2img must be a finite 3x3 matrix, got shape {matrix.shape}'
         return
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-    if min(fx, fy) <= 0 or not 0.8 < fx / fy < 1.25:
+    if min(fx, fy) <= 0 or not 0.25 < fx / fy < 4:
         yield f'focal lengths must be positive and alike (pixels), got {fx:.1f}, {fy:.1f}'
         return
     height, width = camera.get('height'), camera.get('width')
     if not height or not width:
         return
-    # Cropping the sky moves the centre up, sometimes out of the image.
-    if not (0.2 * width < cx < 0.8 * width and -height < cy < 2 * height):
+    # Cropping moves the centre, sometimes out of the image.
+    if not (-0.5 * width < cx < 1.5 * width and -height < cy < 2 * height):
         yield f'the principal point ({cx:.0f}, {cy:.0f}) is far from the middle of {width} x {height} pixels'
     angle = np.degrees(2 * np.arctan(width / 2 / fx))
     if not _FIELD_OF_VIEW[0] < angle < _FIELD_OF_VIEW[1]:
         yield f'a focal length of {fx:.0f} px at a width of {width} is a field of view of {angle:.0f} degrees'
+
+
+def intrinsics_oddities(camera: Mapping) -> Iterator[str]:
+    """What few camera matrices have, though it may be right."""
+    matrix = np.asarray(camera['cam2img'], np.float64)
+    if matrix.ndim != 2 or min(matrix.shape) < 3 or list(intrinsics_faults(camera)):
+        return
+    ratio, cx, width = matrix[0, 0] / matrix[1, 1], matrix[0, 2], camera.get('width')
+    if not 0.8 < ratio < 1.25:
+        yield f'pixels are {ratio:.2f} times as wide as high, right if the image was resized so'
+    if width and not 0.2 * width < cx < 0.8 * width:
+        yield f'the principal point is at {cx:.0f} of {width} columns, right if the image was cropped so'
 
 
 def mounting_faults(cam2ego: np.ndarray) -> Iterator[str]:

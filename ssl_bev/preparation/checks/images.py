@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from ssl_bev.files import read_picture
 from ssl_bev.files.lens import file_size
+from ssl_bev.files.pictures import picture_size
 
 from .report import Report
 from .sequences import all_frames
@@ -48,19 +48,9 @@ def image_faults(root: Path, frame: Mapping, decode: bool) -> Iterator[str]:
     for name, camera in frame['images'].items():
         path = root / camera['img_path']
         try:
-            size = read_picture(path).shape[:2] if decode else _header_size(path)
+            size = read_picture(path).shape[:2] if decode else picture_size(path)
         except (OSError, ValueError) as error:
             yield f'{name} of frame {frame["token"]}: {error}'
             continue
         if (expected := file_size(camera) or size) != size:
             yield f'{path} (frame {frame["token"]}) is {size} (height, width), the info file says {expected}'
-
-
-def _header_size(path: Path) -> tuple[int, int]:  # (height, width)
-    if not path.is_file():
-        raise FileNotFoundError(f'picture not found: {path}')
-    try:
-        with Image.open(path) as image:
-            return image.size[1], image.size[0]
-    except UnidentifiedImageError as error:
-        raise ValueError(f'picture cannot be decoded: {path}, {path.stat().st_size} bytes') from error

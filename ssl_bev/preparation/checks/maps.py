@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import ego_position
+
 from ..map_geometry import MapGeometry
 from .report import Report
 
@@ -42,7 +44,11 @@ def check_maps(root: Path, scenes: Sequence[Sequence[Mapping]], report: Report, 
         if scene[0]['location'] not in bounds:
             continue
         low, high = bounds[scene[0]['location']]
-        positions = np.array([np.asarray(frame['ego2global'])[:2, 3] for frame in scene])
+        try:
+            positions = np.array([ego_position(frame)[:2] for frame in scene])
+        except ValueError as error:
+            report.error('maps', f'{scene[0]["scene_name"]}: {error}')
+            continue
         outside = int((~((positions > low) & (positions < high)).all(1)).sum())
         if outside:
             name = scene[0]['scene_name']

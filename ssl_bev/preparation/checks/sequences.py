@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ssl_bev.datasets.calibration import ego_position
+
 # Metres per second: above what nuScenes' car does, below what a wrong pose needs.
 _MAX_SPEED = 45.0
 
@@ -43,7 +45,7 @@ def link_faults(frames: Sequence[Mapping]) -> Iterator[str]:
 def drive_faults(frames: Sequence[Mapping]) -> Iterator[str]:
     """Jumps of the ego pose between the frames of a scene, sweeps included."""
     for before, frame in pairwise(frames):
-        distance = np.linalg.norm(_position(frame) - _position(before))
+        distance = np.linalg.norm(ego_position(frame) - ego_position(before))
         seconds = frame['timestamp'] - before['timestamp']
         if seconds > 0 and distance > _MAX_SPEED * seconds + 1:
             yield (
@@ -60,14 +62,10 @@ def velocities(frames: Sequence[Mapping]) -> list[np.ndarray | None]:
     """
     if len(frames) < 2:
         return [None] * len(frames)
-    positions = np.array([_position(frame) for frame in frames])
+    positions = np.array([ego_position(frame) for frame in frames])
     times = np.array([frame['timestamp'] for frame in frames])
     before = np.maximum(np.arange(len(frames)) - 1, 0)
     after = np.minimum(before + 1 + (np.arange(len(frames)) > 0), len(frames) - 1)
     with np.errstate(all='ignore'):
         values = (positions[after] - positions[before]) / (times[after] - times[before])[:, None]
     return [value if np.isfinite(value).all() else None for value in values]
-
-
-def _position(frame: Mapping) -> np.ndarray:  # (3,)
-    return np.asarray(frame['ego2global'], np.float64).reshape(4, 4)[:3, 3]

@@ -10,17 +10,17 @@ An .npz with its attributes as arrays: layers, classes, x_min, y_min, resolution
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ssl_bev.files import read_ids, write_bytes
+from ssl_bev.files.manifest_folder import NPZ_ERRORS
+from ssl_bev.files.rules import Fault, Key, list_of, mapping, name, number, one_of, path, record
+from ssl_bev.files.text_files import read_json
 from ssl_bev.targets import IGNORE
 
-from ..table_files import read_json
 from .label_raster import LabelRaster
-from .rules import Fault, Key, list_of, mapping, name, number, one_of, path, record
 
 
 def _layers(value: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ def _read_arrays(file: Path) -> dict:
     try:
         with np.load(file) as content:
             return {key: value if key == 'layers' else value.tolist() for key, value in content.items()}
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
+    except NPZ_ERRORS as error:
         raise Fault(f'is no .npz of plain arrays ({error})') from None
 
 

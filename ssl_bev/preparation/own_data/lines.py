@@ -16,9 +16,23 @@ from typing import Any
 import numpy as np
 
 from ssl_bev.files.lens import MODELS
+from ssl_bev.files.rules import (
+    Fault,
+    Key,
+    Rule,
+    list_of,
+    mapping,
+    name,
+    number,
+    numbers,
+    one_of,
+    path,
+    record,
+    true_or_false,
+    whole,
+)
 
 from ..table_values import NORM_TOLERANCE, UPRIGHT, rigid_matrix
-from .rules import Fault, Key, Rule, list_of, mapping, name, number, numbers, one_of, path, record, true_or_false, whole
 
 FORMAT = 'ssl_bev drives'
 VERSION = 1

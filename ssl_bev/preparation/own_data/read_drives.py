@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ssl_bev.files.rules import Fault
+
 from .drives import Frame, Image, Rig, Scene
 from .lines import FORMAT, LINES, PIXEL_CENTERS, VERSION
 from .rig_cameras import build_camera
-from .rules import Fault
 
 # Seconds between an image and its frame; more is a wrong unit or another frame's image.
 _MAX_TIME_OFFSET = 1.0

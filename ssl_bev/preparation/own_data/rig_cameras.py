@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ssl_bev.files.lens import MODELS, Lens
+from ssl_bev.files.rules import Fault
 
 from .drives import Camera
-from .rules import Fault
 
 
 def build_camera(line: dict, pixel_shift: float) -> Camera:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from ssl_bev.files import sha256
+from ssl_bev.files.text_files import read_manifest_file
 
 from .class_maps import ClassMaps
 from .decisions import by_queries
@@ -32,8 +32,8 @@ _MEAN, _STD, _FACTOR = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1 / 255
 class HuggingFaceTeacher(NetworkTeacher):
     """Mask2Former from a local folder or the hub.
 
-    Of the image processor only mean, deviation and rescaling are used: its resizing does not keep what is thin, nor
-    does its post-processing, which squeezes masks to 384x384.
+    Of the image processor only mean, deviation and rescaling are used: its resizing loses thin structures, and so
+    does its post-processing, which shrinks masks to 384x384.
 
     Args:
         model: a folder with config.json, preprocessor_config.json and weights, or a hub id.
@@ -122,4 +122,4 @@ def _class_names(config: dict[str, Any], name: str) -> list[str]:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; a model folder needs {CONFIG} and {PREPROCESSOR}')
-    return json.loads(path.read_text())
+    return read_manifest_file(path, 'model file', 'download the model again', {})

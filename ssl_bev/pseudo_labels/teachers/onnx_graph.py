@@ -1,4 +1,4 @@
-"""An ONNX graph's input and output, checked against what the settings say of them."""
+"""An ONNX graph's input and output, checked against the settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """What of a graph is used.
+    """The parts of a graph that are used.
 
     Attributes:
         input, output: their names.

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from numbers import Real
 from pathlib import Path
 
-import yaml
+from ssl_bev.files.text_files import read_text, read_yaml
 
 from ..label_map import near_names
 
@@ -81,7 +81,7 @@ class OnnxSettings:
             ValueError: no keys and values, an unknown key (with its nearest), one that is missing, or a wrong value.
         """
         path = Path(path)
-        content = read_yaml(path) if path.is_file() else {}
+        content = (read_yaml(path, 'settings') or {}) if path.is_file() else {}
         if not isinstance(content, Mapping):
             raise ValueError(f'{path} must hold keys and values, got {type(content).__name__}')
         content = {**content, **(changes or {})}
@@ -113,24 +113,16 @@ def read_class_names(path: str | Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f'classes {path} does not exist; it must name the classes, one a line, by their ids')
     if path.suffix in ('.yaml', '.yml', '.json'):
-        names = read_yaml(path)
+        names = read_yaml(path, 'classes') or {}
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f'classes {path} must hold a list of names (quote no, on, 1), got {str(names)[:100]}')
     else:
-        names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        names = [line.strip() for line in read_text(path, 'classes').splitlines() if line.strip()]
     if not names:
         raise ValueError(f'classes {path} names no class')
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f'classes {path} names {twice} twice; each id needs a name of its own')
     return names
-
-
-def read_yaml(path: Path) -> object:
-    """The content of a YAML file; raises ValueError where it is none."""
-    try:
-        return yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is no YAML: {error}') from error
 
 
 def _numbers(name: str, values: object, count: int) -> Sequence[Real]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from ssl_bev.files.rules import Key, mapping, text
+from ssl_bev.files.text_files import read_manifest_file
 
 # In the order in which `transformers` prefers them; an index names the parts of weights that are split.
 SAFETENSORS = ('model.safetensors', 'model.safetensors.index.json')
 PICKLES = ('pytorch_model.bin', 'pytorch_model.bin.index.json')
+_KEYS = {'weight_map': Key(mapping(text, 'parameter', text))}
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -15,6 +18,7 @@ def weight_files(folder: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: no weights, or a part of them is missing.
+        ValueError: an index that is none.
     """
     for name in (*SAFETENSORS, *PICKLES):
         path = folder / name
@@ -22,7 +26,8 @@ def weight_files(folder: Path) -> list[Path]:
             continue
         if not name.endswith('.json'):
             return [path]
-        parts = sorted({folder / part for part in json.loads(path.read_text())['weight_map'].values()})
+        index = read_manifest_file(path, 'index of weights', 'download the model again', _KEYS)
+        parts = sorted({folder / part for part in index['weight_map'].values()})
         missing = [str(part) for part in parts if not part.is_file()]
         if missing:
             raise FileNotFoundError(f'{path} names weights that are not there: {", ".join(missing)}')

@@ -1,4 +1,4 @@
-"""Rules for values of JSON: each takes a value and returns it in its final form, or says which rule it breaks."""
+"""Rules for values of JSON and YAML: each returns a value in its final form, or says which rule it breaks."""
 
 from __future__ import annotations
 
@@ -39,41 +39,43 @@ class Key(NamedTuple):
     default: Any = _REQUIRED
 
 
-def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None) -> Rule:
-    """An object with these keys and no others; keys that begin with _ are for notes.
+def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None, others: bool = False) -> Rule:
+    """An object with these keys; keys that begin with _ are for notes.
 
     Args:
         keys: the known ones.
         wrong: keys that people write instead -> the remedy.
+        others: other keys may be there, and stay as they are; otherwise they are an error.
     """
     wrong = wrong or {}
 
     def rule(value: Any) -> dict:
         if not isinstance(value, Mapping):
-            raise Fault(f'must be an object with {", ".join(keys)}', value)
-        for key in value:
+            raise Fault(f'must be an object with {", ".join(keys)}' if keys else 'must be an object', value)
+        for key in () if others else value:
             if key not in keys and not key.startswith('_'):
                 near = difflib.get_close_matches(key, keys, 1)
                 guess = f'did you mean {near[0]!r}? ' if near else ''
                 raise Fault('is no known key', remedy=wrong.get(key, f'{guess}known are {list(keys)}'), keys=[key])
         missing = [key for key, (_, default) in keys.items() if default is _REQUIRED and key not in value]
         if missing:
-            raise Fault(f'must have the key {missing[0]!r}', sorted(value), remedy='add it')
-        return {
+            raise Fault(f'must have the key {missing[0]!r}', list(value), remedy='add it')
+        checked = {
             key: _inside(key, key_rule, value[key]) if key in value else default
             for key, (key_rule, default) in keys.items()
         }
+        return {**value, **checked} if others else checked
 
     return rule
 
 
-def mapping(rule: Rule, of: str, key_rule: Rule | None = None) -> Rule:
-    """An object with one or more keys, by default names, and values of one rule."""
+def mapping(rule: Rule, of: str, key_rule: Rule | None = None, least: int = 1) -> Rule:
+    """An object with values of one rule, and keys that are names by default; `least` of them, 0 or 1, must be there."""
 
     def check(value: Any) -> dict:
-        if not isinstance(value, Mapping) or not value:
-            raise Fault(f'must be an object with at least one {of}', value)
-        return {_inside(key, key_rule or name, key): _inside(key, rule, item) for key, item in value.items()}
+        if not isinstance(value, Mapping) or len(value) < least:
+            raise Fault(f'must be an object with at least one {of}' if least else 'must be an object', value)
+        return {_inside(str(key), key_rule or name, key): _inside(str(key), rule, item) for key, item in value.items()}
 
     return check
 
@@ -82,7 +84,7 @@ def list_of(rule: Rule, what: str) -> Rule:
     """A list of values of one rule."""
 
     def check(value: Any) -> list:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise Fault(f'must be a list of {what}', value)
         return [_inside(str(position), rule, item) for position, item in enumerate(value)]
 
@@ -133,6 +135,13 @@ def one_of(values: Collection[str]) -> Rule:
         return value
 
     return rule
+
+
+def text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise Fault('must be a text', value, '' if isinstance(value, str) else 'quote it')
+    return value
 
 
 def true_or_false(value: Any) -> bool:

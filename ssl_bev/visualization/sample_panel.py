@@ -1,0 +1,61 @@
+"""The panel of a predicted data sample."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from ssl_bev.geometry import BEVGrid, Road
+from ssl_bev.structures import BEVDataSample
+from ssl_bev.visualization.panel import draw_panel
+
+
+def draw_sample(
+    images: Tensor,  # (N, 3, H, W) uint8 BGR
+    sample: BEVDataSample,
+    title: str = '',
+) -> np.ndarray:
+    """Draw the panel of a predicted sample, with the truth where it has `gt_bev_seg`; missing cameras are left out.
+
+    Args:
+        images: the current frame, as `inference` yields it.
+        sample: with `pred_bev_seg`.
+        title: by default the scene and the sample token.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+
+    Raises:
+        ValueError: The sample has no prediction.
+    """
+    check_predicted(sample)
+    grid = BEVGrid(tuple(sample.x_range), tuple(sample.y_range), sample.cell_size)
+    truth = {}
+    if 'gt_bev_seg' in sample:
+        rows = sample.gt_bev_seg.shape[-2]
+        truth = {
+            'truth': sample.gt_bev_seg,
+            'truth_classes': list(sample.bev_classes),
+            'truth_grid': grid.with_cell_size((grid.y_range[1] - grid.y_range[0]) / rows),
+        }
+    scene = sample.get('scene_name') or ''
+    valid = sample.camera_valid[-1].tolist() if 'camera_valid' in sample else [True] * len(images)
+    cameras = [n for n, there in enumerate(valid) if there]
+    return draw_panel(
+        [np.ascontiguousarray(images[n].permute(1, 2, 0).cpu().numpy()) for n in cameras],
+        [sample.camera_names[n] for n in cameras],
+        sample.pred_bev_seg,
+        list(sample.pred_classes),
+        grid,
+        sample.bev2img[-1][cameras],
+        Road(sample.road2bev, sample.get('road_heights'), sample.get('road_grid'))[-1],
+        bev_frame=sample.bev_frame,
+        title=title or f'{scene}  {sample.sample_token}'.strip(),
+        **truth,
+    )
+
+
+def check_predicted(sample: BEVDataSample) -> None:
+    """Raise a `ValueError` that names the sample if it has no prediction."""
+    if 'pred_bev_seg' not in sample:
+        raise ValueError(f'sample {sample.get("sample_token")} has no pred_bev_seg; run the model on it first')
