@@ -144,7 +144,7 @@ def cpu_rates() -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a BEVFormer')
-    parser.add_argument('--card', choices=list(GPUS), default='a100', help='kind of GPU')
+    parser.add_argument('--card', '--gpu', dest='card', choices=list(GPUS), default='a100', help='kind of GPU')
     parser.add_argument('--gpus', type=int, default=8, help='how many')
     parser.add_argument('--frames', type=int, default=28130, help='training keyframes')
     parser.add_argument('--val-frames', type=int, default=6019, help='validation keyframes')

@@ -12,10 +12,12 @@ labelled_dataloader = dict(dataset=folders)
 val_dataloader = dict(dataset=folders)
 test_dataloader = val_dataloader
 
-weights = dict(loss=dict(positive_weight=[1.0, 3.0]))
+pseudo = dict(loss=dict(positive_weight=[1.0, 10.0]))
 model = dict(
     seg_head=dict(classes=names, coarse_classes=[(name, [name]) for name in names]),
-    objectives=dict(seg=weights, reprojection=weights, perspective=dict(classes=names, **weights)),
+    objectives=dict(
+        seg=dict(loss=dict(positive_weight=[1.0, 3.0])), reprojection=pseudo, perspective=dict(classes=names, **pseudo)
+    ),
 )
 val_evaluator = dict(classes=names)
 test_evaluator = val_evaluator

@@ -58,14 +58,14 @@ model = dict(
         reprojection=dict(
             type='ReprojectionHead',
             line_width=dict(marking=0.5),  # as the BEV labels draw lines
-            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5),
         ),
         temporal=dict(type='TemporalConsistencyLoss'),
         perspective=dict(
             type='PerspectiveHead',
             in_channels=256,
             classes=list(coarse_classes),
-            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5),
+            loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5),
         ),
     ),
     loss_weights=dict(seg=1.0),  # the hook of a recipe sets others

@@ -32,7 +32,7 @@ protocol.update(
             reprojection=dict(
                 line_width=dict(marking=0.75, boundary=0.75, crosswalk_edge=0.75),
                 edges=dict(boundary='drivable', crosswalk_edge='crosswalk'),
-                loss=dict(positive_weight=[1.0, 3.0, 2.0, 3.0, 3.0]),
+                loss=dict(positive_weight=[1.0, 10.0, 6.0, 10.0, 10.0]),
             ),
         ),
     ),

@@ -2,6 +2,5 @@
 _base_ = ['../../synthetic/bevformer_ssl_two_phase.py', '../../_base_/protocols/hdmapnet.py']
 model = _base_.protocol.model
 model.objectives.seg.loss.positive_weight = [6.0, 6.0, 6.0]
-model.objectives.reprojection.loss.positive_weight = [1.0, 10.0, 6.0, 10.0, 10.0]
 train_dataloader = labelled_dataloader = val_dataloader = test_dataloader = _base_.protocol.dataloader
 val_evaluator = test_evaluator = _base_.protocol.evaluator
