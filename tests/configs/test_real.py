@@ -44,7 +44,7 @@ def test_a_step_on_real_keyframes_and_their_evaluation(nuscenes_part, tmp_path):
     """Training on pseudo-labels, with the vector map of scenes that were held apart as the truth."""
     log = train(
         'nuscenes_part_ssl.py', tmp_path, 'train_dataloader.dataset.times=1', 'train_cfg.max_epochs=1',
-        'train_cfg.val_interval=1', 'custom_hooks.3.phases.0.epochs=1',
+        'train_cfg.val_interval=1', 'custom_hooks.4.phases.0.epochs=1',
         SSL_BEV_NUSCENES_PART=nuscenes_part, SSL_BEV_HELD_APART='yes',
     )  # fmt: skip
     assert 'Epoch(train) [1][6/6]' in log and 'Epoch(val) [1][3/3]' in log
@@ -56,7 +56,7 @@ def test_both_phases_on_real_keyframes(nuscenes_part, tmp_path):
     """All frames without BEV labels, then the labels of half of the scenes, evaluated on the other half."""
     once = ('train_dataloader.dataset.times=1', 'labelled_dataloader.dataset.times=1')
     shorter = (
-        'train_cfg.max_epochs=2', 'train_cfg.val_interval=2', 'custom_hooks.3.phases.0.epochs=1'
+        'train_cfg.max_epochs=2', 'train_cfg.val_interval=2', 'custom_hooks.4.phases.0.epochs=1'
     )  # fmt: skip
     log = train('nuscenes_part_two_phase.py', tmp_path, *once, *shorter, SSL_BEV_NUSCENES_PART=nuscenes_part)
     assert 'Epoch(train) [1][9/9]' in log and 'Epoch(train) [2][6/6]' in log and 'Epoch(val) [2][3/3]' in log

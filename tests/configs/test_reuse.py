@@ -19,13 +19,13 @@ RECIPES = ('ssl_pretrain', 'ssl_two_phase')
 LEAVES = [CONFIGS / 'reuse' / f'{name}_{recipe}.py' for name in (*CAMERAS, LIDAR) for recipe in RECIPES]
 # Two steps of each phase at most, and a step's own losses in the log.
 SHORT = [
-    'custom_hooks.3.phases.0.epochs=1',
+    'custom_hooks.4.phases.0.epochs=1',
     'train_dataloader.dataset.sample_interval=2',
     'default_hooks.logger.interval=1',
     'log_processor.window_size=1',
 ]
 ONE_PHASE = [*SHORT, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
-TWO_PHASES = [*SHORT, 'custom_hooks.3.phases.1.epochs=1', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
+TWO_PHASES = [*SHORT, 'custom_hooks.4.phases.1.epochs=1', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
 
 
 def link(root, folder, *leave_out):
