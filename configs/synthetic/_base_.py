@@ -2,8 +2,7 @@
 # SSL_BEV_SYNTHETIC.
 _base_ = '../_base_/bevformer_tiny_nuscenes.py'
 teacher = 'projects.SyntheticNuScenes.teacher'
-parts = [f'{teacher}.{part}' for part in ('contrast_resnet', 'bf16_optim_wrapper', 'channels_last')]
-custom_imports = dict(imports=[*_base_.custom_imports.imports, *parts])
+custom_imports = dict(imports=[*_base_.custom_imports.imports, f'{teacher}.contrast_resnet'])
 custom_hooks = [dict(type='ChannelsLastHook'), *_base_.custom_hooks]
 data_root = '{{$SSL_BEV_SYNTHETIC:data/synthetic_nuscenes}}'
 image_size = (128, 352)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from .calibration import check_bev_frame
-from .cameras import choose_cameras, shared_names
-from .info_files import check_disjoint, find_scenes, read_info_file
+from .cameras import SharedNames, choose_cameras
+from .info_cache import open_info_table
+from .info_files import check_disjoint, check_temporal, find_scenes
+from .info_table import InfoTable
 from .label_subsets import draw_label_subset, write_label_subset
 from .road_files import RoadReader
-from .serialised_list import SerialisedList
-from .windows import MAX_TIME_GAP, flatten_frames, scene_windows, segment_frames
+from .sample_table import SampleTable
+from .windows import MAX_TIME_GAP, scene_windows, segment_starts
 
 
 @DATASETS.register_module(name=['BEVDataset', 'NuScenesBEVDataset'])
@@ -22,7 +25,7 @@ class BEVDataset(BaseDataset):
     """Yields one window of T frames per frame, the window's last; history never crosses scenes.
 
     Reads the info files of tools/create_data.py, of nuScenes or of your own cameras. With `num_frames=1` it also reads
-    stock mmdet3d v2 info files.
+    stock mmdet3d v2 info files. Large ones are mapped from a cache that processes share, see `open_info_table`.
 
     Args:
         ann_file: info file or several, relative to `info_root`; a split of your own takes its scenes from all.
@@ -52,6 +55,7 @@ class BEVDataset(BaseDataset):
         scene_list: tokens or names of the scenes to use, or a file of them; None: all.
         disjoint_from: tokens or names of scenes that must not be among those used, such as the scenes of another
             split, or a file of them.
+        serialize_data: without effect: samples are arrays, frames are serialised.
 
     Raises:
         FileNotFoundError: no info file, or no roads.
@@ -128,7 +132,7 @@ class BEVDataset(BaseDataset):
             ann_file=', '.join(self._info_files),
             metainfo=metainfo,
             data_prefix={},
-            serialize_data=serialize_data,
+            serialize_data=False,  # the samples are arrays
             # Built here so that the scope does not depend on what ran before.
             pipeline=[TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline],
             test_mode=test_mode,
@@ -140,41 +144,43 @@ class BEVDataset(BaseDataset):
     def scene_tokens(self) -> list[str]:
         """The scene of each sample, in the samples' order."""
         self.full_init()
-        return [super(BEVDataset, self).get_data_info(i)['scene_token'] for i in range(len(self))]
+        return [sample['scene_token'] for sample in self.data_list]
 
-    def load_data_list(self) -> list[dict]:
-        """The samples: positions of their frames, which are kept serialised beside them."""
-        frames = self._select_scenes(flatten_frames(self._read_infos(), self.frames == 'all'))
-        scenes = [frame.get('scene_token', '') for frame in frames]
-        labelled_scenes = self._labelled_scenes(frames)
+    def load_data_list(self) -> Sequence[dict]:
+        """The samples: positions of their frames in the info files, which stay serialised."""
+        table = self._open_infos()
+        chosen = self._select_scenes(table, table.order(self.frames == 'all'))
+        columns = table.columns[chosen]
         self._may_lack = self.allow_missing_cameras or not self.camera_names
-        self.camera_names = choose_cameras(frames, self.camera_names, self.allow_missing_cameras, self.ann_file)
+        sets = table.camera_sets(chosen)
+        self.camera_names = choose_cameras(sets, self.camera_names, self.allow_missing_cameras, self.ann_file)
         self._metainfo['camera_names'] = self.camera_names  # saved with the weights, see CameraOrderHook
-        self._shared_names = shared_names(frames)
-        samples = []
-        segments = segment_frames(frames, self.max_time_gap)
-        for last, (window, valid) in enumerate(scene_windows(segments, self.num_frames, self.frame_stride)):
-            labelled = self.label_dir is not None and frames[last]['is_keyframe'] and scenes[last] in labelled_scenes
-            if labelled or not self.labelled_only:
-                samples.append(
-                    {'window': window, 'frame_valid': valid, 'labelled': labelled, 'scene_token': scenes[last]}
-                )
+        self._shared_names = SharedNames(table.images_of(chosen))
+        self._frames = table.frames
+        starts = segment_starts(table.scene_numbers()[chosen], columns['timestamp'], self.max_time_gap)
+        windows, valid = scene_windows(starts, self.num_frames, self.frame_stride)
+        tokens = [token for token, _ in table.scenes] + ['']  # the last is that of a frame without scene
+        labelled_scenes = self._labelled_scenes(table, chosen)
+        in_labelled = np.array([token in labelled_scenes for token in tokens], bool)
+        labelled = columns['is_keyframe'] & in_labelled[columns['scene']]
+        samples = SampleTable(chosen[windows], valid, labelled, columns['scene'], tokens)
+        samples = samples.take(labelled) if self.labelled_only else samples
         samples = samples[:: self.sample_interval]
         if not samples:
             raise ValueError(
-                f'ann_file {self.ann_file}: no sample is left (frames={self.frames!r}, {len(frames)} frames)'
+                f'ann_file {self.ann_file}: no sample is left (frames={self.frames!r}, {len(chosen)} frames)'
             )
-        self._frames = SerialisedList(frames)
         return samples
 
     def get_data_info(self, idx: int) -> dict:
         """What the pipeline starts from: the frames of the window, oldest first, and where their files are."""
-        sample = super().get_data_info(idx)
+        self.full_init()
+        sample = self.data_list[idx]
         return {
             'frames': [self.road_of(self._frames[position]) for position in sample['window']],
             'frame_valid': sample['frame_valid'],
             'labelled': sample['labelled'],
-            'sample_idx': sample['sample_idx'],
+            'sample_idx': idx % len(self),
             'camera_names': list(self.camera_names),
             'allow_missing_cameras': self.allow_missing_cameras,
             'frames_may_lack_cameras': self._may_lack,
@@ -195,7 +201,7 @@ class BEVDataset(BaseDataset):
             raise ValueError(f'a transform of the pipeline returned None for sample {token} of {self.ann_file}')
         return sample
 
-    def _read_infos(self) -> list[dict]:
+    def _open_infos(self) -> InfoTable:
         arguments = {
             'num_frames': (self.num_frames, 1),
             'frames': (self.frames, 'keyframes'),
@@ -205,29 +211,30 @@ class BEVDataset(BaseDataset):
             'disjoint_from': (self.disjoint_from, None),
         }
         temporal_needs = [f'{name}={value!r}' for name, (value, plain) in arguments.items() if value != plain]
-        frames = []
-        for file in self._info_files:
-            content = read_info_file(file, temporal_needs)
-            for key, value in content['metainfo'].items():
-                self._metainfo.setdefault(key, value)
-            frames.extend(content['data_list'])
-        return frames
+        tables = [open_info_table(file) for file in self._info_files]
+        for file, table in zip(self._info_files, tables, strict=True):
+            check_temporal(file, temporal_needs, table.temporal_fault)
+        table = InfoTable.join(tables)
+        for key, value in table.metainfo.items():
+            self._metainfo.setdefault(key, value)
+        return table
 
-    def _select_scenes(self, frames: list[dict]) -> list[dict]:
+    def _select_scenes(self, table: InfoTable, positions: np.ndarray) -> np.ndarray:
         if self.scene_list is not None:
-            wanted = find_scenes('scene_list', self.scene_list, frames)
-            frames = [frame for frame in frames if frame['scene_token'] in wanted]
+            wanted = find_scenes('scene_list', self.scene_list, table.scenes_of(positions))
+            is_wanted = np.array([token in wanted for token, _ in table.scenes], bool)
+            positions = positions[is_wanted[table.columns['scene'][positions]]]
         if self.disjoint_from is not None:
-            check_disjoint(self.disjoint_from, frames)
-        return frames
+            check_disjoint(self.disjoint_from, table.scenes_of(positions))
+        return positions
 
-    def _labelled_scenes(self, frames: list[dict]) -> set[str]:
-        tokens = [frame.get('scene_token', '') for frame in frames]
-        if self.label_dir is None or not tokens:
+    def _labelled_scenes(self, table: InfoTable, positions: np.ndarray) -> set[str]:
+        if self.label_dir is None or not len(positions):
             return set()
+        scenes = table.scenes_of(positions)
         if self.label_scenes is not None:
-            return find_scenes('label_scenes', self.label_scenes, frames)
-        subset = draw_label_subset(tokens, self.label_fraction, self.label_seed)
+            return find_scenes('label_scenes', self.label_scenes, scenes)
+        subset = draw_label_subset([scene['scene_token'] for scene in scenes], self.label_fraction, self.label_seed)
         if self.label_subset_file is not None:
             write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
         return set(subset)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 logger = logging.getLogger(__name__)
 
 
 def choose_cameras(
-    frames: Sequence[Mapping], names: Sequence[str], may_miss: bool = False, source: str = 'ann_file'
+    sets: Mapping[tuple[str, ...], tuple[int, str]],
+    names: Sequence[str],
+    may_miss: bool = False,
+    source: str = 'ann_file',
 ) -> list[str]:
     """The cameras to use.
 
     Args:
-        frames: of info files.
+        sets: of cameras that frames have, in the order in which they first appear -> how many frames have them, and the
+            token of the first of these.
         names: wanted cameras in their order; empty: all. Then frames may lack some, which a warning says.
         may_miss: frames may lack wanted cameras too.
         source: of the frames, for messages.
@@ -23,12 +30,12 @@ def choose_cameras(
     Raises:
         ValueError: a wanted camera that no frame has, or that one lacks and may not.
     """
-    there = all_cameras(frames)
+    there = all_cameras([{'images': cameras} for cameras in sets])
     names = list(names) or there
     may_lack = may_miss or names is there
-    lacking = [frame for frame in frames if not set(names) <= set(frame['images'])]
+    lacking = [cameras for cameras in sets if not set(names) <= set(cameras)]
     if lacking and (not may_lack or not set(names) <= set(there)):
-        where, found = (f'frame {lacking[0]["token"]}', list(lacking[0]['images']))
+        where, found = f'frame {sets[lacking[0]][1]}', list(lacking[0])
         if may_lack:
             where, found = 'any frame', there
         missing = [name for name in names if name not in found]
@@ -36,10 +43,10 @@ def choose_cameras(
     if lacking and not may_miss:
         logger.warning(
             '%d of %d frames of %s, such as %s, lack some of the cameras %s: black images that count nowhere',
-            len(lacking),
-            len(frames),
+            sum(sets[cameras][0] for cameras in lacking),
+            sum(count for count, _ in sets.values()),
             source,
-            lacking[0]['token'],
+            sets[lacking[0]][1],
             names,
         )
     return names
@@ -54,13 +61,39 @@ def all_cameras(frames: Sequence[Mapping]) -> list[str]:
     return list(dict.fromkeys([*fullest['images'], *(name for frame in frames for name in frame['images'])]))
 
 
-def shared_names(frames: Sequence[Mapping]) -> frozenset[tuple[str, str]]:
-    """(camera, stem of the file name) that several images have: no name for their labels."""
-    paths: dict[tuple[str, str], str] = {}
-    shared = set()
-    for frame in frames:
-        for camera, entry in frame['images'].items():
-            name = camera, os.path.splitext(os.path.basename(entry['img_path']))[0]
-            if paths.setdefault(name, entry['img_path']) != entry['img_path']:
-                shared.add(name)
-    return frozenset(shared)
+class SharedNames:
+    """(camera, stem of the file name) that several images have, no name for their labels: `(camera, stem) in names`.
+
+    Args:
+        images: of each image the hashes of camera and stem, and of the path; see `image_hashes`.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,  # (I, 2)
+    ) -> None:
+        names, paths = images[np.lexsort(images.T[::-1])].T
+        differ = (names[1:] == names[:-1]) & (paths[1:] != paths[:-1])
+        self._hashes = np.unique(names[1:][differ])
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def __contains__(self, name: tuple[str, str]) -> bool:
+        if not len(self):
+            return False
+        position = np.searchsorted(self._hashes, _hash(*name))
+        return position < len(self) and self._hashes[position] == _hash(*name)
+
+
+def image_hashes(
+    images: Mapping[str, Mapping],
+) -> list[tuple[int, int]]:
+    """Of each image of a frame the hash of its camera and the stem of its file name, and that of its path."""
+    paths = {camera: entry['img_path'] for camera, entry in images.items()}
+    return [(_hash(camera, os.path.splitext(os.path.basename(path))[0]), _hash(path)) for camera, path in paths.items()]
+
+
+def _hash(*texts: str) -> np.uint64:
+    digest = hashlib.blake2b('\0'.join(texts).encode('utf-8', 'surrogatepass'), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, 'little'))

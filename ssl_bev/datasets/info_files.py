@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssl_bev.files.info_frames import read_info_content
@@ -10,7 +10,7 @@ from ssl_bev.files.info_frames import read_info_content
 from .label_subsets import read_scene_list
 
 CREATE_COMMAND = 'tools/create_data.py'
-TEMPORAL_KEYS = ('scene_token', 'scene_name', 'frame_index', 'prev', 'next')
+TEMPORAL_KEYS = ('scene_token', 'scene_name', 'frame_index', 'timestamp', 'prev', 'next')
 
 
 def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict:
@@ -27,14 +27,36 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
     content = read_info_content(path, 'ann_file', f'make it with {CREATE_COMMAND}')
     if 'metainfo' not in content:
         raise ValueError(f'ann_file {path} is no info file of mmdet3d v2: it needs the keys metainfo and data_list')
-    for frame in content['data_list'] if temporal_needs else ():
+    if temporal_needs:
+        check_temporal(path, temporal_needs, temporal_fault(content['data_list']))
+    return content
+
+
+def temporal_fault(frames: Sequence[Mapping]) -> str:
+    """What temporal fields the first frame lacks that lacks some; '' if none does."""
+    for frame in frames:
         missing = [key for key in TEMPORAL_KEYS if key not in frame]
         if missing:
-            raise ValueError(
-                f'{", ".join(temporal_needs)} needs an info file with temporal fields, but ann_file {path} lacks '
-                f'{missing} (frame {frame.get("token")}); make it with {CREATE_COMMAND}'
-            )
-    return content
+            return f'{missing} (frame {frame.get("token")})'
+    return ''
+
+
+def check_temporal(path: str | Path, needs: Sequence[str], fault: str) -> None:
+    """Check that an info file has what an argument needs.
+
+    Args:
+        path: of the info file, for the error.
+        needs: what needs the temporal fields, for the error.
+        fault: see `temporal_fault`.
+
+    Raises:
+        ValueError: there is a need and a fault.
+    """
+    if needs and fault:
+        raise ValueError(
+            f'{", ".join(needs)} needs an info file with temporal fields, but ann_file {path} lacks {fault}; make it '
+            f'with {CREATE_COMMAND}'
+        )
 
 
 def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Sequence[dict]) -> set[str]:

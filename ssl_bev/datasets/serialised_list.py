@@ -1,30 +1,74 @@
-"""A list that worker processes share."""
+"""A list that processes share."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssl_bev.files.plain_pickle import load_plain
+
 
 class SerialisedList(Sequence):
-    """A read-only list in one buffer: forked workers share its memory, as they would not that of many objects.
+    """A read-only list of plain data in one buffer, which processes share as they would not share many objects.
+
+    Each access gives a new copy, and runs nothing that a pickle might ask for.
 
     Args:
-        items: anything that can be pickled. Each access gives a new copy.
+        buffer: the pickles of all items, one after another, uint8. What is mapped from a file is mapped again, not
+            copied, where the list is copied or sent to another process.
+        ends: where each item ends.
     """
 
-    def __init__(self, items: Sequence[Any]) -> None:
-        pieces = [np.frombuffer(pickle.dumps(item, protocol=4), np.uint8) for item in items]
-        self._ends = np.cumsum([0, *map(len, pieces)])
-        self._buffer = np.concatenate([np.zeros(0, np.uint8), *pieces])
+    def __init__(self, buffer: np.ndarray, ends: np.ndarray) -> None:
+        self.buffer = buffer
+        self.ends = ends
+
+    @classmethod
+    def of(cls, items: Sequence[Any]) -> SerialisedList:
+        """The list of these items."""
+        pickles = [pickle.dumps(item, protocol=4) for item in items]
+        return cls(
+            np.frombuffer(b''.join(pickles), np.uint8), np.cumsum([len(item) for item in pickles], dtype=np.int64)
+        )
+
+    @classmethod
+    def mapped(cls, path: str | Path, offset: int, ends: np.ndarray) -> SerialisedList:
+        """The list whose buffer begins at `offset` of a file.
+
+        Raises:
+            ValueError: the file is too short.
+        """
+        return cls(np.memmap(path, np.uint8, 'r', offset, (int(ends[-1]),)), ends)
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self.ends)
 
     def __getitem__(self, position: int) -> Any:
         if not 0 <= position < len(self):
             raise IndexError(f'position {position} is not in [0, {len(self)})')
-        return pickle.loads(self._buffer[self._ends[position] : self._ends[position + 1]].tobytes())
+        start = self.ends[position - 1] if position else 0
+        return load_plain(self.buffer[start : self.ends[position]].tobytes())
+
+    def __reduce__(self) -> tuple:
+        if isinstance(self.buffer, np.memmap):
+            return SerialisedList.mapped, (self.buffer.filename, self.buffer.offset, self.ends)
+        return SerialisedList, (self.buffer, self.ends)
+
+
+class ChainedList(Sequence):
+    """Lists one after another."""
+
+    def __init__(self, lists: Sequence[Sequence]) -> None:
+        self._lists = list(lists)
+        self._ends = np.cumsum([len(one) for one in lists])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, position: int) -> Any:
+        number = np.searchsorted(self._ends, position, 'right')
+        return self._lists[number][position - (self._ends[number - 1] if number else 0)]

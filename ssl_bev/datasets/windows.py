@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 # Seconds; nuScenes' keyframes are 0.5 s apart. The world moves on, and drivers turn off.
 MAX_TIME_GAP = 2.0
@@ -29,44 +31,41 @@ def flatten_frames(data_list: Sequence[Mapping], with_sweeps: bool) -> list[dict
     return frames
 
 
-def segment_frames(frames: Sequence[Mapping], max_time_gap: float) -> list[int]:
-    """Number the stretches of one scene in which time goes on without a gap; frames that name no scene stand alone.
+def segment_starts(
+    scenes: np.ndarray,  # (F,)
+    timestamps: np.ndarray,  # (F,), seconds
+    max_time_gap: float,
+) -> np.ndarray:  # (F,)
+    """For each frame the first one of its stretch of one scene in which time goes on without a gap.
 
     Args:
-        frames: in the order of `flatten_frames`.
+        scenes: number of each frame's scene; below 0 where a frame names none and stands alone.
+        timestamps: of the frames, in the order of `flatten_frames`.
         max_time_gap: seconds between two frames beyond which the later one has no history. Time that does not go
             forward ends the history, too.
     """
-    numbers: list[int] = []
-    for before, frame in zip([None, *frames], frames, strict=False):
-        goes_on = (
-            before is not None
-            and 'scene_token' in frame
-            and frame['scene_token'] == before.get('scene_token')
-            and 0 < frame['timestamp'] - before['timestamp'] <= max_time_gap
-        )
-        numbers.append(numbers[-1] if goes_on else len(numbers))
-    return numbers
+    gaps = np.diff(timestamps)
+    starts = np.arange(len(scenes))
+    starts[1:][(scenes[1:] == scenes[:-1]) & (scenes[1:] >= 0) & (gaps > 0) & (gaps <= max_time_gap)] = 0
+    return np.maximum.accumulate(starts)
 
 
-def scene_windows(segments: Sequence[Hashable], num_frames: int, stride: int) -> list[tuple[list[int], list[bool]]]:
+def scene_windows(
+    starts: np.ndarray,  # (F,)
+    num_frames: int,
+    stride: int,
+) -> tuple[np.ndarray, np.ndarray]:  # (F, T) positions, (F, T) bool
     """One window per frame, its last: positions of its frames, oldest first, and which of them are true history.
 
     A window that reaches beyond its segment's first frame repeats that frame, marked False.
 
     Args:
-        segments: what each frame belongs to, frames of a segment together; see `segment_frames`.
-        num_frames: frames of a window.
+        starts: the first frame of each frame's segment, see `segment_starts`.
+        num_frames: T, frames of a window.
         stride: step between them, in frames.
     """
-    windows = []
-    start = 0
-    for position, segment in enumerate(segments):
-        if position and segment != segments[position - 1]:
-            start = position
-        wanted = [position - stride * back for back in reversed(range(num_frames))]
-        windows.append(([max(w, start) for w in wanted], [w >= start for w in wanted]))
-    return windows
+    wanted = np.arange(len(starts))[:, None] - stride * np.arange(num_frames)[::-1]
+    return np.maximum(wanted, starts[:, None]), wanted >= starts[:, None]
 
 
 def _slim(frame: Mapping, is_keyframe: bool) -> dict:

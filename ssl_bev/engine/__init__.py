@@ -2,7 +2,9 @@ from ssl_bev.checkpoints import load_checkpoint_file
 from ssl_bev.random_state import kept_random_state
 
 from .bev_visualization_hook import BEVVisualizationHook
+from .bf16_optim_wrapper import BF16OptimWrapper
 from .camera_order_hook import CameraOrderHook
+from .channels_last import ChannelsLastHook, ChannelsLastParallel
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -18,7 +20,10 @@ from .two_phase_hook import TwoPhaseHook
 
 __all__ = [
     'BEVVisualizationHook',
+    'BF16OptimWrapper',
     'CameraOrderHook',
+    'ChannelsLastHook',
+    'ChannelsLastParallel',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',

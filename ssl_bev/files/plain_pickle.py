@@ -92,6 +92,15 @@ class _PlainUnpickler(pickle.Unpickler):
         return _NAMES[whole]
 
 
+def load_plain(content: bytes) -> Any:
+    """As `pickle.loads`, of containers, numbers, texts and numpy arrays of these.
+
+    Raises:
+        pickle.UnpicklingError: it asks for anything else. A damaged pickle may raise any error.
+    """
+    return _PlainUnpickler(io.BytesIO(content)).load()
+
+
 def read_plain_pickle(path: str | Path, name: str, remedy: str) -> Any:
     """Read a pickle of containers, numbers, texts and numpy arrays of these.
 
@@ -104,6 +113,6 @@ def read_plain_pickle(path: str | Path, name: str, remedy: str) -> Any:
     """
     content = Path(path).read_bytes()
     try:
-        return _PlainUnpickler(io.BytesIO(content)).load()
+        return load_plain(content)
     except Exception as error:  # a damaged pickle may raise any
         raise ValueError(f'{name} {path} is no complete pickle of plain data ({error}); {remedy}') from error

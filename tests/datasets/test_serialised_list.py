@@ -5,7 +5,7 @@ from ssl_bev.datasets.serialised_list import SerialisedList
 
 def test_items_come_back_in_order_and_as_copies():
     items = [{'a': [1, 2]}, 'two', None]
-    serialised = SerialisedList(items)
+    serialised = SerialisedList.of(items)
 
     assert list(serialised) == items
     serialised[0]['a'].append(3)
@@ -15,8 +15,8 @@ def test_items_come_back_in_order_and_as_copies():
 @pytest.mark.parametrize('position', [-1, 2])
 def test_a_position_outside_raises(position):
     with pytest.raises(IndexError, match=str(position)):
-        SerialisedList([1, 2])[position]
+        SerialisedList.of([1, 2])[position]
 
 
 def test_it_may_be_empty():
-    assert list(SerialisedList([])) == []
+    assert list(SerialisedList.of([])) == []

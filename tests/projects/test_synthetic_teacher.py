@@ -14,7 +14,6 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES
-from projects.SyntheticNuScenes.teacher.bf16_optim_wrapper import BF16OptimWrapper
 from projects.SyntheticNuScenes.teacher.coarse_fpn import CoarseFPN
 from projects.SyntheticNuScenes.teacher.contrast_resnet import ContrastResNet
 from projects.SyntheticNuScenes.teacher.semantic_mask2former_head import SemanticMask2FormerHead
@@ -111,19 +110,6 @@ def test_the_backbone_sees_no_brightness_nor_contrast():
     with torch.no_grad():
         for day, night in zip(backbone(image), backbone(0.1 * image - 3), strict=True):
             torch.testing.assert_close(day, night, atol=1e-3, rtol=1e-3)
-
-
-@pytest.mark.parametrize('known', [True, False])
-def test_bfloat16_is_left_to_cpus_that_know_it(known, monkeypatch):
-    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: known)
-    layer = nn.Linear(4, 4)
-    wrapper = BF16OptimWrapper(torch.optim.SGD(layer.parameters(), lr=0.1))
-    with wrapper.optim_context(layer):
-        out = layer(torch.ones(1, 4))
-    assert out.dtype == (torch.bfloat16 if known else torch.float32)
-    before = layer.weight.detach().clone()
-    wrapper.update_params(out.float().sum())
-    torch.testing.assert_close(layer.weight.detach(), before - 0.1)
 
 
 def test_the_pyramid_brings_context_down_to_the_second_level():

@@ -59,6 +59,12 @@ def conditions(threads: int, repeats: int) -> dict:
     )
 
 
+def memory_mb(field: str) -> float:
+    """A field of /proc/self/status, such as VmRSS, VmHWM or RssAnon."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
 class _Worker:
     def __init__(self, build: Callable, arguments: tuple, threads: int) -> None:
         context = multiprocessing.get_context('spawn')
@@ -84,12 +90,12 @@ def _serve(connection, build: Callable, arguments: tuple, threads: int) -> None:
     connection.send(True)
     while connection.recv():
         gc.collect()
-        before = _memory_mb('VmRSS')
+        before = memory_mb('VmRSS')
         Path('/proc/self/clear_refs').write_text('5')  # resets VmHWM, the highest VmRSS
         started = time.process_time()
         result = step()
         result['cpu'] = time.process_time() - started
-        result['peak_total_mb'] = _memory_mb('VmHWM')
+        result['peak_total_mb'] = memory_mb('VmHWM')
         result['peak_increase_mb'] = result['peak_total_mb'] - before
         connection.send(result)
 
@@ -97,11 +103,6 @@ def _serve(connection, build: Callable, arguments: tuple, threads: int) -> None:
 def _return_memory() -> None:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-
-
-def _memory_mb(field: str) -> float:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) / 1024
 
 
 def _summary(runs: list[dict[str, float]]) -> dict[str, float]:

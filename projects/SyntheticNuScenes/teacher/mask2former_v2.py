@@ -7,10 +7,8 @@ parts = (
     'contrast_resnet',
     'coarse_fpn',
     'semantic_mask2former_head',
-    'bf16_optim_wrapper',
-    'channels_last',
 )
-custom_imports = dict(imports=[f'{teacher}.{part}' for part in parts])
+custom_imports = dict(imports=['ssl_bev.engine', *[f'{teacher}.{part}' for part in parts]])
 data_root = '{{$SSL_BEV_TEACHER_TOWN:data/synthetic_teacher_town}}'
 max_iters = 9000
 # The names that occur in the synthetic world.

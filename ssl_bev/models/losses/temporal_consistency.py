@@ -51,8 +51,17 @@ def temporal_consistency_loss(
     gate = counted[:, None] & ((2 * surer - 1).abs() >= min_confidence)
     if max_contrast < 1:
         for frame in (now.detach(), before.detach()):
-            spread = F.max_pool2d(frame, 3, 1, 1) + F.max_pool2d(-frame, 3, 1, 1)
-            gate = gate & (spread <= max_contrast)
+            gate = gate & (_spread(frame) <= max_contrast)
     squared = torch.where(gate, (other - surer).square(), 0.0 * other)
     total, count = sum_over_processes(torch.stack([squared.sum(), gate.sum().to(squared.dtype)]))
     return total / count.clamp(min=1)
+
+
+def _spread(
+    maps: Tensor,  # (B, K, H, W)
+) -> Tensor:  # (B, K, H, W)
+    """The largest less the smallest value within 3x3 cells. On a CPU, max pooling takes five times as long."""
+    padded = F.pad(maps, (1, 1, 1, 1), mode='replicate')
+    highest = padded.unfold(2, 3, 1).amax(-1).unfold(3, 3, 1).amax(-1)
+    lowest = padded.unfold(2, 3, 1).amin(-1).unfold(3, 3, 1).amin(-1)
+    return highest - lowest

@@ -1,0 +1,45 @@
+"""The samples of a dataset as a few arrays, which take no time to make and little memory to share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SampleTable(Sequence):
+    """A list of samples, each a dict that is made when it is asked for.
+
+    Args:
+        windows: positions of each sample's frames, oldest first, (S, T).
+        frame_valid: which of them are true history, (S, T) bool.
+        labelled: which samples are labelled, (S,) bool.
+        scenes: number of each sample's scene, (S,).
+        scene_tokens: of all scenes.
+    """
+
+    windows: np.ndarray
+    frame_valid: np.ndarray
+    labelled: np.ndarray
+    scenes: np.ndarray
+    scene_tokens: list[str]
+
+    def take(self, which: slice | np.ndarray) -> SampleTable:
+        """Some of the samples."""
+        arrays = (self.windows, self.frame_valid, self.labelled, self.scenes)
+        return SampleTable(*(array[which] for array in arrays), self.scene_tokens)
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __getitem__(self, index: int | slice) -> dict | SampleTable:
+        if isinstance(index, slice):
+            return self.take(index)
+        return {
+            'window': self.windows[index].tolist(),
+            'frame_valid': self.frame_valid[index].tolist(),
+            'labelled': bool(self.labelled[index]),
+            'scene_token': self.scene_tokens[self.scenes[index]],
+        }
