@@ -28,10 +28,10 @@ class ExactResumeHook(Hook):
 
     mmengine saves no random state and begins epochs from their start. With this hook each iteration and each sample
     draws from a seed of its own, a function of (seed, rank, phase, epoch of the phase, place in the epoch), for Python,
-    numpy and torch, however many workers read. Checkpoints note the place in the epoch and hold the gradients that
-    wait for an update and the buffers of each process (running statistics differ), so that a run resumes from any of them bit by bit, without reading what was seen. The phase is
-    that of a `TwoPhaseHook`, if there is one: fine-tuning draws the same after pretraining in the same run as in its
-    own run.
+    numpy and torch, however many workers read. Checkpoints note the place in the epoch, and hold the gradients that
+    wait for an update and each process's own buffers, such as running statistics. So a run resumes from any of them bit
+    by bit, without reading what was seen. The phase is that of a `TwoPhaseHook`, if there is one: fine-tuning draws the
+    same after pretraining in the same run as in its own run.
 
     On another number of processes, or with another batch size, a run goes on after the samples that were seen, with
     schedules of today's length, and warns: it cannot be the same run. On several processes, saving needs

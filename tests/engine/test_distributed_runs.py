@@ -13,9 +13,7 @@ from test_exact_resume import ACCUMULATE, EVERY_ITERATION, optimizer_state
 
 from ssl_bev.engine import load_checkpoint_file
 
-OPTIONS = dict(
-    model=dict(type='ToySegmentor', centred=True), optim_wrapper=ACCUMULATE, default_hooks=EVERY_ITERATION
-)
+OPTIONS = dict(model=dict(type='ToySegmentor', centred=True), optim_wrapper=ACCUMULATE, default_hooks=EVERY_ITERATION)
 LENGTH = 2 * 2 + 3 * 2
 PLACES = (1, 3, 5, 6)  # in both phases; inside and at the end of an epoch; between updates and at one
 
@@ -100,4 +98,4 @@ def save_with_the_stock_hook(rank: int, folder: Path) -> None:
 def test_the_stock_checkpoint_hook_cannot_and_says_so(tmp_path: Path) -> None:
     on_processes(2, save_with_the_stock_hook, tmp_path)
     (log,) = tmp_path.glob('*/*.log')
-    assert 'lacks the gradients and running statistics of the other processes; use SafeCheckpointHook' in log.read_text()
+    assert 'lacks the gradients and running statistics of the other processes; use Safe' in log.read_text()
