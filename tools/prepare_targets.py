@@ -15,9 +15,9 @@ import argparse
 
 from mmengine.config import DictAction
 
+from ssl_bev.apis.stages import Stage, plan_stages
 from ssl_bev.command_line import CommandParser, find_device, input_errors
 from ssl_bev.engine import load_config
-from ssl_bev.preparation.stages import Stage, plan_stages
 
 STAGES = ('road', 'accumulation', 'registration', 'completion')
 

@@ -10,11 +10,11 @@ from ssl_bev.datasets import accumulated_target_files, road_files
 from ssl_bev.datasets.bev_label_files import label_path, read_label_manifest
 from ssl_bev.files.manifest_folder import check_made_with
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.preparation.estimate_roads import SOURCES, RoadEstimation, estimate_roads
+from ssl_bev.preparation.map_geometry import ClassSpec
+from ssl_bev.preparation.register_labels import register_labels, registration_settings
 
-from ..accumulate_dataset import Accumulation, accumulate_dataset
-from ..estimate_roads import SOURCES, RoadEstimation, estimate_roads
-from ..map_geometry import ClassSpec
-from ..register_labels import register_labels, registration_settings
 from .stage import Stage
 
 

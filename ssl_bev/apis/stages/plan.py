@@ -13,10 +13,10 @@ from ssl_bev.engine import load_config
 from ssl_bev.engine.config_datasets import datasets_of, train_dataloaders
 from ssl_bev.engine.phases import suggest
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.preparation.accumulate_dataset import Accumulation
+from ssl_bev.preparation.estimate_roads import RoadEstimation
+from ssl_bev.preparation.map_geometry import BASE_CLASSES, ClassSpec
 
-from ..accumulate_dataset import Accumulation
-from ..estimate_roads import RoadEstimation
-from ..map_geometry import BASE_CLASSES, ClassSpec
 from .completion import CompletionStage
 from .from_labels import AccumulationStage, RegistrationStage, RoadStage
 from .stage import Frames, Stage

@@ -1,4 +1,4 @@
-"""One kind of targets that a config reads, made by one function of this package."""
+"""One kind of targets that a config reads, made by one function of `ssl_bev.preparation`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..accumulate_dataset import read_scenes
+from ssl_bev.preparation.accumulate_dataset import read_scenes
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from ssl_bev.apis.stages import plan_stages
 from ssl_bev.datasets.bev_label_files import read_label_manifest
 from ssl_bev.engine import load_config
 from ssl_bev.preparation.create_infos import create_data
-from ssl_bev.preparation.stages import plan_stages
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs' / 'synthetic'
 SMALL_COMPLETION = f"""
 _base_ = '{CONFIGS}/map_completion.py'
 train_cfg = dict(max_epochs=1)
-model = dict(backbone=dict(base_channels=2), seg_head=dict(in_channels=2, channels=2))
+model = dict(backbone=dict(base_channels=8), seg_head=dict(in_channels=8, channels=8))
 train_dataloader = dict(num_workers=0, dataset=dict(label_fraction=1.0))
 test_dataloader = dict(num_workers=0)
 """
@@ -83,7 +83,7 @@ def test_one_command_makes_all_and_goes_on(data, plain_config_text, capsys):
     config = load_config(data / 'config.py')
     assert len(list((data / 'completed').glob('*.npz'))) == 3
     assert read_label_manifest(data / 'bev_labels_registered')['registration']['label_map'] == 'mapillary_v2'
-    sample = LoadedDataset(config)
+    sample = first_sample(config)
     assert sample.completed_probability.shape == (5, 120, 240)
 
     lost = next((data / 'completed').glob('*.npz'))
@@ -98,7 +98,7 @@ def test_one_command_makes_all_and_goes_on(data, plain_config_text, capsys):
     assert lost.is_file() and checkpoint.stat().st_mtime_ns == trained
 
 
-def LoadedDataset(config):
+def first_sample(config):
     from mmdet3d.registry import DATASETS
 
     return DATASETS.build(config.train_dataloader.dataset)[0]['data_samples']
@@ -115,7 +115,7 @@ def LoadedDataset(config):
          'with train_cfg'),
         ('preparation.roads.source=lidar', r"preparation has an unknown key 'roads'; did you mean 'road'"),
         ('preparation.accumulation.distance=3', r"preparation.accumulation: .*unexpected keyword argument 'distance'"),
-        ('train_dataloader.dataset.roads=roads', r'the config reads roads from .*roads, which lacks 3 of 3 frames'),
+        ('train_dataloader.dataset.roads=roads', r'datasets that share targets must have the same roads, got .*roads'),
         ('preparation.completion=none.py', r'config file none.py does not exist'),
         ('preparation.completion=', r'the config reads completed maps .*, but does not say which network completes'),
     ],
@@ -147,6 +147,10 @@ def test_roads_come_first_and_what_follows_lies_on_them(data, tmp_path):
     labels = next(step for step in config.train_dataloader.dataset.pipeline if step.type == 'LoadPseudoLabels')
     config = load_config(config, changes)
     config.train_dataloader.dataset.pipeline.append(labels)
+    silent = load_config(config, dict(preparation=dict()))
+    silent.preparation.pop('road')
+    with pytest.raises(ValueError, match=r'reads roads from .*roads, which lacks 3 of 3 frames, and does not say what'):
+        plan_stages(silent)[0].check()
     road, votes = plan_stages(config)
     assert (road.name, votes.name) == ('road', 'accumulation') and not votes.is_done
     for stage in (road, votes):

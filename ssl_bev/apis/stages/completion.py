@@ -20,8 +20,8 @@ from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_
 from ssl_bev.files import sha256
 from ssl_bev.files.manifest_folder import MANIFEST, ManifestFolder
 from ssl_bev.files.text_files import read_json
+from ssl_bev.preparation.complete_maps import complete_maps
 
-from ..complete_maps import complete_maps
 from .stage import Stage
 
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
