@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
 def first_look(experiment: Experiment) -> None:
     """Draw what the weights that come with the project see in a town of its own."""
     town, run = experiment.towns.root / 'first_look', experiment.steps.run
-    create = ['tools/create_synthetic_nuscenes.py', '--out', town, *LOOK.split()]
+    create = ['projects/SyntheticNuScenes/create.py', '--out', town, *LOOK.split()]
     run('first look: images and map', *create, result=town / 'v1.0-mini')
     infos = town / 'ssl_bev_infos_val.pkl'
     create = ['tools/create_data.py', '--data-root', town, '--version', 'v1.0-mini', '--out', town, '--quiet']

@@ -148,7 +148,7 @@ def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, ready_to
     assert shipped.stat().st_size <= 6e6 and set(torch.load(shipped, weights_only=True)) == {'state_dict', 'meta'}
     main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
     table = (tmp_path / 'out' / 'iou.md').read_text()
-    assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'marking' in table and 'lane_divider' in table
+    assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'stop_line' in table and 'lane_divider' in table
     rows = [line.split('|')[1].strip() for line in table.splitlines()[4:]]
     assert [row.split(':')[0] for row in rows] == [
         "the paper's two phases",

@@ -27,7 +27,7 @@ class Town(NamedTuple):
         folder: below that of all data; '.' for the only one.
         pools: purpose -> the split of this town that serves it. 'train' has labels, 'unlabelled' more images, 'val' is
             for choices, 'test' for results.
-        options: of tools/create_synthetic_nuscenes.py.
+        options: of projects/SyntheticNuScenes/create.py.
         version: of the tables.
     """
 
@@ -137,7 +137,7 @@ class Towns:
     def _make_town(self, town: Town) -> None:
         folder, create = self.root / town.folder, ['tools/create_data.py', '--version', town.version, '--quiet']
         self.steps.run(
-            f'images and maps {town.folder}', 'tools/create_synthetic_nuscenes.py', '--out', folder, '--version',
+            f'images and maps {town.folder}', 'projects/SyntheticNuScenes/create.py', '--out', folder, '--version',
             town.version, '--annotation-noise', 'nuscenes', *town.options.split(), result=folder / town.version,
         )  # fmt: skip
         truth = folder / 'truth'

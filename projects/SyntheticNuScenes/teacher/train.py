@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.toy:
         args.data_root, args.work_dir, args.out = (args.toy / part for part in ('town', 'work_dirs', 'weights'))
     if not args.data_root.exists():
-        create = ROOT / 'tools' / 'create_synthetic_nuscenes.py'
+        create = HERE.parent / 'create.py'
         options = TOWN.format(*((1, 1) if args.toy else (SCENES, FRAMES)))
         subprocess.run([sys.executable, create, '--out', args.data_root, *options.split()], check=True)
     os.environ.update(
