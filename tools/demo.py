@@ -100,15 +100,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def first_look(experiment: Experiment) -> None:
     """Draw what the weights that come with the project see in a town of its own."""
-    town, run = experiment.towns.root / 'first_look', experiment.steps.run
+    out, run = experiment.out / 'first_look', experiment.steps.run
+    town = out / 'data'
     create = ['projects/SyntheticNuScenes/create.py', '--out', town, *LOOK.split()]
-    run('first look: images and map', *create, result=town / 'v1.0-mini')
+    run('first look, images and map', *create, result=town / 'v1.0-mini')
     infos = town / 'ssl_bev_infos_val.pkl'
     create = ['tools/create_data.py', '--data-root', town, '--version', 'v1.0-mini', '--out', town, '--quiet']
-    run('first look: labels', *create, result=infos)
+    run('first look, labels', *create, result=infos)
     run(
-        'first look: prediction', 'tools/predict.py', SHIPPED_CONFIG, SHIPPED, '--infos', infos, '--data-root', town,
-        '--out', experiment.out / 'first_look', '--quiet',
+        'first look, prediction', 'tools/predict.py', SHIPPED_CONFIG, SHIPPED, '--infos', infos, '--data-root', town,
+        '--out', out, '--quiet',
     )  # fmt: skip
 
 

@@ -143,7 +143,8 @@ def ready_town(synthetic_root, tmp_path):
 
 def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, ready_town, tmp_path, capsys):
     shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
-    (tmp_path / 'data' / 'first_look').symlink_to(ready_town)
+    (tmp_path / 'out' / 'first_look').mkdir(parents=True)
+    (tmp_path / 'out' / 'first_look' / 'data').symlink_to(ready_town)
     (shipped,) = PROJECT.glob('projects/SyntheticNuScenes/model/*.pth')
     assert shipped.stat().st_size <= 6e6 and set(torch.load(shipped, weights_only=True)) == {'state_dict', 'meta'}
     main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')

@@ -15,13 +15,13 @@ from ssl_bev.apis.inference import init_model
 from ssl_bev.datasets.accumulated_target_files import read_target_manifest, target_path
 from ssl_bev.datasets.bev_label_files import MANIFEST as LABEL_MANIFEST
 from ssl_bev.engine import load_config
-from ssl_bev.engine.config_datasets import datasets_of, train_dataloaders
 from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_checkpoint
 from ssl_bev.files import sha256
 from ssl_bev.files.manifest_folder import MANIFEST, ManifestFolder
 from ssl_bev.files.text_files import read_json
 from ssl_bev.preparation.complete_maps import complete_maps
 
+from .config_values import info_root, training_data
 from .stage import Stage
 
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
@@ -62,7 +62,7 @@ class CompletionStage(Stage):
         """What the network was trained with, but no place on this machine: digests of its config and of its data."""
         found = {key: _digest(_without(self.config.get(key))) for key in _KEYS}
         found['evidence'] = _digest(read_json(Path(self.evidence) / MANIFEST, 'manifest of accumulated targets'))
-        for dataset in self._training_data():
+        for dataset in training_data(self.config):
             found['labels'] = _digest(read_json(_label_dir(dataset) / LABEL_MANIFEST, 'BEV label manifest'))
         return found
 
@@ -90,15 +90,12 @@ class CompletionStage(Stage):
         use_checkpoint(config, 'auto')
         run_and_close(build_runner(config, 'train'), 'train')
 
-    def _training_data(self) -> list[Mapping]:
-        return [each for loader in train_dataloaders(self.config) for each in datasets_of(loader)]
-
     def _source(self) -> dict[str, str]:
         return {'name': self.checkpoint.stem, 'sha256': sha256([self.checkpoint])}
 
 
 def _label_dir(dataset: Mapping) -> Path:
-    return Path(dataset.get('info_root') or dataset.get('data_root', '')) / dataset.get('label_dir', 'bev_labels')
+    return Path(info_root(dataset)) / dataset.get('label_dir', 'bev_labels')
 
 
 def _without(value: object) -> object:

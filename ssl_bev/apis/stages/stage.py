@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 from ssl_bev.preparation.accumulate_dataset import read_scenes
@@ -29,11 +29,10 @@ class Frames:
     with_sweeps: bool = False
     roads: str | None = None
 
-    @cached_property
+    @property
     def tokens(self) -> tuple[str, ...]:
         """Of all frames; raises as `read_scenes`."""
-        scenes = read_scenes(self.infos, self.with_sweeps)
-        return tuple(dict.fromkeys(frame['token'] for scene in scenes for frame in scene))
+        return _tokens(self.infos, self.with_sweeps)
 
 
 @dataclass(frozen=True)
@@ -77,3 +76,10 @@ class Stage(ABC):
     @abstractmethod
     def run(self, workers: int = 1, device: str = 'cpu', show_progress: bool = True) -> None:
         """Make what is missing; raises as the function that does it, and as `check`."""
+
+
+@lru_cache(maxsize=8)
+def _tokens(infos: tuple[str, ...], with_sweeps: bool) -> tuple[str, ...]:
+    """Stages share their frames, and info files are large."""
+    scenes = read_scenes(infos, with_sweeps)
+    return tuple(dict.fromkeys(frame['token'] for scene in scenes for frame in scene))
