@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         shutil.rmtree(data, ignore_errors=True)
     # Two trainings side by side are done sooner than one after the other with all cores.
     threads = max(1, (os.cpu_count() or 1) // 2)
-    steps = Steps(data, {'OMP_NUM_THREADS': str(threads), 'OMP_WAIT_POLICY': 'PASSIVE'})
+    steps = Steps(out / 'data', {'OMP_NUM_THREADS': str(threads), 'OMP_WAIT_POLICY': 'PASSIVE'})
     town, jobs = (TOY_TOWN, 1) if args.toy else (TOWN, 2)
     experiment = Experiment(Towns(data, [town], steps, jobs), out, on='val')
     first_look(experiment)

@@ -62,7 +62,8 @@ class Towns:
     Args:
         root: its folder; info files `ssl_bev_infos_{pool}.pkl`, labels and targets lie as the configs expect them.
         towns: of the generator.
-        steps: runs the tools, and knows how long they took.
+        steps: runs the tools, and knows how long they took. Its folder is not `root` where a town lies in `root` itself,
+            which the generator wants to find empty.
         jobs: processes that share the work.
     """
 
@@ -79,9 +80,10 @@ class Towns:
             StepError: a tool failed.
         """
         towns = {town.folder: [dict(town.pools), town.options, town.version] for town in self.towns}
-        if (found := read_json(self.root / 'towns.json') or towns) != towns:
+        note = self.steps.folder / 'towns.json'
+        if (found := read_json(note) or towns) != towns:
             raise ValueError(f'{self.root} was made of other towns, {found}; choose another folder or delete it')
-        write_json(self.root / 'towns.json', towns)
+        write_json(note, towns)
         with ThreadPoolExecutor(self.jobs) as workers:
             list(workers.map(self._make_town, self.towns))
         self.merge()
