@@ -165,3 +165,20 @@ def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, ready_to
     page = report.read_text()
     assert 'supervised: the same 50 % of the labels: mIoU' in re.sub('<[^>]*>', '', page) and 'class="sheet"' in page
     assert page.count('class="sample"') >= 4 and 'could not be drawn' not in page and 'could be drawn' not in page
+
+
+def test_the_demo_from_nothing_asks_for_images_in_an_empty_folder(tmp_path, monkeypatch):
+    asked = []
+
+    def launch(command, log, env):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        if command[1].endswith('SyntheticNuScenes/create.py'):
+            asked.append(Path(command[command.index('--out') + 1]))
+            assert not asked[-1].exists() or not any(asked[-1].iterdir())
+        return len(asked) - 1  # the second town fails
+
+    monkeypatch.setattr(steps_module, 'launch', launch)
+    with pytest.raises(SystemExit, match=r'images and maps \. failed with exit code 1'):
+        main_of('tools/demo.py')('--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
+    assert asked == [tmp_path / 'out' / 'first_look' / 'data', tmp_path / 'data']

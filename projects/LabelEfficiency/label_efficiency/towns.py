@@ -62,8 +62,8 @@ class Towns:
     Args:
         root: its folder; info files `ssl_bev_infos_{pool}.pkl`, labels and targets lie as the configs expect them.
         towns: of the generator.
-        steps: runs the tools, and knows how long they took. Its folder is not `root` where a town lies in `root` itself,
-            which the generator wants to find empty.
+        steps: runs the tools, and knows how long they took. Where a town lies in `root` itself, its folder is another
+            one: the generator wants to find an empty one.
         jobs: processes that share the work.
     """
 
