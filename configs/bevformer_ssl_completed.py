@@ -6,6 +6,7 @@ train_dataloader = _base_.ssl_dataloader
 train_dataloader.dataset.pipeline = [*_base_.ssl_pipeline[:3], completed, *_base_.ssl_pipeline[3:]]
 learn = dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss)
 model = dict(objectives=dict(completed=learn))
+preparation = dict(completion='{{ fileDirname }}/map_completion.py')  # for tools/prepare_targets.py
 phases = [
     dict(name='perspective', epochs=4, losses=dict(perspective=1.0)),
     dict(name='completed', epochs=20, losses=dict(completed=1.0, perspective=0.5)),

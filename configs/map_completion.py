@@ -1,6 +1,6 @@
 # How labels are drawn, learnt on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels of
-# maps that tools/register_labels.py fitted. tools/complete_maps.py then makes targets for every frame, which
-# configs/bevformer_ssl_completed.py trains on.
+# registered maps. tools/prepare_targets.py trains it, and makes the targets that configs/bevformer_ssl_completed.py
+# trains on.
 _base_ = ['./_base_/bevformer_tiny_nuscenes.py', './_base_/models/map_completion.py']
 evidence_classes = list(_base_.coarse_classes)
 evidence = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/accumulated', classes=evidence_classes)

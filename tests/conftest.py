@@ -82,7 +82,7 @@ def tiny_data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope='session')
 def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic nuScenes: two scenes of three frames; read only."""
-    tool = PROJECT / 'tools' / 'create_synthetic_nuscenes.py'
+    tool = PROJECT / 'projects' / 'SyntheticNuScenes' / 'create.py'
     root = tmp_path_factory.mktemp('synthetic') / 'root'
     command = [sys.executable, str(tool), '--out', str(root), '--scenes', '2', '--frames', '3']
     done = subprocess.run([*command, '--image-size', '64', '176'], cwd=PROJECT, capture_output=True, text=True)

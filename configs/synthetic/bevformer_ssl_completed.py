@@ -8,5 +8,6 @@ train_dataloader['dataset'].pipeline = [*_base_.images, _base_.pseudo_labels, co
 train_cfg = dict(max_epochs=8, val_interval=4)
 learn = dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss)
 model = dict(objectives=dict(completed=learn))
+preparation = dict(completion='{{ fileDirname }}/map_completion.py')  # for tools/prepare_targets.py
 phases = [dict(name='completed', epochs=8, losses=dict(completed=1.0, perspective=0.5))]
 custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]

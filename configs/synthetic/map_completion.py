@@ -1,5 +1,5 @@
 # How labels are drawn, learnt on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels of
-# maps that tools/register_labels.py fitted. tools/complete_maps.py then makes targets for every frame, which
+# registered maps. tools/prepare_targets.py trains it, and makes the targets that
 # configs/synthetic/bevformer_ssl_completed.py trains on.
 _base_ = ['./_base_.py', '../_base_/models/map_completion.py']
 # A teacher with Mapillary v2.0's names tells paint apart.

@@ -21,6 +21,7 @@ _KEYS = {'classes': Key(list_of(text, 'names')), **GRID_KEYS, 'bev_frame': Key(o
 _FOLDER = ManifestFolder('accumulated targets', HOW_TO_MAKE, _KEYS)
 target_path = _FOLDER.path
 start_folder = _FOLDER.start
+check_folder = _FOLDER.check
 
 
 def write_target(

@@ -85,6 +85,7 @@ def write_label_manifest(
     version: str,
     line_widths: Mapping[str, float] | None = None,
     has_unknown: bool = False,
+    registration: Mapping | None = None,
 ) -> None:
     """Write what all label files of a folder have in common.
 
@@ -92,6 +93,7 @@ def write_label_manifest(
         line_width: the common one, metres; None: lines are as wide as they are.
         line_widths: line class -> the width that it is drawn with, metres.
         has_unknown: labels may be unknown in some cells.
+        registration: how the maps were fitted before they were drawn; None: they were not.
 
     Raises:
         ValueError: more classes than a label file has bits.
@@ -109,6 +111,7 @@ def write_label_manifest(
         'bev_frame': bev_frame,
         'version': version,
         'has_unknown': has_unknown,
+        **({'registration': dict(registration)} if registration else {}),
     }
     write_bytes(Path(folder) / MANIFEST, json.dumps(content, indent=1).encode())
 

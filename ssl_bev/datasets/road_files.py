@@ -19,6 +19,7 @@ HOW_TO_MAKE = 'tools/estimate_road.py'
 _FOLDER = ManifestFolder('roads', HOW_TO_MAKE, GRID_KEYS)
 road_path = _FOLDER.path
 start_folder = _FOLDER.start
+check_folder = _FOLDER.check
 
 
 def write_road(

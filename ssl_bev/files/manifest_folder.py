@@ -70,21 +70,22 @@ class ManifestFolder:
         Raises:
             ValueError: the folder holds files that were made in another way, or something else.
         """
+        if not self.check(folder, settings):
+            write_bytes(self.manifest_path(folder), json.dumps(settings, indent=1).encode())
+
+    def check(self, folder: str | Path, settings: Mapping) -> bool:
+        """Whether files of this kind are there, made in this way; False for a folder that is new.
+
+        Raises:
+            ValueError: the folder holds files that were made in another way, or something else.
+        """
         path = self.manifest_path(folder)
-        settings = json.loads(json.dumps(settings))
-        if not path.is_file():
-            if path.parent.is_dir() and any(path.parent.iterdir()):
-                raise ValueError(f'{path.parent} is not empty and holds no {self.content}; choose another folder')
-            write_bytes(path, json.dumps(settings, indent=1).encode())
-            return
-        found = self._read(path, {})
-        different = [key for key in {**settings, **found} if settings.get(key) != found.get(key)]
-        if different:
-            changes = ', '.join(f'{key} {found.get(key)} (now {settings.get(key)})' for key in different)
-            raise ValueError(
-                f'{path.parent} holds {self.content} that were made with {changes}; choose another folder or delete '
-                'this one'
-            )
+        if path.is_file():
+            check_made_with(path.parent, self.content, self._read(path, {}), settings)
+            return True
+        if path.parent.is_dir() and any(path.parent.iterdir()):
+            raise ValueError(f'{path.parent} is not empty and holds no {self.content}; choose another folder')
+        return False
 
     def manifest_path(self, folder: str | Path) -> Path:
         """Where the manifest of a folder is."""
@@ -101,3 +102,14 @@ class ManifestFolder:
 
     def _read(self, path: Path, keys: Mapping[str, Key]) -> dict:
         return read_manifest_file(path, f'manifest of {self.content}', f'make it with {self.how_to_make}', keys)
+
+
+def check_made_with(folder: str | Path, content: str, found: Mapping, settings: Mapping) -> None:
+    """Raise ValueError where the settings that made a folder's content are not these, and name those that differ."""
+    settings = json.loads(json.dumps(settings))
+    different = [key for key in {**settings, **found} if settings.get(key) != found.get(key)]
+    if different:
+        changes = ', '.join(f'{key} {found.get(key)} (now {settings.get(key)})' for key in different)
+        raise ValueError(
+            f'{folder} holds {content} that were made with {changes}; choose another folder or delete this one'
+        )

@@ -15,6 +15,7 @@ from ssl_bev.datasets.calibration import frame_poses, frame_road
 from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_dataset import read_scenes
@@ -157,7 +158,8 @@ def register_labels(
         target = work / out.name
         widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
         names = [spec.name for spec in classes]
-        write_label_manifest(target, names, grid, line_width, bev_frame, 'registered', widths)
+        made_with = registration_settings(labels, line_width, roads)
+        write_label_manifest(target, names, grid, line_width, bev_frame, 'registered', widths, registration=made_with)
         for frames in scenes:
             for frame in add_roads(frames, roads):
                 # The map moves, or the frame moves the other way.
@@ -168,6 +170,21 @@ def register_labels(
         write_bytes(target / CORRECTIONS, json.dumps(content, indent=1).encode())
         os.replace(target, out)
     return corrections
+
+
+def registration_settings(labels: Mapping, line_width: float, roads: str | Path | None) -> dict:
+    """What a folder's manifest says: everything that the corrections depend on, but no place on this machine.
+
+    Raises:
+        FileNotFoundError: no manifest of the pseudo-labels or of the roads.
+    """
+    manifest = labels.get('manifest', MANIFEST)
+    return {
+        'teacher': read_manifest(Path(labels['root']) / manifest)['teacher'] if manifest else None,
+        'line_width': line_width,
+        'roads': RoadReader(roads).manifest if roads else None,
+        **{key: value for key, value in labels.items() if key not in ('root', 'teacher')},
+    }
 
 
 def _motion(correction: Correction) -> np.ndarray:  # (4, 4)

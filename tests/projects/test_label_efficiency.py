@@ -115,8 +115,8 @@ def test_a_step_is_done_once_and_its_tries_add_up(tmp_path, capsys):
 def test_the_generator_takes_what_the_towns_ask_for(tmp_path, monkeypatch):
     """Its own reading of the arguments; and towns of one split never share a seed."""
     monkeypatch.syspath_prepend('tools')
+    from projects.SyntheticNuScenes.create import parse_args
     from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import Options, plan_scenes
-    from tools.create_synthetic_nuscenes import parse_args
 
     for towns in (TOWNS, TOY_TOWNS):
         seeds = set()

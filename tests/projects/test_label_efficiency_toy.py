@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from projects.LabelEfficiency.label_efficiency import steps as steps_module
@@ -134,18 +135,50 @@ def test_other_towns_in_the_folder_are_refused(benchmark):
         Towns(folder / 'data', TOY_TOWNS[:1], Steps(folder / 'data')).make()
 
 
-def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, tmp_path, capsys):
+@pytest.fixture
+def ready_town(synthetic_root, tmp_path):
+    """Data to look at first."""
+    return Path(shutil.copytree(synthetic_root, tmp_path / 'ready', symlinks=True))
+
+
+def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, ready_town, tmp_path, capsys):
     shutil.copytree(synthetic_root, tmp_path / 'data', symlinks=True)
+    (tmp_path / 'out' / 'first_look').mkdir(parents=True)
+    (tmp_path / 'out' / 'first_look' / 'data').symlink_to(ready_town)
+    (shipped,) = PROJECT.glob('projects/SyntheticNuScenes/model/*.pth')
+    assert shipped.stat().st_size <= 6e6 and set(torch.load(shipped, weights_only=True)) == {'state_dict', 'meta'}
     main_of('tools/demo.py')('--toy', '--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
     table = (tmp_path / 'out' / 'iou.md').read_text()
-    assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'marking' in table and 'lane_divider' in table
-    assert [line.split('|')[1].strip() for line in table.splitlines()[4:8]] == [
-        'SSL, no labels', "the paper's SSL + 50 % of the labels", 'ours, with the same 50 %',
-        'supervised, the same 50 %',
-    ]  # fmt: skip
+    assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'stop_line' in table and 'lane_divider' in table
+    rows = [line.split('|')[1].strip() for line in table.splitlines()[4:]]
+    assert [row.split(':')[0] for row in rows] == [
+        "the paper's two phases",
+        'supervised',
+        'weights that come with the project',
+    ]
+    assert all(0 <= float(line.split('|')[2]) <= 100 for line in table.splitlines()[4:])
+    assert len(list((tmp_path / 'out' / 'first_look').glob('panel_*.png'))) == 3
     assert len(list((tmp_path / 'out').glob('panel_*.png'))) == 1 and (tmp_path / 'out' / 'curves.png').is_file()
     report = tmp_path / 'out' / 'report.html'
-    assert f'All on one page, for a browser: {report}' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f'All on one page, for a browser: {report}' in printed and 'A first picture after' in printed
     page = report.read_text()
-    assert 'ours, with the same 50 %: mIoU' in re.sub('<[^>]*>', '', page) and 'class="sheet"' in page
+    assert 'supervised: the same 50 % of the labels: mIoU' in re.sub('<[^>]*>', '', page) and 'class="sheet"' in page
     assert page.count('class="sample"') >= 4 and 'could not be drawn' not in page and 'could be drawn' not in page
+
+
+def test_the_demo_from_nothing_asks_for_images_in_an_empty_folder(tmp_path, monkeypatch):
+    asked = []
+
+    def launch(command, log, env):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        if command[1].endswith('SyntheticNuScenes/create.py'):
+            asked.append(Path(command[command.index('--out') + 1]))
+            assert not asked[-1].exists() or not any(asked[-1].iterdir())
+        return len(asked) - 1  # the second town fails
+
+    monkeypatch.setattr(steps_module, 'launch', launch)
+    with pytest.raises(SystemExit, match=r'images and maps \. failed with exit code 1'):
+        main_of('tools/demo.py')('--data-root', tmp_path / 'data', '--out', tmp_path / 'out')
+    assert asked == [tmp_path / 'out' / 'first_look' / 'data', tmp_path / 'data']

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from projects.SyntheticNuScenes import create
 from projects.SyntheticNuScenes.synthetic_nuscenes.generate import generate
 from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import TOWNS, Options, name_scenes, plan_scenes
 from projects.SyntheticNuScenes.synthetic_nuscenes.terrain import Terrain
 from projects.SyntheticNuScenes.synthetic_nuscenes.town import make_town
 from projects.SyntheticNuScenes.synthetic_nuscenes.traffic import Traffic
-from tools import create_synthetic_nuscenes
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -50,7 +50,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tiny_options: Options, tmp_
 )
 def test_bad_arguments_say_what_is_wrong(arguments: list[str], message: str, tmp_path: Path):
     with pytest.raises(SystemExit, match=f'error: .*{message}'):
-        create_synthetic_nuscenes.main(['--out', str(tmp_path / 'out'), *arguments])
+        create.main(['--out', str(tmp_path / 'out'), *arguments])
     assert not list(tmp_path.iterdir())
 
 

@@ -12,6 +12,7 @@ from map_by_hand import map_by_hand
 from nuscenes import NuScenes
 from nuscenes.map_expansion.map_api import NuScenesMap
 
+from projects.SyntheticNuScenes import create
 from projects.SyntheticNuScenes.synthetic_nuscenes import curves
 from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import rigid
 from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import class_id
@@ -20,7 +21,6 @@ from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapConte
 from ssl_bev.datasets.bev_label_files import label_path
 from ssl_bev.files import read_ids, read_picture
 from ssl_bev.preparation.create_infos import create_data
-from tools import create_synthetic_nuscenes
 
 REAL = Path(os.environ.get('SSL_BEV_SHARED', '../shared')) / 'real' / 'nuscenes_mini_part' / 'maps' / 'expansion'
 BESIDE_ROAD = [class_id(name) for name in ('Terrain', 'Sidewalk', 'Building', 'Curb', 'Vegetation', 'Sky')]
@@ -46,7 +46,7 @@ def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     write_map(content, folder / f'{name}.json')
     arguments = ['--out', folder / 'out', '--map', folder / f'{name}.json', '--frames', 4, '--scenes', 1]
     arguments += ['--image-size', 64, 176, '--workers', 1, '--annotation-noise', 'nuscenes']
-    create_synthetic_nuscenes.main([str(a) for a in arguments])
+    create.main([str(a) for a in arguments])
     create_data(folder / 'out/truth', 'v1.0-mini', folder / 'data', max_sweeps=0, show_progress=False)
     return content, folder
 
@@ -130,6 +130,6 @@ def test_maps_on_which_nothing_can_drive_say_what_is_missing(what: str, message:
     write_map(content, tmp_path / 'maps' / 'bad.json')
     arguments = ['--out', str(tmp_path / 'out'), '--map', str(tmp_path / 'maps' / 'bad.json'), '--scenes', '1']
     with pytest.raises(SystemExit) as stopped:
-        create_synthetic_nuscenes.main(arguments)
+        create.main(arguments)
     assert 'bad.json' in str(stopped.value) and message in str(stopped.value)
     assert [path.name for path in tmp_path.iterdir()] == ['maps']

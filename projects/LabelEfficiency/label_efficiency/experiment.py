@@ -60,7 +60,7 @@ class Experiment:
         todo = [run for run in runs if self.on not in read_json(self.folder(run) / 'record.json')]
         for run in todo:
             for folder, config in run.completions.items():
-                write_config(config, self.towns.root / 'completion' / folder / f'{run.maps}.py')
+                write_config(config, run.completion_file(folder))
         if todo:
             self._make_data(todo)
         with ThreadPoolExecutor(jobs) as pool:
@@ -100,16 +100,12 @@ class Experiment:
 
     def _complete(self, folder: str, run: Run) -> None:
         """Learn on a run's labels how maps are drawn, and complete those of all frames that it sees."""
-        name, epochs = f'{folder}/{run.maps}', run.completions[folder].train_cfg.max_epochs
-        work_dir, step = self.towns.root / 'completion' / name, self.towns.steps.run
-        config, checkpoint = work_dir.with_suffix('.py'), work_dir / f'epoch_{epochs}.pth'
+        name = f'{folder}/{run.maps}'
         with self._completing[name]:  # other recipes read the same maps
-            step(f'completion {name}', 'tools/train.py', config, '--work-dir', work_dir, '--resume', result=checkpoint)
             for pool in IMAGES[run.images]:
-                step(
-                    f'maps {name} {pool}', 'tools/complete_maps.py', config, checkpoint, '--out',
-                    self.towns.root / name, '--quiet', '--cfg-options',
-                    f'test_dataloader.dataset.ann_file={INFOS.format(pool)}',
+                self.towns.steps.run(
+                    f'completion {name} {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--only',
+                    'completion', '--quiet', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
                 )  # fmt: skip
 
     def _run(self, run: Run) -> None:
@@ -159,7 +155,7 @@ class Experiment:
             towns = [town.folder for town in self.towns.towns if 'train' in town.pools]
             parts['registration'] = run.share * seconds(*(f'registration {town}' for town in towns))
         for name in (f'{folder}/{run.maps}' for folder in run.completions):
-            parts['completion'] = seconds(f'completion {name}', *(f'maps {name} {pool}' for pool in pools))
+            parts['completion'] = seconds(*(f'completion {name} {pool}' for pool in pools))
         return parts
 
 

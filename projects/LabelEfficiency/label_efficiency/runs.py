@@ -13,7 +13,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from ssl_bev.engine import load_config
-from ssl_bev.engine.phases import phases_of
+from ssl_bev.engine.config_datasets import datasets_of, train_dataloaders
 
 from .steps import PROJECT
 from .towns import INFOS, PUBLISHED, REGISTERED
@@ -97,7 +97,7 @@ class Run:
     def config(self) -> Config:
         """The recipe with these labels, images and steps."""
         config = self._read(self.path)
-        for loader in _loaders(config):
+        for loader in train_dataloaders(config):
             if self.steps:
                 _set_batches(loader, self.steps / config.train_cfg.max_epochs)
         for dataset in _datasets(config):
@@ -107,6 +107,7 @@ class Run:
                 dataset.ann_file = [INFOS.format(pool) for pool in IMAGES[self.images]]
             for step in dataset.pipeline:
                 if step.get('kind') == 'completed':
+                    config.preparation = dict(completion=str(self.completion_file(Path(step.root).name)))
                     step.root = f'{step.root}/{self.maps}'
         config.merge_from_dict(dict(self.options))
         return config
@@ -124,6 +125,10 @@ class Run:
                 config.train_cfg.max_epochs = COMPLETION_EPOCHS
         return found
 
+    def completion_file(self, folder: str) -> Path:
+        """Where the config of the network is written that completes the maps of a folder."""
+        return self.root / 'completion' / folder / f'{self.maps}.py'
+
     @cached_property
     def reads(self) -> set[str]:
         """Names of the folders below `root` that labels and targets come from."""
@@ -136,12 +141,8 @@ class Run:
         return config
 
 
-def _loaders(config: Config) -> list[ConfigDict]:
-    return [config[phase.get('train_dataloader', 'train_dataloader')] for phase in phases_of(config)]
-
-
 def _datasets(config: Config) -> list[ConfigDict]:
-    return [part for loader in _loaders(config) for part in loader.dataset.get('datasets', [loader.dataset])]
+    return [dataset for loader in train_dataloaders(config) for dataset in datasets_of(loader)]
 
 
 def _folders(config: Config) -> set[str]:

@@ -27,7 +27,7 @@ class Town(NamedTuple):
         folder: below that of all data; '.' for the only one.
         pools: purpose -> the split of this town that serves it. 'train' has labels, 'unlabelled' more images, 'val' is
             for choices, 'test' for results.
-        options: of tools/create_synthetic_nuscenes.py.
+        options: of projects/SyntheticNuScenes/create.py.
         version: of the tables.
     """
 
@@ -62,7 +62,8 @@ class Towns:
     Args:
         root: its folder; info files `ssl_bev_infos_{pool}.pkl`, labels and targets lie as the configs expect them.
         towns: of the generator.
-        steps: runs the tools, and knows how long they took.
+        steps: runs the tools, and knows how long they took. Where a town lies in `root` itself, its folder is another
+            one: the generator wants to find an empty one.
         jobs: processes that share the work.
     """
 
@@ -79,9 +80,10 @@ class Towns:
             StepError: a tool failed.
         """
         towns = {town.folder: [dict(town.pools), town.options, town.version] for town in self.towns}
-        if (found := read_json(self.root / 'towns.json') or towns) != towns:
+        note = self.steps.folder / 'towns.json'
+        if (found := read_json(note) or towns) != towns:
             raise ValueError(f'{self.root} was made of other towns, {found}; choose another folder or delete it')
-        write_json(self.root / 'towns.json', towns)
+        write_json(note, towns)
         with ThreadPoolExecutor(self.jobs) as workers:
             list(workers.map(self._make_town, self.towns))
         self.merge()
@@ -137,7 +139,7 @@ class Towns:
     def _make_town(self, town: Town) -> None:
         folder, create = self.root / town.folder, ['tools/create_data.py', '--version', town.version, '--quiet']
         self.steps.run(
-            f'images and maps {town.folder}', 'tools/create_synthetic_nuscenes.py', '--out', folder, '--version',
+            f'images and maps {town.folder}', 'projects/SyntheticNuScenes/create.py', '--out', folder, '--version',
             town.version, '--annotation-noise', 'nuscenes', *town.options.split(), result=folder / town.version,
         )  # fmt: skip
         truth = folder / 'truth'

@@ -29,7 +29,7 @@ _LOOK_DECK = ('day', 'dusk', 'day', 'wet', 'day', 'night', 'dusk', 'day', 'wet',
 
 @dataclass(frozen=True)
 class Options:
-    """What to generate; see ``tools/create_synthetic_nuscenes.py --help``.
+    """What to generate; see ``projects/SyntheticNuScenes/create.py --help``.
 
     Raises:
         ValueError: If a value is out of its range, naming it.

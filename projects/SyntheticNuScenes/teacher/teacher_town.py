@@ -15,7 +15,7 @@ from ssl_bev.targets import IGNORE
 
 @DATASETS.register_module()
 class TeacherTown(BaseSegDataset):
-    """Images in samples/, class maps in oracle/labels/, as `create_synthetic_nuscenes.py --split teacher` writes them.
+    """Images in samples/, class maps in oracle/labels/, as `create.py --split teacher` writes them.
 
     The files have ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by name; pixels of any
     other class are ignored.

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.toy:
         args.data_root, args.work_dir, args.out = (args.toy / part for part in ('town', 'work_dirs', 'weights'))
     if not args.data_root.exists():
-        create = ROOT / 'tools' / 'create_synthetic_nuscenes.py'
+        create = HERE.parent / 'create.py'
         options = TOWN.format(*((1, 1) if args.toy else (SCENES, FRAMES)))
         subprocess.run([sys.executable, create, '--out', args.data_root, *options.split()], check=True)
     os.environ.update(
@@ -45,8 +45,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     config = HERE / 'mask2former_v2.py'
     checkpoint = train(config, args.work_dir, args.toy)
-    args.out.mkdir(parents=True, exist_ok=True)
-    publish(checkpoint, args.out / f'{config.stem}.pth', config)
+    from mmengine.config import Config
+
+    from ssl_bev.checkpoints import publish
+
+    classes = list(Config.fromfile(config).classes)
+    path = publish(checkpoint, args.out / f'{config.stem}.pth', {'dataset_meta': {'classes': classes}})
+    print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
 
 
 def train(config: Path, work_dir: Path, toy: Path | None) -> Path:
@@ -60,22 +65,6 @@ def train(config: Path, work_dir: Path, toy: Path | None) -> Path:
         arguments = [config, str(PROCESSES), '--resume', '--work-dir', last.parent, *changes]
         subprocess.run([ROOT / 'tools' / 'dist_train.sh', *arguments], check=True)
     return last
-
-
-def publish(checkpoint: Path, out: Path, config: Path) -> None:
-    """Write what inference needs: weights as half floats, and the class names."""
-    import torch
-    from mmengine.config import Config
-
-    from ssl_bev.checkpoints import load_checkpoint_file
-    from ssl_bev.files import replacing
-
-    state = load_checkpoint_file(checkpoint, 'cpu')['state_dict']
-    weights = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    classes = list(Config.fromfile(config).classes)
-    with replacing(out) as temporary:
-        torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': classes}}}, temporary)
-    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Write a small synthetic dataset in the nuScenes format.
 
-python tools/create_synthetic_nuscenes.py --out data/synthetic --scenes 10 --frames 20 --sweeps 2
-python tools/create_synthetic_nuscenes.py --out data/noisy --annotation-noise nuscenes --terrain hilly
-python tools/create_synthetic_nuscenes.py --out data/real_town --map maps/expansion/boston-seaport.json
+python projects/SyntheticNuScenes/create.py --out data/synthetic --scenes 10 --frames 20 --sweeps 2
+python projects/SyntheticNuScenes/create.py --out data/noisy --annotation-noise nuscenes --terrain hilly
+python projects/SyntheticNuScenes/create.py --out data/real_town --map maps/expansion/boston-seaport.json
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.annotation_noise import NOISE_MODES
 from projects.SyntheticNuScenes.synthetic_nuscenes.generate import generate

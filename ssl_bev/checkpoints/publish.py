@@ -1,0 +1,37 @@
+"""Weights to hand on: small, and loaded with torch's `weights_only`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ssl_bev.files import replacing
+
+from .safe_checkpoint import load_checkpoint_file
+
+
+def publish(checkpoint: str | os.PathLike, out: str | os.PathLike, meta: Mapping | None = None) -> Path:
+    """Write a checkpoint's weights as half floats, without optimizer and log, whole or not at all.
+
+    Args:
+        checkpoint: of a training.
+        out: the file to write.
+        meta: what else to say, plain values.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it is no checkpoint.
+    """
+    content = load_checkpoint_file(checkpoint, 'cpu')
+    if not isinstance(content, dict) or 'state_dict' not in content:
+        raise ValueError(f'checkpoint {checkpoint} holds no state_dict')
+    weights = content['state_dict'].items()
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in weights}
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as temporary:
+        torch.save({'state_dict': weights, 'meta': dict(meta or {})}, temporary)
+    return out
