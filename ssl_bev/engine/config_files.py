@@ -24,10 +24,15 @@ def load_config(config: str | Path | Config, options: Mapping[str, Any] | None =
     if isinstance(config, Config):
         config = copy.deepcopy(config)
     elif Path(config).is_file():
-        config = Config.fromfile(config)
+        config = Config.fromfile(_named(Path(config)))
     else:
         raise FileNotFoundError(f'config file {config} does not exist (current directory: {Path.cwd()})')
     if options:
         config.merge_from_dict(dict(options))
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return config
+
+
+def _named(path: Path) -> Path:
+    """The config that a file without suffix names; `mim train ssl_bev NAME` finds such files in the wheel."""
+    return path if path.suffix else path.parent / path.read_text().strip()
