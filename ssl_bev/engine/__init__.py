@@ -4,7 +4,7 @@ from ssl_bev.random_state import kept_random_state
 from .bev_visualization_hook import BEVVisualizationHook
 from .bf16_optim_wrapper import BF16OptimWrapper
 from .camera_order_hook import CameraOrderHook
-from .channels_last import ChannelsLastHook, ChannelsLastParallel
+from .channels_last import ChannelsLastHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
@@ -23,7 +23,6 @@ __all__ = [
     'BF16OptimWrapper',
     'CameraOrderHook',
     'ChannelsLastHook',
-    'ChannelsLastParallel',
     'CheckpointShapeHook',
     'ExactResumeHook',
     'MixedSourceSampler',

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import HOOKS, MODEL_WRAPPERS
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+
+from .model_wrappers import unwrapped
 
 
 def to_channels_last(model: nn.Module) -> None:
@@ -26,22 +28,17 @@ def _contiguous_on_cpu(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor
     return (inputs[0].contiguous(),) if inputs[0].device.type == 'cpu' else None
 
 
-@MODEL_WRAPPERS.register_module()
-class ChannelsLastParallel(MMDistributedDataParallel):
-    """For several processes: `model_wrapper_cfg = dict(type='ChannelsLastParallel')`.
-
-    It must run before the model is wrapped, because gradients are exchanged in the layout that weights have then.
-    """
-
-    def __init__(self, module: nn.Module, **kwargs) -> None:
-        to_channels_last(module)
-        super().__init__(module, **kwargs)
-
-
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """For one process: `custom_hooks = [dict(type='ChannelsLastHook')]`."""
+    """Bring the weights into that layout before training: `custom_hooks = [dict(type='ChannelsLastHook')]`.
+
+    A model on several processes is wrapped anew: torch exchanges gradients in the layout that weights have when they
+    are wrapped, and mixes up the elements of the first gradients if it changes later.
+    """
 
     def before_run(self, runner: Runner) -> None:
-        """Bring the weights into that layout."""
-        to_channels_last(runner.model)
+        """Change the layout, in place."""
+        model = unwrapped(runner.model)
+        to_channels_last(model)
+        if is_model_wrapper(runner.model):
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)

@@ -9,18 +9,17 @@ from mmdet3d.registry import HOOKS
 from mmengine.dist import broadcast, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .accumulated_gradients import gather_gradients, own_gradients, restore_gradients
 from .changed_length import initial_settings, replay_schedules
 from .epoch_progress import EpochProgress
 from .model_wrappers import unwrapped
+from .process_state import ProcessState, gather_states
 from .resumable_loop import ResumableEpochLoop
 from .seeding import derive_seed, seed_everything
 from .two_phase_hook import TwoPhaseHook
 
-PROGRESS, GRADIENTS = 'epoch_progress', 'accumulated_gradients'
+PROGRESS, GRADIENTS, BUFFERS = 'epoch_progress', 'accumulated_gradients', 'process_buffers'
 
 
 @HOOKS.register_module()
@@ -29,14 +28,14 @@ class ExactResumeHook(Hook):
 
     mmengine saves no random state and begins epochs from their start. With this hook each iteration and each sample
     draws from a seed of its own, a function of (seed, rank, phase, epoch of the phase, place in the epoch), for Python,
-    numpy and torch, however many workers read. Checkpoints note the place in the epoch and hold the gradients that
-    wait for an update, so that a run resumes from any of them bit by bit, without reading what was seen. The phase is
-    that of a `TwoPhaseHook`, if there is one: fine-tuning draws the same after pretraining in the same run as in its
-    own run.
+    numpy and torch, however many workers read. Checkpoints note the place in the epoch, and hold the gradients that
+    wait for an update and each process's own buffers, such as running statistics. So a run resumes from any of them bit
+    by bit, without reading what was seen. The phase is that of a `TwoPhaseHook`, if there is one: fine-tuning draws the
+    same after pretraining in the same run as in its own run.
 
     On another number of processes, or with another batch size, a run goes on after the samples that were seen, with
-    schedules of today's length, and warns: it cannot be the same run. Checkpoints in the middle of gradient
-    accumulation on several processes need `SafeCheckpointHook` or `PreemptionHook`.
+    schedules of today's length, and warns: it cannot be the same run. On several processes, saving needs
+    `SafeCheckpointHook` or `PreemptionHook`: the stock hook knows of the first process alone.
 
     Raises:
         ValueError: a train loop other than over epochs, or a train dataset without indices.
@@ -49,8 +48,8 @@ class ExactResumeHook(Hook):
         self._seed_before_resume: int | None = None
         self._first_iteration = 0  # of the epoch
         self._resumed: EpochProgress | None = None
-        self._gradients: dict[str, Tensor] = {}  # to go on with
-        self._gathered: list[dict[str, Tensor]] | None = None  # to save
+        self._state = ProcessState({}, {})  # to go on with
+        self._gathered: list[ProcessState] | None = None  # to save
         self._fresh_settings: list[dict[str, float]] | None = None  # where schedules must be replayed
 
     def before_run(self, runner: Runner) -> None:
@@ -66,7 +65,7 @@ class ExactResumeHook(Hook):
         meta, now = checkpoint['meta'], EpochProgress.of(runner)
         saved = EpochProgress(**meta[PROGRESS]) if PROGRESS in meta else now
         self._resumed = saved.continued_by(now)
-        gradients = checkpoint.pop(GRADIENTS, [])
+        gradients, buffers = checkpoint.pop(GRADIENTS, []), checkpoint.pop(BUFFERS, [])
         if replace(saved, done=0) != now:
             runner.logger.warning(
                 f'the checkpoint is of {saved}, this run has {now}: it cannot be the same run. It goes on in epoch '
@@ -77,8 +76,9 @@ class ExactResumeHook(Hook):
             meta['iter'] = self._start_of(runner, meta['epoch']) + self._resumed.done
             checkpoint.pop('param_schedulers', None)
             self._fresh_settings = initial_settings(runner.optim_wrapper)
-        elif get_rank() < len(gradients):
-            self._gradients = gradients[get_rank()]
+        else:
+            own = (by_process[get_rank()] if by_process else {} for by_process in (gradients, buffers))
+            self._state = ProcessState(*own)
 
     def before_train(self, runner: Runner) -> None:
         """Agree on rank 0's seed, and go to the place of the checkpoint."""
@@ -88,7 +88,7 @@ class ExactResumeHook(Hook):
         done = self._resumed.done if self._resumed else 0
         runner.train_loop.first_batch = done
         self._first_iteration = runner.iter - done
-        restore_gradients(unwrapped(runner.model), self._gradients)
+        self._state.restore(unwrapped(runner.model))
         if self._fresh_settings is not None:
             self._replay_schedules(runner)
 
@@ -108,26 +108,29 @@ class ExactResumeHook(Hook):
         self._first_iteration = runner.iter
 
     def before_save_on_all_processes(self, runner: Runner) -> None:
-        """Gather gradients, each process's own."""
-        self._gathered = gather_gradients(unwrapped(runner.model))
+        """Gather what each process has of its own."""
+        self._gathered = gather_states(unwrapped(runner.model))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note the place in the epoch, and add the gradients."""
+        """Note the place in the epoch, and add gradients and buffers."""
         if not isinstance(runner._train_loop, ResumableEpochLoop):
             return
         meta = checkpoint['meta']
         done = meta['iter'] - self._first_iteration if meta['epoch'] == runner.epoch else 0
         meta[PROGRESS] = EpochProgress.of(runner, done).as_dict()
-        gradients, self._gathered = self._gathered, None
-        if gradients is None and get_world_size() == 1:
-            gradients = [own_gradients(unwrapped(runner.model))]
-        elif gradients is None and own_gradients(unwrapped(runner.model)):
-            runner.logger.warning(
-                'this checkpoint lies in the middle of gradient accumulation and lacks the gradients of the other '
-                'processes; use SafeCheckpointHook in place of CheckpointHook'
-            )
-        if any(gradients or ()):
-            checkpoint[GRADIENTS] = gradients
+        states, self._gathered = self._gathered, None
+        if states is None:
+            own = ProcessState.of(unwrapped(runner.model))
+            states = [own.without_buffers_of(own)]
+            if get_world_size() > 1 and (own.gradients or own.buffers):
+                runner.logger.warning(
+                    'this checkpoint lacks the gradients and running statistics of the other processes; '
+                    'use SafeCheckpointHook in place of CheckpointHook'
+                )
+                return
+        for name, by_process in zip((GRADIENTS, BUFFERS), zip(*states, strict=True), strict=True):
+            if any(by_process):
+                checkpoint[name] = list(by_process)
 
     @staticmethod
     def _phases(runner: Runner) -> TwoPhaseHook | None:

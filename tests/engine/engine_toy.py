@@ -41,8 +41,11 @@ class ToyHead(nn.Module):
 
 @MODELS.register_module()
 class ToySegmentor(BaseModel):
-    def __init__(self, width: int = 8) -> None:
+    def __init__(self, width: int = 8, centred: bool = False) -> None:
+        """`centred`: a running mean is taken off, of which each process has its own."""
         super().__init__()
+        if centred:
+            self.register_buffer('running_mean', torch.zeros(4))
         self.encoder = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Dropout(0.3))
         self.seg_head = ToyHead()
         self.loss_weights: dict[str, float] = {}
@@ -60,7 +63,12 @@ class ToySegmentor(BaseModel):
         self.seg_head.coarse.requires_grad_(bool(self.loss_weights['reprojection']))
 
     def forward(self, inputs: list[Tensor], data_samples: list[BaseDataElement], mode: str = 'tensor') -> Any:
-        features = self.encoder(torch.stack(inputs))
+        inputs = torch.stack(inputs)
+        if hasattr(self, 'running_mean'):
+            mean = inputs.mean(0)
+            inputs = inputs - self.running_mean
+            self.running_mean.lerp_(mean, 0.1 * self.training)
+        features = self.encoder(inputs)
         fine, coarse = self.seg_head.fine(features), self.seg_head.coarse(features)
         if mode == 'predict':
             for sample, logits in zip(data_samples, fine, strict=True):

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
+from processes import on_processes
 from torch import nn
 
 from ssl_bev.engine import ChannelsLastHook
@@ -27,3 +29,25 @@ def test_outputs_and_gradients_are_the_same(dtype):
     close = dict(atol=1e-3, rtol=1e-4) if dtype == torch.float32 else dict(atol=0.5, rtol=0.05)
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, **close)
+
+
+def first_gradients(rank: int) -> None:
+    """Each process has images of its own, and gets the gradients that it would get with the usual layout."""
+    torch.manual_seed(0)
+    model = nn.Conv2d(3, 4, 3)
+    images = torch.randn(2, 2, 3, 8, 8)
+    (sum(model(part).square().mean() for part in images) / 2).backward()
+    expected = model.weight.grad.clone()
+    model.zero_grad()
+    runner = SimpleNamespace(
+        model=MMDistributedDataParallel(model), cfg={}, wrap_model=lambda _, model: MMDistributedDataParallel(model)
+    )
+    ChannelsLastHook().before_run(runner)
+    for _ in range(2):  # torch sorts its buckets anew after the first
+        runner.model(images[rank]).square().mean().backward()
+        torch.testing.assert_close(model.weight.grad, expected)
+        model.zero_grad()
+
+
+def test_two_processes() -> None:
+    on_processes(2, first_gradients)

@@ -13,7 +13,7 @@ from test_exact_resume import ACCUMULATE, EVERY_ITERATION, optimizer_state
 
 from ssl_bev.engine import load_checkpoint_file
 
-OPTIONS = dict(optim_wrapper=ACCUMULATE, default_hooks=EVERY_ITERATION)
+OPTIONS = dict(model=dict(type='ToySegmentor', centred=True), optim_wrapper=ACCUMULATE, default_hooks=EVERY_ITERATION)
 LENGTH = 2 * 2 + 3 * 2
 PLACES = (1, 3, 5, 6)  # in both phases; inside and at the end of an epoch; between updates and at one
 
@@ -50,6 +50,7 @@ def test_two_processes_resume_exactly(of_two: Path) -> None:
     first, second = content['accumulated_gradients']
     assert first.keys() == second.keys()
     assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert [list(buffers) for buffers in content['process_buffers']] == [[], ['running_mean']]
 
 
 def test_on_one_process_a_run_goes_on_after_what_was_seen(of_two: Path, tmp_path: Path) -> None:
@@ -68,6 +69,26 @@ def test_on_one_process_a_run_goes_on_after_what_was_seen(of_two: Path, tmp_path
     assert rows[8]['lr'] == 0.02 and rows[16]['lr'] < 0.001
 
 
+def go_on_after_one(rank: int, folder: Path) -> None:
+    """Two processes after one: in the middle of the second epoch, with the same weights at the end."""
+    runner, rows = run_distributed(
+        folder / 'two', two_phases(), 'two', resume=str(folder / 'one/iter_6.pth'),
+        **copy.deepcopy(OPTIONS),
+    )  # fmt: skip
+    assert sorted(rows) == list(range(2 + 1, LENGTH))
+    weights = torch.cat([parameter.detach().flatten() for parameter in runner.model.parameters()])
+    both = [torch.empty_like(weights) for _ in range(2)]
+    torch.distributed.all_gather(both, weights)
+    assert torch.equal(*both)
+
+
+def test_on_two_processes_a_run_of_one_goes_on(tmp_path: Path) -> None:
+    make_runner(tmp_path / 'one', two_phases(), 'one', **copy.deepcopy(OPTIONS)).train()
+    on_processes(2, go_on_after_one, tmp_path)
+    (log,) = (tmp_path / 'two').glob('*/*.log')
+    assert '1 process(es) of 4 batches of 2, this run has 2 process(es) of 2 batches of 2' in log.read_text()
+
+
 def save_with_the_stock_hook(rank: int, folder: Path) -> None:
     stock = copy.deepcopy(OPTIONS)
     stock['default_hooks']['checkpoint'].update(type='CheckpointHook', interval=2)
@@ -77,4 +98,4 @@ def save_with_the_stock_hook(rank: int, folder: Path) -> None:
 def test_the_stock_checkpoint_hook_cannot_and_says_so(tmp_path: Path) -> None:
     on_processes(2, save_with_the_stock_hook, tmp_path)
     (log,) = tmp_path.glob('*/*.log')
-    assert 'lacks the gradients of the other processes; use SafeCheckpointHook' in log.read_text()
+    assert 'lacks the gradients and running statistics of the other processes; use Safe' in log.read_text()

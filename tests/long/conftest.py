@@ -75,8 +75,9 @@ def begin(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
         output = (tmp_path / 'output').open('a')
         words = [str(word) for word in command]
         process = subprocess.Popen(
-            words, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            words, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells ignore it in background jobs
+        )  # fmt: skip
         sessions.append(process.pid)
         return process
 

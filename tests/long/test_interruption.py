@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 
 
 def output(folder: Path) -> str:
-    return (folder / 'output').read_text()[-5000:]
+    return (folder / 'output').read_text()[-20000:]
 
 
 def logged(work_dir: Path) -> dict[int, dict]:

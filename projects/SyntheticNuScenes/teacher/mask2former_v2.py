@@ -147,5 +147,5 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=1),
 )
 log_processor = dict(by_epoch=False)
-model_wrapper_cfg = dict(type='ChannelsLastParallel')
+custom_hooks = [dict(type='ChannelsLastHook')]
 randomness = dict(seed=0)
