@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor, nn
 
 from ssl_bev.structures import BEVDataSample, CameraRig
 
@@ -167,7 +166,7 @@ class BEVSegmentor(BaseModel):
     def _batch_norm_trains(self) -> bool:
         parts = (self.img_backbone, self.img_neck)
         modules = (module for part in parts if part is not None for module in part.modules())
-        return any(isinstance(module, _BatchNorm) and module.training for module in modules)
+        return any(isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)) and module.training for module in modules)
 
     def extract_features(
         self,
