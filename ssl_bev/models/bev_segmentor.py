@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_bev.structures import BEVDataSample, CameraRig
 
@@ -107,13 +107,16 @@ class BEVSegmentor(BaseModel):
         frames, state = [], None
         prepare = getattr(self.bev_encoder, 'prepare_window', None) if with_maps else None
         prepared = prepare and prepare(rig.frame(slice(start, None)), _image_size(inputs))
+        features = self.window_features(inputs, start, first) if self.img_backbone is not None else None
         for t in range(start, rig.num_frames):
             if t == first:
                 # Older torch caches half-precision weights under no_grad too, and those have no gradient.
                 torch.clear_autocast_cache()
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
                 state_valid = rig.frame_valid[:, t - 1] if t > start else None
-                frame = self.frame_inputs(inputs, rig, t, state_valid, prepared and prepared[t - start])
+                frame = self.frame_inputs(
+                    inputs, rig, t, state_valid, prepared and prepared[t - start], features and features[t - start]
+                )
                 maps = {}
                 if with_maps:
                     bev, state = self.bev_encoder(frame, rig.frame(t), state)
@@ -129,18 +132,47 @@ class BEVSegmentor(BaseModel):
         index: int,
         state_valid: Tensor | None = None,
         prepared: Any = None,
+        features: Sequence[Tensor] | None = None,
     ) -> FrameInputs:
-        """What one frame of the windows gives to the encoder."""
-        features = self.extract_features(inputs['img'][:, index]) if self.img_backbone is not None else ()
+        """What one frame of the windows gives to the encoder, with its image features or those made here."""
+        if features is None:
+            features = self.extract_features(inputs['img'][:, index]) if self.img_backbone is not None else ()
         last = index - rig.num_frames  # points may be loaded of the last frames only
         points = [clouds[last] for clouds in inputs.get('points', ())]
         return FrameInputs(features, _image_size(inputs), points, state_valid, prepared)
+
+    def window_features(
+        self, inputs: dict[str, Any], start: int, first: int
+    ) -> list[Sequence[Tensor]]:  # of each frame, levels of (B, N, C, h, w)
+        """Image features of the window's frames from `start` on, with gradient from `first` on.
+
+        One call of the backbone for those without gradient and one for those with; frame by frame where batch norms
+        train, whose statistics would otherwise be those of all frames together.
+        """
+        images = inputs['img'][:, start:]
+        parts = [images[:, : first - start], images[:, first - start :]]
+        features = []
+        for part, with_gradient in zip(parts, (False, True), strict=True):
+            if with_gradient:
+                torch.clear_autocast_cache()  # see `frames`
+            with torch.set_grad_enabled(torch.is_grad_enabled() and with_gradient):
+                pieces = part.split(1, 1) if self._batch_norm_trains() else [part]
+                for piece in pieces if part.shape[1] else ():
+                    levels = self.extract_features(piece.flatten(1, 2))
+                    frames = [level.unflatten(1, piece.shape[1:3]).unbind(1) for level in levels]
+                    features.extend(zip(*frames, strict=True))
+        return features
+
+    def _batch_norm_trains(self) -> bool:
+        parts = (self.img_backbone, self.img_neck)
+        modules = (module for part in parts if part is not None for module in part.modules())
+        return any(isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)) and module.training for module in modules)
 
     def extract_features(
         self,
         images: Tensor,  # (B, N, 3, H, W)
     ) -> list[Tensor]:  # levels of (B, N, C, h, w)
-        """Image features of one frame."""
+        """Image features of N images of each sample, such as those of one frame."""
         levels = self.img_backbone(images.flatten(0, 1))
         if self.img_neck is not None:
             levels = self.img_neck(levels)

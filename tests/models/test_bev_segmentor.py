@@ -143,7 +143,7 @@ def test_the_autocast_cache_is_cleared_where_gradients_begin(monkeypatch):
     monkeypatch.setattr(torch, 'clear_autocast_cache', lambda: cleared.append(len(model.bev_encoder.calls)))
     model.set_loss_weights(dict(seg=1.0))
     model(images(1), [make_sample(0)], mode='loss')
-    assert cleared == [2]
+    assert cleared == [0, 2]  # the backbone's, and the encoder's
 
 
 @pytest.mark.parametrize(('level', 'names'), [('fine', FINE), ('coarse', tuple(COARSE))])
@@ -230,3 +230,29 @@ def test_missing_labels_are_named():
         ValueError, match=r'objective perspective \(PerspectiveHead\) needs pseudo_target, sample sample0'
     ):
         model(images(1), [sample], mode='loss')
+
+
+@pytest.mark.parametrize('batch_norm', [False, True])
+def test_frames_share_backbone_calls_but_no_statistics(batch_norm, monkeypatch):
+    """One call for the frames without gradient, one for those with; outputs, losses and statistics as one by one."""
+    results, calls = [], []
+    for together in (True, False):
+        model = make_model()
+        if batch_norm:
+            model.img_neck = nn.ModuleList([nn.BatchNorm2d(8)])
+            model.img_neck.forward = lambda levels, neck=model.img_neck: [neck[0](level) for level in levels]
+        if not together:
+            monkeypatch.setattr(type(model), '_batch_norm_trains', lambda self: True)
+        calls.clear()
+        model.img_backbone.register_forward_hook(
+            lambda _, inputs, output: calls.append((len(inputs[0]), output[0].requires_grad))
+        )
+        model.set_loss_weights(ALL)
+        losses = model(images(2), [make_sample(0), make_sample(1)], mode='loss')
+        sum(losses.values()).backward()
+        # Three frames of two cameras; the last two are trained.
+        one_by_one = [(4, False), (4, True), (4, True)]
+        assert calls == ([(4, False), (8, True)] if together and not batch_norm else one_by_one)
+        results.append([*losses.values(), *(p.grad for p in model.parameters()), *model.buffers()])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other)
