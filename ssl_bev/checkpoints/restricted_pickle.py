@@ -1,7 +1,7 @@
 """What torch.load takes as `pickle_module`, with an unpickler that calls and builds only what it knows.
 
-From torch 2.7 on, torch's own safe unpickler can be told of our stand-ins. Before, it cannot, and before 2.6 it can even
-be made to run code (CVE-2025-32434). This one knows the same names, and is as strict.
+From torch 2.7 on, torch's own safe unpickler can be told of our stand-ins. Before, it cannot, and before 2.6 it can be
+made to run code (CVE-2025-32434). This one knows the same names, and is as strict.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import torch
-from torch._weights_only_unpickler import _get_allowed_globals
+import torch._weights_only_unpickler
 
 from .safe_pickle import stand_ins
 
@@ -24,7 +24,7 @@ _REFUSED = (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2,
 def _known_names() -> dict[str, Any]:
     """What torch's own unpickler knows, and the stand-ins."""
     pairs = [item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__name__}') for item in stand_ins()]
-    return _get_allowed_globals() | {name: stand_in for stand_in, name in pairs}
+    return torch._weights_only_unpickler._get_allowed_globals() | {name: stand_in for stand_in, name in pairs}
 
 
 class Unpickler(pickle._Unpickler):  # the one in Python, whose opcodes can be replaced
