@@ -11,6 +11,9 @@ pip() { "$python" -m pip --disable-pip-version-check "$@"; }
 pip download --no-build-isolation --no-deps --no-binary mmcv --dest "$folder" "$requirement"
 tar -xzf "$folder"/mmcv-*.tar.gz -C "$folder/source" --strip-components=1
 
+# mmcv asks for C++17, newer torch for C++20. Without a word torch takes what it needs.
+sed -i "s/\['-std=c++17'\]/[]/" "$folder/source/setup.py"
+
 # Nearly all of the work is parsing the headers of torch once for each of 77 sources. Joined into five, and the bindings,
 # they take a quarter of it. Each of the five ends with one whose helpers or macros would clash with another's.
 clashing=(bezier_align psamask roi_align roi_align_rotated rotated_feature_align)
