@@ -124,6 +124,7 @@ print(f'cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}-{p
 PY
 )
 [ $ops = cpu ] || key+=-cuda
+key+=-$(digest <tools/build_mmcv.sh | cut -c1-8)  # a wheel that another script built is not taken
 wheels=$cache/${mmcv//==/}-$key
 if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then
     need_compiler
