@@ -68,6 +68,26 @@ def test_on_one_process_a_run_goes_on_after_what_was_seen(of_two: Path, tmp_path
     assert rows[8]['lr'] == 0.02 and rows[16]['lr'] < 0.001
 
 
+def go_on_after_one(rank: int, folder: Path) -> None:
+    """Two processes after one: in the middle of the second epoch, with the same weights at the end."""
+    runner, rows = run_distributed(
+        folder / 'two', two_phases(), 'two', resume=str(folder / 'one/iter_6.pth'),
+        **copy.deepcopy(OPTIONS),
+    )  # fmt: skip
+    assert sorted(rows) == list(range(2 + 1, LENGTH))
+    weights = torch.cat([parameter.detach().flatten() for parameter in runner.model.parameters()])
+    both = [torch.empty_like(weights) for _ in range(2)]
+    torch.distributed.all_gather(both, weights)
+    assert torch.equal(*both)
+
+
+def test_on_two_processes_a_run_of_one_goes_on(tmp_path: Path) -> None:
+    make_runner(tmp_path / 'one', two_phases(), 'one', **copy.deepcopy(OPTIONS)).train()
+    on_processes(2, go_on_after_one, tmp_path)
+    (log,) = (tmp_path / 'two').glob('*/*.log')
+    assert '1 process(es) of 4 batches of 2, this run has 2 process(es) of 2 batches of 2' in log.read_text()
+
+
 def save_with_the_stock_hook(rank: int, folder: Path) -> None:
     stock = copy.deepcopy(OPTIONS)
     stock['default_hooks']['checkpoint'].update(type='CheckpointHook', interval=2)
