@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 import torch
 import torch._weights_only_unpickler
 
+from ssl_bev.files.plain_pickle import PLAIN_NAMES
+
 from .safe_pickle import stand_ins
 
 UnpicklingError = pickle.UnpicklingError
@@ -22,9 +24,10 @@ _REFUSED = (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2,
 
 
 def _known_names() -> dict[str, Any]:
-    """What torch's own unpickler knows, and the stand-ins."""
+    """What torch's own unpickler knows, and the stand-ins; 2.1 does not know sets and bytes."""
     pairs = [item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__name__}') for item in stand_ins()]
-    return torch._weights_only_unpickler._get_allowed_globals() | {name: stand_in for stand_in, name in pairs}
+    known_to_torch = torch._weights_only_unpickler._get_allowed_globals()
+    return PLAIN_NAMES | known_to_torch | {name: stand_in for stand_in, name in pairs}
 
 
 class Unpickler(pickle._Unpickler):  # the one in Python, whose opcodes can be replaced
