@@ -1,13 +1,15 @@
 # Each target does its own set-up: a bare clone needs Python 3.10 to 3.12, git, make and a C++ compiler.
 .PHONY: help setup demo benchmark benchmark-full test test-long lint format docs clean
 
-BIN := .venv/bin
+# TORCH=2.1.2 PYTHON=python3.10 has an environment of its own.
+BIN := $(if $(TORCH),$(shell TORCH=$(TORCH) PYTHON=$(PYTHON) tools/setup_env.sh --folder),.venv)/bin
 
 help:
 	@echo 'make demo    synthetic nuScenes: a picture at once, both training phases, a report in work_dirs/demo (CPU, 8 min)'
 	@echo 'make benchmark       label efficiency: supervised 100 %, ours with 50 and 10 % of the labels; one seed (CPU)'
 	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
+	@echo 'make test TORCH=2.1.2 PYTHON=python3.10   the same with another torch, in an environment of its own'
 	@echo 'make lint    ruff and codespell; make format fixes what it can'
 	@echo 'make docs    the documentation site in site/, strict, links checked; needs no set-up'
 	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
@@ -52,6 +54,6 @@ docs: .venv-docs/.complete
 	@touch $@
 
 clean:
-	rm -rf .venv .venv.lock .venv-docs site work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv.lock .venv-torch* .venv-docs site work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'Kept: all other work_dirs and data, which hold what you trained and made.'

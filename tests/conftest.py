@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from tiny_nuscenes import VERSION, write_tiny_root
 
 PROJECT = Path(__file__).resolve().parents[1]
+os.environ['VIRTUAL_ENV'] = sys.prefix  # so that the launchers take the environment of the tests
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-MADE = ('.venv/bin/python', 'work_dirs/demo/epoch_1.pth', 'data/synthetic_nuscenes/a.json', 'ssl_bev/__pycache__/a.pyc')
+MADE = (
+    '.venv/bin/python', '.venv-torch2.1.2-py3.10/bin/python', 'work_dirs/demo/epoch_1.pth',
+    'data/synthetic_nuscenes/a.json', 'ssl_bev/__pycache__/a.pyc',
+)  # fmt: skip
 TRAINED = ('work_dirs/mine/epoch_1.pth', 'work_dirs/demo2/a.pth', 'data/nuscenes/a.pkl', 'ssl_bev/a.py', 'epoch_1.pth')
 
 

@@ -3,11 +3,13 @@
 #
 #   tools/setup_env.sh                 what `make setup` calls
 #   PYTHON=python3.12 tools/setup_env.sh
+#   TORCH=2.1.2 PYTHON=python3.10 tools/setup_env.sh     another torch, in .venv-torch2.1.2-py3.10
+#   tools/setup_env.sh --cuda          the CUDA ops of mmcv too; needs nvcc. TORCH_CUDA_ARCH_LIST names other cards
+#   tools/setup_env.sh --folder        print the folder of the environment, make nothing
 #   SSL_BEV_CACHE=/big/disk tools/setup_env.sh    where the mmcv wheel is kept (default ~/.cache/ssl_bev)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-venv=$PWD/.venv
 cache=${SSL_BEV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ssl_bev}
 started=$SECONDS
 say() { printf '[setup %3ds] %s\n' $((SECONDS - started)) "$*"; }
@@ -38,10 +40,30 @@ need_compiler() {
         || die "$python has no headers (Python.h), which the mmcv build needs. Debian, Ubuntu: apt-get install python3-dev"
 }
 
+need_nvcc() {
+    nvcc=${CUDA_HOME:-/usr/local/cuda}/bin/nvcc
+    [ -n "${CUDA_HOME:-}" ] || nvcc=$(command -v nvcc || echo "$nvcc")
+    [ -x "$nvcc" ] || die "no nvcc, which the CUDA ops of mmcv need. Install the CUDA toolkit of the version that torch is built for, or set CUDA_HOME to where it is."
+}
+
+case "${1:-}" in '' | --cuda | --folder) ;; *) die "unknown argument $1; known are --cuda and --folder" ;; esac
 python=$(find_python)
+torch=$(grep '^torch==' requirements/torch.txt)
+venv=$PWD/.venv
+if [ -n "${TORCH:-}" ]; then
+    [[ $TORCH =~ ^2\.[0-9]+\.[0-9]+$ ]] || die "TORCH=$TORCH is no version of torch 2, such as 2.7.1."
+    torch=torch==$TORCH
+    venv+=-torch$TORCH-py$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+fi
+[ "${1:-}" != --folder ] || { echo "$venv"; exit 0; }
+# Once made with CUDA ops, an environment keeps them.
+if [ "${1:-}" = --cuda ] || [ -e "$venv/.with-cuda" ]; then ops=cuda; else ops=cpu; fi
+# mmengine imports transformers wherever it is installed, and newer ones refuse torch 2.1.
+case $torch in torch==2.[01].*) huggingface=requirements/huggingface_torch2.1.txt ;; *) huggingface=requirements/huggingface.txt ;; esac
+
 stamp=$venv/.setup-complete
 digest() { sha256sum | cut -d' ' -f1; }
-wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh; "$python" -VV; pwd) | digest)
+wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh tools/build_mmcv.sh; "$python" -VV; pwd; echo "$torch $ops") | digest)
 # An editable install knows the packages that were there when it was made.
 packages=$(find ssl_bev projects -name '*.py' | sed 's|/[^/]*$||' | LC_ALL=C sort -u | digest)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted $packages" ] && exit 0
@@ -71,16 +93,26 @@ fi
 
 "$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv module. Debian, Ubuntu: apt-get install python3-venv"
 need_disk 4 .
-ls "$cache"/mmcv*/mmcv-*.whl >/dev/null 2>&1 || need_compiler  # before minutes of downloads, not after
+# Before minutes of downloads, not after.
+ls "$cache"/mmcv*/mmcv-*.whl >/dev/null 2>&1 || need_compiler
+[ $ops = cpu ] || need_nvcc
 rm -f "$stamp"
 
 if ! [ "$("$venv/bin/python" -VV 2>/dev/null)" = "$("$python" -VV)" ]; then
-    say "creating .venv with $("$python" -V)"
+    say "creating $(basename "$venv") with $("$python" -V)"
     "$python" -m venv --clear "$venv"
 fi
+[ $ops = cpu ] || touch "$venv/.with-cuda"
 
-quietly "1/5 torch (a download of 200 MB to 3 GB, by platform)" pip install -r requirements/torch.txt
-quietly "2/5 libraries" pip install -r requirements/runtime.txt -r requirements/dev.txt -r requirements/torch.txt
+quietly "1/5 $torch (a download of 200 MB to 3 GB, by platform)" pip install "$torch"
+if [ $ops = cuda ]; then
+    built_for=$("$venv/bin/python" -c 'import torch; print(torch.version.cuda or "")')
+    [ -n "$built_for" ] || die "the package index serves $torch without CUDA. Name one with it: PIP_INDEX_URL."
+    release=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+    [ "${release%%.*}" = "${built_for%%.*}" ] || die "nvcc is of CUDA $release, $torch is built for $built_for. Set CUDA_HOME to a toolkit of that version, or TORCH= to a torch for yours."
+    export FORCE_CUDA=1
+fi
+quietly "2/5 libraries" pip install -r requirements/runtime.txt -r requirements/dev.txt -r $huggingface "$torch"
 # Both OpenCV wheels write the same folder; the one without a GUI must win, bare machines lack libGL.
 headless=$(grep '^opencv-python-headless' requirements/runtime.txt)
 quietly "3/5 OpenCV without a GUI" pip install --no-deps --force-reinstall "$headless"
@@ -91,6 +123,8 @@ import platform, sys, torch
 print(f'cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}-{platform.machine()}')
 PY
 )
+[ $ops = cpu ] || key+=-cuda
+key+=-$(digest <tools/build_mmcv.sh | cut -c1-8)  # a wheel that another script built is not taken
 wheels=$cache/${mmcv//==/}-$key
 if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then
     need_compiler
@@ -101,10 +135,9 @@ fi
 if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then
     build=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$build"; [ -z "${builder:-}" ] || kill -- -"$builder" 2>/dev/null || true' EXIT
-    say "4/5 building $mmcv for $key: once on this machine, about 8 minutes on 2 cores, kept in $cache"
+    say "4/5 building $mmcv for $key: once on this machine, kept in $cache"
     set -m
-    TMPDIR=$build MMCV_WITH_OPS=1 CFLAGS=-g0 CXXFLAGS=-g0 MAX_JOBS=${MAX_JOBS:-$(nproc)} PATH=$venv/bin:$PATH \
-        "$venv/bin/python" -m pip wheel -v --no-build-isolation --no-deps --wheel-dir "$build/wheel" "$mmcv" >"$build/log" 2>&1 &
+    tools/build_mmcv.sh "$venv/bin/python" "$mmcv" "$build" >"$build/log" 2>&1 &
     builder=$!
     set +m
     while kill -0 "$builder" 2>/dev/null; do

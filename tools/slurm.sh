@@ -7,7 +7,8 @@ shift 3
 gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 
-PATH=$tools/../.venv/bin:$PATH  # the environment of `make setup` where there is one, else the caller's
+# The environment that is active, else that of `make setup` where there is one, else the caller's.
+PATH=${VIRTUAL_ENV:-$tools/../.venv}/bin:$PATH
 # shellcheck disable=SC2086  # SRUN_ARGS are several words
 exec srun -p "$partition" --job-name="$job" --gres=gpu:"$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \

@@ -8,7 +8,8 @@ case $processes in
 '' | *[!0-9]* | 0) echo "the number of GPUs must be a positive integer, got '$processes'" >&2 && exit 2 ;;
 esac
 
-PATH=$tools/../.venv/bin:$PATH  # the environment of `make setup` where there is one, else the caller's
+# The environment that is active, else that of `make setup` where there is one, else the caller's.
+PATH=${VIRTUAL_ENV:-$tools/../.venv}/bin:$PATH
 if [ "${NNODES:-1}" -gt 1 ]; then
     where=(--nnodes "$NNODES" --node_rank "${NODE_RANK:?}" --master_addr "${MASTER_ADDR:?}" --master_port "${PORT:-29500}")
 else

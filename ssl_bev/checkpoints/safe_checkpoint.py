@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +20,13 @@ from typing import Any
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils import digit_version
 
+from . import restricted_pickle
 from .safe_pickle import stand_ins
 
 SCHEME = 'safe:'
+TAKES_STAND_INS = digit_version(torch.__version__) >= digit_version('2.7')
 MapLocation = str | torch.device | Callable | None
 
 
@@ -39,19 +44,18 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: MapLocation 
     path = Path(filename).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
-    with torch.serialization.safe_globals(stand_ins()):
-        try:
-            _check_archive(path)
-            return torch.load(path, map_location=map_location, weights_only=True)
-        except (pickle.UnpicklingError, TypeError, LookupError, AttributeError) as error:
-            reason = str(error).split('WeightsUnpickler error: ')[-1].split('\n')[0]
-            raise ValueError(
-                f'checkpoint {path} is refused: it is no pickle of weights, or holds objects that could run code '
-                f'when loaded ({reason}); re-save it with tensors and plain values only'
-            ) from error
-        # What the readers of archives and pickles raise on bytes that are none.
-        except (RuntimeError, EOFError, OSError, ValueError, OverflowError, zipfile.BadZipFile) as error:
-            raise ValueError(f'checkpoint {path} is damaged or truncated: {error}') from error
+    try:
+        _check_archive(path)
+        return _load(path, map_location)
+    except (pickle.UnpicklingError, TypeError, LookupError, AttributeError) as error:
+        reason = str(error).split('WeightsUnpickler error: ')[-1].split('\n')[0]
+        raise ValueError(
+            f'checkpoint {path} is refused: it is no pickle of weights, or holds objects that could run code '
+            f'when loaded ({reason}); re-save it with tensors and plain values only'
+        ) from error
+    # What the readers of archives and pickles raise on bytes that are none.
+    except (RuntimeError, EOFError, OSError, ValueError, OverflowError, struct.error, zipfile.BadZipFile) as error:
+        raise ValueError(f'checkpoint {path} is damaged or truncated: {error}') from error
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
@@ -81,11 +85,23 @@ def without_scheme(source: str) -> str:
     return source.removeprefix(SCHEME)
 
 
+def _load(path: Path, map_location: MapLocation) -> dict[str, Any]:
+    if TAKES_STAND_INS:
+        with torch.serialization.safe_globals(stand_ins()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+    return torch.load(path, map_location=map_location, weights_only=False, pickle_module=restricted_pickle)
+
+
 def _check_archive(path: Path) -> None:
-    """Compare the checksums that torch writes, and does not read."""
+    """Refuse programs, and compare the checksums that torch writes, and does not read."""
+    if tarfile.is_tarfile(path):
+        raise pickle.UnpicklingError('a tar archive of torch 0.1')
     with path.open('rb') as file:
         is_archive = file.read(2) == b'PK'
     if is_archive:
+        with torch.serialization._open_zipfile_reader(str(path)) as reader:  # what torch.load asks, too
+            if torch.serialization._is_torchscript_zip(reader):
+                raise pickle.UnpicklingError('a TorchScript program')
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f'the checksum of {damaged} is wrong')

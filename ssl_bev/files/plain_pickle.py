@@ -74,7 +74,7 @@ for _module in ('numpy.core', 'numpy._core'):  # numpy 1 and 2
         f'{_module}.multiarray._reconstruct': _reconstruct,
         f'{_module}.multiarray.scalar': _scalar,
     }
-_NAMES = {
+PLAIN_NAMES = {
     **NUMPY_NAMES,
     **{f'{module}.numeric._frombuffer': _from_buffer for module in ('numpy.core', 'numpy._core')},
     'collections.OrderedDict': OrderedDict,
@@ -87,9 +87,9 @@ _NAMES = {
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable:
         whole = f'{module}.{name}'.replace('__builtin__.', 'builtins.')  # as protocol 2 calls it
-        if whole not in _NAMES:
+        if whole not in PLAIN_NAMES:
             raise pickle.UnpicklingError(f'it asks for {whole}, which could run code')
-        return _NAMES[whole]
+        return PLAIN_NAMES[whole]
 
 
 def load_plain(content: bytes) -> Any:

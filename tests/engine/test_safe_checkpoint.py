@@ -1,5 +1,8 @@
+import io
 import os
 import pickle
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,15 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from ssl_bev.checkpoints import load_checkpoint_file, with_safe_loading
+from ssl_bev.checkpoints import load_checkpoint_file, safe_checkpoint, with_safe_loading
 from ssl_bev.engine import load_weights
+
+needs_strict_torch = pytest.mark.skipif(
+    not safe_checkpoint.TAKES_STAND_INS, reason='before torch 2.6, torch.load runs what a file asks for'
+)
+each_unpickler = pytest.mark.parametrize(
+    'takes_stand_ins', [pytest.param(True, marks=needs_strict_torch), False], ids=['torch', 'ours']
+)
 
 
 class Calls:
@@ -49,7 +59,11 @@ def _buffer_with(state: dict) -> HistoryBuffer:
     ],
     ids=['system', 'eval', 'getattr_method', 'getattr_init', 'getattr_str', 'np_load', 'array', 'objects', 'buffer'],
 )
-def test_crafted_files_are_refused(tmp_path: Path, payload: Any) -> None:
+@each_unpickler
+def test_crafted_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, payload: Any, takes_stand_ins: bool
+) -> None:
+    monkeypatch.setattr(safe_checkpoint, 'TAKES_STAND_INS', takes_stand_ins)
     marker, file = tmp_path / 'executed', tmp_path / 'crafted.pth'
     torch.save(dict(state_dict={}, meta=payload(marker)), file)
     with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
@@ -57,6 +71,56 @@ def test_crafted_files_are_refused(tmp_path: Path, payload: Any) -> None:
     with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
         load_checkpoint(torch.nn.Linear(1, 1), f'safe:{file}')
     assert not marker.exists()
+
+
+def _archive(path: Path, program: bytes) -> Path:
+    """A checkpoint whose pickle is written by hand."""
+    torch.save({}, path)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, program if name.endswith('data.pkl') else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    'program',
+    [
+        b'cos\nsystem\n(VTOUCH\ntR.',
+        b'(VTOUCH\nios\nsystem\n.',  # INST
+        b'(cos\nsystem\nVTOUCH\no.',  # OBJ
+        b'\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x05TOUCH\x85R.',  # STACK_GLOBAL
+        b'\x80\x04ccollections\nOrderedDict\n)}\x92.',  # NEWOBJ_EX
+        b'\x80\x02\x82\x01.',  # EXT1
+        b'ccollections\nOrderedDict\n(N}VHARM\nI1\nstb.',  # BUILD of a class
+        b'ctorch._utils\n_rebuild_tensor_v2\n}VHARM\nI1\nsb.',  # BUILD of a function
+        b'\x80\x02ccollections\nOrderedDict\n)R)R.',  # a call of what a call gave
+        b'\x80\x02c__builtin__\ngetattr\n(ccollections\nOrderedDict\nX\x06\0\0\0updatetR.',
+    ],
+    ids=['reduce', 'inst', 'obj', 'stack_global', 'newobj_ex', 'ext', 'class', 'function', 'twice', 'getattr'],
+)
+@each_unpickler
+def test_opcodes_that_could_run_code_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: bytes, takes_stand_ins: bool
+) -> None:
+    monkeypatch.setattr(safe_checkpoint, 'TAKES_STAND_INS', takes_stand_ins)
+    monkeypatch.chdir(tmp_path)
+    file = _archive(tmp_path / 'crafted.pth', program.replace(b'TOUCH', b'touch executed'))
+    with pytest.raises(ValueError, match=r'crafted\.pth is refused'):
+        load_checkpoint_file(file)
+    assert not (tmp_path / 'executed').exists()
+    assert not hasattr(torch._utils._rebuild_tensor_v2, 'HARM')
+
+
+def test_programs_and_old_archives_are_refused(tmp_path: Path) -> None:
+    torch.jit.script(torch.nn.Linear(1, 1)).save(str(tmp_path / 'program.pth'))
+    with pytest.raises(ValueError, match=r'program\.pth is refused.*TorchScript'):
+        load_checkpoint_file(tmp_path / 'program.pth')
+    with tarfile.open(tmp_path / 'old.pth', 'w') as archive:
+        archive.addfile(tarfile.TarInfo('storages'), io.BytesIO())
+    with pytest.raises(ValueError, match=r'old\.pth is refused.*tar archive'):
+        load_checkpoint_file(tmp_path / 'old.pth')
 
 
 def test_methods_in_the_file_do_not_replace_statistics(tmp_path: Path) -> None:
@@ -70,20 +134,29 @@ def test_methods_in_the_file_do_not_replace_statistics(tmp_path: Path) -> None:
     assert before == HistoryBuffer._statistics_methods
 
 
-def test_numbers_come_back_as_they_were_also_after_saving_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize('zipped', [True, False])
+@each_unpickler
+def test_numbers_come_back_as_they_were_also_after_saving_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool, takes_stand_ins: bool
+) -> None:
+    monkeypatch.setattr(safe_checkpoint, 'TAKES_STAND_INS', takes_stand_ins)
     content = dict(
         array=np.arange(6, dtype='>i2').reshape(2, 3).T,
         scalar=np.float32(1.5),
         flag=np.bool_(True),
         buffer=HistoryBuffer([1.0, 2.0], [1, 2], max_length=7),
         tensor=torch.arange(3),
+        parameter=torch.nn.Parameter(torch.rand(2, dtype=torch.bfloat16)),
+        bytes=b'\x00\xff',
+        size=torch.Size([2, 3]),
+        dtype=torch.float16,
+        weights=torch.nn.BatchNorm1d(2).state_dict(),
         nested=[(1, 'text', None), {'a': {2.5}}],
     )
-    torch.save(content, tmp_path / 'a.pth')
+    torch.save(content, tmp_path / 'a.pth', _use_new_zipfile_serialization=zipped)
     loaded = load_checkpoint_file(tmp_path / 'a.pth')
-    torch.save(loaded, tmp_path / 'b.pth')
-    requested = [torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / file) for file in ('a.pth', 'b.pth')]
-    assert set(requested[0]) == set(requested[1])  # nothing of ours is needed to read the copy
+    torch.save(loaded, tmp_path / 'b.pth', _use_new_zipfile_serialization=zipped)
+    assert b'ssl_bev' not in (tmp_path / 'b.pth').read_bytes()  # nothing of ours is needed to read the copy
     for file in ('a.pth', 'b.pth'):
         loaded = load_checkpoint_file(tmp_path / file)
         assert np.array_equal(loaded['array'], content['array'])
@@ -93,9 +166,14 @@ def test_numbers_come_back_as_they_were_also_after_saving_again(tmp_path: Path) 
         assert loaded['flag']
         assert loaded['buffer'].data[0].tolist() == [1.0, 2.0]
         assert loaded['buffer'].max_length == 7
-        assert loaded['nested'] == content['nested']
+        for key in ('tensor', 'parameter'):
+            assert torch.equal(loaded[key], content[key])
+        for key in ('nested', 'bytes', 'size', 'dtype'):
+            assert loaded[key] == content[key]
+        assert loaded['weights']._metadata == content['weights']._metadata
 
 
+@needs_strict_torch
 def test_torch_load_is_as_strict_as_before(tmp_path: Path) -> None:
     torch.save(HistoryBuffer([1.0], [1]), tmp_path / 'a.pth')
     load_checkpoint_file(tmp_path / 'a.pth')
@@ -103,6 +181,7 @@ def test_torch_load_is_as_strict_as_before(tmp_path: Path) -> None:
         torch.load(tmp_path / 'a.pth')
 
 
+@needs_strict_torch
 def test_a_training_checkpoint_which_stock_mmengine_cannot_load(tmp_path: Path) -> None:
     run(tmp_path / 'a', two_phases(), 'stock_a')
     file = str(tmp_path / 'a/epoch_5.pth')

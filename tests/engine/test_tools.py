@@ -117,7 +117,7 @@ def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: 
 def test_arguments_of_the_launchers(tmp_path: Path) -> None:
     def command(*words: str) -> list[str]:
         # PYTHON is what set-up builds the environment with; trainings run in the environment.
-        environment = dict(os.environ, PYTHON='false', PATH=f'{tmp_path}/bin:{os.environ["PATH"]}')
+        environment = dict(os.environ, PYTHON='false', VIRTUAL_ENV=str(tmp_path))
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.split()
 
@@ -147,7 +147,7 @@ def test_slurm_starts_a_task_for_each_gpu(tmp_path: Path) -> None:
         (tmp_path / 'bin' / name).chmod(0o755)
 
     def command(name: str, *words: str, **variables: str) -> list[str]:
-        environment = {**os.environ, 'PATH': f'{tmp_path}/bin:{os.environ["PATH"]}', **variables}
+        environment = {**os.environ, 'VIRTUAL_ENV': str(tmp_path), **variables}
         tool = str(tmp_path / 'tools' / name)
         done = subprocess.run([tool, *words], env=environment, capture_output=True, text=True)
         assert done.returncode == (0 if len(words) >= 4 else 2)

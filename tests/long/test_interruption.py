@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from sessions import PROJECT, alive_in_session, reached, wait_until
 
 from ssl_bev.engine import load_checkpoint_file
 
-PYTHON = PROJECT / '.venv/bin/python'
 TRAIN, TRAIN_TWO = PROJECT / 'tools/train.py', PROJECT / 'tools/dist_train.sh'
 pytestmark = pytest.mark.long
 
@@ -46,7 +46,7 @@ def assert_same_run(resumed: Path, straight: Path, last: str = 'epoch_2.pth') ->
 def test_nothing_is_left_after_ctrl_c(config, begin, tmp_path: Path, to_all: bool) -> None:
     before = set(Path('/dev/shm').iterdir())
     file = config(500, custom_hooks=[dict(type='FaultHook')], imports=['fault_hook'])
-    process = begin(PYTHON, TRAIN, file, '--work-dir', 'run')
+    process = begin(sys.executable, TRAIN, file, '--work-dir', 'run')
     assert wait_until(lambda: reached(tmp_path / 'run', 5), 300), output(tmp_path)
     assert len(alive_in_session(process.pid)) >= 3
     (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
@@ -64,7 +64,7 @@ def test_killed_between_updates_and_resumed(config, begin, tmp_path: Path) -> No
     file = config(6, custom_hooks=[fault], imports=['fault_hook'], **hooks, **{'optim_wrapper.accumulative_counts': 3})
 
     def train(folder: str, *more: str) -> int:
-        process = begin(PYTHON, TRAIN, file, '--work-dir', folder, *more)
+        process = begin(sys.executable, TRAIN, file, '--work-dir', folder, *more)
         code = process.wait(600)
         assert wait_until(lambda: not alive_in_session(process.pid), 30)
         return code

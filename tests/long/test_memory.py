@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sessions import PROJECT, alive_in_session
 
-PYTHON = PROJECT / '.venv/bin/python'
 MOST = 0.05  # MB an iteration; 300 of them are then 15 MB
 
 
@@ -22,7 +22,7 @@ def slope(rows: np.ndarray) -> float:
 def test_300_iterations_and_300_samples(config, begin, tmp_path: Path) -> None:
     """150 iterations in each phase; the first 50 of each, and the first 100 samples, are warm-up."""
     file = config(150, custom_hooks=[dict(type='MemoryHook')], imports=['memory_hook'], val_times=100)
-    process = begin(PYTHON, PROJECT / 'tools/train.py', file, '--work-dir', 'run')
+    process = begin(sys.executable, PROJECT / 'tools/train.py', file, '--work-dir', 'run')
     assert process.wait(3600) == 0, (tmp_path / 'output').read_text()[-3000:]
     train, val = (np.array(json.loads((tmp_path / f'run/memory_{what}.json').read_text())) for what in ('train', 'val'))
     assert len(train) == 300 and len(val) >= 300
