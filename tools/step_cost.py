@@ -10,8 +10,8 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from projects.BEVFormer.bevformer import spatial_cross_attention, temporal_self_attention
 from ssl_bev.apis import random_batch
@@ -56,12 +56,17 @@ class _Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.work: list[tuple[float, float]] = []
+        self._formulas = getattr(flop_counter, 'flop_registry', None)
+        if self._formulas is None:
+            raise ValueError(
+                f'torch {torch.__version__} lacks the formulas by which costs are counted; take 2.7 or newer'
+            )
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         output = function(*args, **kwargs)
         name = function._schema.name.removeprefix('aten::')
-        formula = flop_registry.get(function._overloadpacket)
+        formula = self._formulas.get(function._overloadpacket)
         flops = formula(*args, **kwargs, out_val=output) if formula else 0
         if flops or not name.startswith(_VIEWS):
             self.work.append((flops, sum(map(_size, (*args, *kwargs.values(), output)))))

@@ -7,7 +7,7 @@ made to run code (CVE-2025-32434). This one knows the same names, and is as stri
 from __future__ import annotations
 
 import pickle
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -24,9 +24,10 @@ _REFUSED = (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2,
 
 
 def _known_names() -> dict[str, Any]:
-    """What torch's own unpickler knows, and the stand-ins; 2.1 does not know sets and bytes."""
+    """What torch's own unpickler knows, and the stand-ins; 2.1 does not know counters, sets and bytes."""
     pairs = [item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__name__}') for item in stand_ins()]
     known_to_torch = torch._weights_only_unpickler._get_allowed_globals()
+    known_to_torch = {'collections.Counter': Counter} | known_to_torch  # milestones of a schedule
     return PLAIN_NAMES | known_to_torch | {name: stand_in for stand_in, name in pairs}
 
 

@@ -3,6 +3,7 @@ import os
 import pickle
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def test_numbers_come_back_as_they_were_also_after_saving_again(
         dtype=torch.float16,
         weights=torch.nn.BatchNorm1d(2).state_dict(),
         nested=[(1, 'text', None), {'a': {2.5}}],
+        milestones=Counter([8, 11]),
     )
     torch.save(content, tmp_path / 'a.pth', _use_new_zipfile_serialization=zipped)
     loaded = load_checkpoint_file(tmp_path / 'a.pth')
@@ -168,7 +170,7 @@ def test_numbers_come_back_as_they_were_also_after_saving_again(
         assert loaded['buffer'].max_length == 7
         for key in ('tensor', 'parameter'):
             assert torch.equal(loaded[key], content[key])
-        for key in ('nested', 'bytes', 'size', 'dtype'):
+        for key in ('nested', 'milestones', 'bytes', 'size', 'dtype'):
             assert loaded[key] == content[key]
         assert loaded['weights']._metadata == content['weights']._metadata
 

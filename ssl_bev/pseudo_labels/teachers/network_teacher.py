@@ -56,8 +56,9 @@ class NetworkTeacher(ABC):
         self._autocast = dict(device_type=device.type, enabled=False)
         if autocast:
             dtype = getattr(torch, autocast)
-            self._autocast.update(dtype=dtype, enabled=has_half_precision(device, dtype))
-            if not self._autocast['enabled']:
+            if has_half_precision(device, dtype):
+                self._autocast.update(dtype=dtype, enabled=True)
+            else:
                 logger.warning(
                     'this CPU does not know %s, as autocast asks: teacher %s stays in float32', autocast, name
                 )
