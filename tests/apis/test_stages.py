@@ -120,8 +120,9 @@ def first_sample(config):
         ('preparation.completion=', r'the config reads completed maps .*, but does not say which network completes'),
     ],
 )  # fmt: skip
-def test_other_settings_and_faulty_ones_are_named(data, option, message):
-    assert (data / 'completed_network').is_dir(), 'the test before made everything'
+def test_other_settings_and_faulty_ones_are_named(data, plain_config_text, option, message):
+    if not (data / 'completed_network').is_dir():  # the test before makes everything, on the same process
+        prepare(data / 'config.py')
     longer = (data / 'map_completion.py').read_text().replace('max_epochs=1', 'max_epochs=2')
     (data / 'longer.py').write_text(longer)
     before = sorted(path for path in data.rglob('*') if path.is_file())
