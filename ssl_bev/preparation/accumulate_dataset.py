@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.datasets.windows import flatten_frames
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.models.objectives.cell_labels import ReadingRule, reading_rules
 from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
@@ -38,6 +39,8 @@ class Accumulation:
         max_distance, max_pixels: as in `SceneEvidence`.
         full_weight: evidence, in certain pixels, from which on a cell has the full weight.
         roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
+        line_width, edges, paint_width: as in `ReprojectionHead`: which classes are drawn as lines, how wide, metres,
+            and classes that are the edge of another one, beside those of the labels.
 
     Raises:
         ValueError: a value out of range.
@@ -53,11 +56,25 @@ class Accumulation:
     max_pixels: float = 10.0
     full_weight: float = 1.0
     roads: str | None = None
+    line_width: Mapping[str, float] = field(default_factory=dict)
+    edges: Mapping[str, str] = field(default_factory=dict)
+    paint_width: float = 0.12
 
     def __post_init__(self) -> None:
         check_bev_frame(self.bev_frame)
         if not self.full_weight > 0:
             raise ValueError(f'full_weight must be positive, got {self.full_weight}')
+        self.rules  # names that are not among the classes
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the targets: those of the labels, then their edges."""
+        return (*self.labels['classes'], *self.edges)
+
+    @property
+    def rules(self) -> list[ReadingRule]:
+        """How each class is read from the votes."""
+        return reading_rules(self.classes, self.line_width, self.edges, self.paint_width)
 
     @property
     def raster(self) -> dict:
@@ -67,7 +84,7 @@ class Accumulation:
 
     def settings(self) -> dict:
         """What the manifest says: everything that the targets depend on, but no place on this machine."""
-        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
+        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight', 'line_width', 'edges', 'paint_width')
         labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
         manifest = self.labels.get('manifest', MANIFEST)
         return {
@@ -77,6 +94,7 @@ class Accumulation:
             'roads': RoadReader(self.roads).manifest if self.roads else None,
             **{f'raster_{key}': value for key, value in self.raster.items()},
             **labels,
+            'classes': list(self.classes),
         }
 
 
@@ -139,5 +157,7 @@ def _write_scene(out: Path, accumulation: Accumulation, frames: Sequence[Mapping
     for voters in [[frame] for frame in frames] if accumulation.single_frames else [frames]:
         scene = accumulate_scene(voters, labels, **accumulation.raster)
         for frame in voters:
-            probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
+            probability, evidence = crop_frame(
+                scene, frame, accumulation.grid, accumulation.bev_frame, accumulation.rules
+            )
             write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
-from ssl_bev.geometry import BEVGrid, ground_homography
+from ssl_bev.geometry import BEVGrid, cell_points, ground_homography
+from ssl_bev.models.objectives.cell_labels import ReadingRule
 from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
+from ssl_bev.targets import IGNORE, POSITIVE
 
 from .map_ground import MapGround
 from .scene_evidence import SceneEvidence, View
@@ -78,10 +80,33 @@ def crop_frame(
     frame: Mapping,
     grid: BEVGrid,
     bev_frame: str = 'ego',
+    rules: Sequence[ReadingRule] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
-    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
+    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`.
+
+    Args:
+        rules: of the K classes: lines are found in points around a cell, as `ReprojectionHead` finds them in images;
+            None: all are areas, read at the centre of each cell.
+    """
     ground = MapGround.of_frame(frame, bev_frame, scene.origin)
-    return scene.evidence.crop(ground.to_map(grid.cell_centers(dtype=torch.float64).numpy()))
+    centers = grid.cell_centers(dtype=torch.float64).numpy()
+    areas = scene.evidence.crop(ground.to_map(centers))
+    if rules is None:
+        return areas
+    offsets, _, asked = cell_points(grid.cell_size, tuple(rule.radius for rule in rules), torch.device('cpu'))
+    around = [scene.evidence.crop(ground.to_map(centers + offset)) for offset in offsets.double().numpy()]
+    probability, weight = (torch.from_numpy(np.stack(part)) for part in zip(*around, strict=True))  # (S, K', H, W)
+    labels = torch.where(weight > 0, (POSITIVE * probability).round(), float(IGNORE)).to(torch.uint8)
+    targets = []
+    for rule, near in zip(rules, asked, strict=True):
+        if rule.radius is None:
+            targets.append(tuple(part[rule.plane] for part in areas))
+            continue
+        share, certain = rule.read(labels[near, rule.plane].flatten(1).T)
+        seen = weight[near, rule.plane]
+        evidence = seen.sum(0) / (seen > 0).sum(0).clamp(min=1)
+        targets.append((share.view(grid.shape).numpy(), (certain.view(grid.shape) * evidence).numpy()))
+    return tuple(np.stack(part) for part in zip(*targets, strict=True))
 
 
 def read_view(frame: Mapping, name: str, labels: TargetReader) -> tuple[np.ndarray, np.ndarray]:  # (h, w), (h, w)
