@@ -64,7 +64,7 @@ class Accumulation:
         check_bev_frame(self.bev_frame)
         if not self.full_weight > 0:
             raise ValueError(f'full_weight must be positive, got {self.full_weight}')
-        self.rules  # names that are not among the classes
+        reading_rules(self.classes, self.line_width, self.edges, self.paint_width)  # checks the names
 
     @property
     def classes(self) -> tuple[str, ...]:

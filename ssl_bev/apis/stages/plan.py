@@ -102,7 +102,8 @@ class _Planner:
         stages = []
         for root, group in _by_root(readers).items():
             named = [transform.get('classes') or self.values.classes for _, transform in group]
-            classes = list(dict.fromkeys(name for names in named for name in names))
+            own = dict(self.own.get('accumulation') or {})
+            classes = list(dict.fromkeys(name for names in named for name in names if name not in own.get('edges', ())))
             frames = frames_of([dataset for dataset, _ in group])
             about = dict(
                 labels={'mover_margin': 0.0, 'ego_body': None, **self.values.labels, 'classes': classes},
@@ -111,7 +112,7 @@ class _Planner:
                 with_sweeps=frames.with_sweeps,
                 roads=frames.roads,
             )
-            accumulation = _build(Accumulation, 'accumulation', about | dict(self.own.get('accumulation') or {}))
+            accumulation = _build(Accumulation, 'accumulation', about | own)
             stages.append(AccumulationStage(Path(root), frames, tuple(self.road), accumulation=accumulation))
         return stages
 

@@ -180,6 +180,7 @@ class ReprojectionHead(Objective):
             counts = counts * camera_weight.flatten()[cells.camera]
 
         image = cells.camera[:, None] * (num_planes * size)
+        nearness = ground.reciprocal()  # pixels a square metre: who stands nearer sees it better
         shares, weights = [], []
         for rule, near in zip(rules, asked, strict=True):
             points = pixel[:, :in_cell] if rule.radius is None else pixel.index_select(1, near)
@@ -188,9 +189,11 @@ class ReprojectionHead(Objective):
             weights.append(certain * counts)
         weight = torch.stack(weights)  # (K, V)
         total = weight.new_zeros(len(rules), batch * grid.shape[0] * grid.shape[1])
-        positive = torch.zeros_like(total).index_add_(1, cells.cell, weight * torch.stack(shares))
+        votes, positive = torch.zeros_like(total), torch.zeros_like(total)
+        votes.index_add_(1, cells.cell, weight * nearness)
+        positive.index_add_(1, cells.cell, weight * nearness * torch.stack(shares))
         total.index_add_(1, cells.cell, weight)
-        probability = torch.where(total > 0, positive / total.clamp(min=torch.finfo(total.dtype).tiny), float(IGNORE))
+        probability = torch.where(total > 0, positive / votes.clamp(min=torch.finfo(votes.dtype).tiny), float(IGNORE))
         maps = (part.unflatten(1, (batch, *grid.shape)).transpose(0, 1) for part in (probability, total))
         return tuple(maps)
 
