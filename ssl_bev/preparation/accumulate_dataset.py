@@ -155,9 +155,7 @@ def _write_scene(out: Path, accumulation: Accumulation, frames: Sequence[Mapping
     frames = add_roads(frames, accumulation.roads)
     labels = TargetReader(**accumulation.labels)
     for voters in [[frame] for frame in frames] if accumulation.single_frames else [frames]:
-        scene = accumulate_scene(voters, labels, **accumulation.raster)
+        scene = accumulate_scene(voters, labels, **accumulation.raster, rules=accumulation.rules)
         for frame in voters:
-            probability, evidence = crop_frame(
-                scene, frame, accumulation.grid, accumulation.bev_frame, accumulation.rules
-            )
+            probability, evidence = crop_frame(scene, frame, accumulation.grid, accumulation.bev_frame)
             write_target(out, frame['token'], probability, np.minimum(evidence / accumulation.full_weight, 1))

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
-from ssl_bev.geometry import BEVGrid, cell_points, ground_homography
-from ssl_bev.models.objectives.cell_labels import ReadingRule
+from ssl_bev.geometry import BEVGrid, ground_homography
+from ssl_bev.models.objectives.cell_labels import ReadingRule, reading_rules
 from ssl_bev.pseudo_labels.source_image import source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
-from ssl_bev.targets import IGNORE, POSITIVE
 
 from .map_ground import MapGround
 from .scene_evidence import SceneEvidence, View
@@ -37,6 +36,7 @@ def accumulate_scene(
     cell_size: float = 0.125,
     max_distance: float = 30.0,
     max_pixels: float = 10.0,
+    rules: Sequence[ReadingRule] | None = None,
 ) -> Scene:
     """Let all cameras of all frames of a scene vote.
 
@@ -45,6 +45,7 @@ def accumulate_scene(
         labels: reads their pseudo-labels.
         cell_size: of the raster, metres; half that of the targets keeps lines sharp that lie between their cells.
         max_distance, max_pixels: as in `SceneEvidence`.
+        rules: of the classes; None: those of the labels, all of them areas.
 
     Raises:
         FileNotFoundError: a missing pseudo-label.
@@ -53,9 +54,10 @@ def accumulate_scene(
     if not frames:
         raise ValueError('accumulate_scene needs at least one frame, got none')
     positions = np.array([frame_poses(frame, 'ego')[0][:2, 3] for frame in frames])
+    rules = reading_rules(labels.classes) if rules is None else rules
     # Cameras stand up to some metres from the ego origin.
     grid, origin = scene_raster(positions, max_distance + 5, cell_size)
-    scene = Scene(SceneEvidence(grid, len(labels.classes), max_distance, max_pixels), origin)
+    scene = Scene(SceneEvidence(grid, rules, max_distance, max_pixels), origin)
     for frame in frames:
         for view in _views(frame, labels, origin):
             scene.evidence.add(view, labels.targets)
@@ -80,33 +82,10 @@ def crop_frame(
     frame: Mapping,
     grid: BEVGrid,
     bev_frame: str = 'ego',
-    rules: Sequence[ReadingRule] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
-    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`.
-
-    Args:
-        rules: of the K classes: lines are found in points around a cell, as `ReprojectionHead` finds them in images;
-            None: all are areas, read at the centre of each cell.
-    """
+    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
     ground = MapGround.of_frame(frame, bev_frame, scene.origin)
-    centers = grid.cell_centers(dtype=torch.float64).numpy()
-    areas = scene.evidence.crop(ground.to_map(centers))
-    if rules is None:
-        return areas
-    offsets, _, asked = cell_points(grid.cell_size, tuple(rule.radius for rule in rules), torch.device('cpu'))
-    around = [scene.evidence.crop(ground.to_map(centers + offset)) for offset in offsets.double().numpy()]
-    probability, weight = (torch.from_numpy(np.stack(part)) for part in zip(*around, strict=True))  # (S, K', H, W)
-    labels = torch.where(weight > 0, (POSITIVE * probability).round(), float(IGNORE)).to(torch.uint8)
-    targets = []
-    for rule, near in zip(rules, asked, strict=True):
-        if rule.radius is None:
-            targets.append(tuple(part[rule.plane] for part in areas))
-            continue
-        share, certain = rule.read(labels[near, rule.plane].flatten(1).T)
-        seen = weight[near, rule.plane]
-        evidence = seen.sum(0) / (seen > 0).sum(0).clamp(min=1)
-        targets.append((share.view(grid.shape).numpy(), (certain.view(grid.shape) * evidence).numpy()))
-    return tuple(np.stack(part) for part in zip(*targets, strict=True))
+    return scene.evidence.crop(ground.to_map(grid.cell_centers(dtype=torch.float64).numpy()))
 
 
 def read_view(frame: Mapping, name: str, labels: TargetReader) -> tuple[np.ndarray, np.ndarray]:  # (h, w), (h, w)

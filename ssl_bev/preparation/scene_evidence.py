@@ -1,23 +1,27 @@
 """Pseudo-labels of many images as votes on the cells of one ground plane: explicit BEV targets without BEV labels.
 
 Every cell's centre is projected into each image and takes the label of the pixel that it falls into, so there are no
-gaps, and ground that something hides gets no vote. Votes of all frames and cameras of a scene add up.
+gaps, and ground that something hides gets no vote. Lines are looked for in points around the centre. Votes of all
+frames and cameras of a scene add up.
 
 Source of the idea: Lilja et al., CVPR workshops 2025 (teacher labels fused over time in BEV).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ssl_bev.geometry import BEVGrid, sample_bev
+from ssl_bev.geometry import BEVGrid, cell_points, sample_bev
 from ssl_bev.geometry.projection import MIN_DEPTH
+from ssl_bev.models.objectives.cell_labels import ReadingRule
+from ssl_bev.targets import IGNORE, POSITIVE
 
 Targets = Callable[[np.ndarray, np.ndarray], np.ndarray]
+CENTER_ALONE = 0.1  # metres: so small is a cell in which its centre alone is asked
 
 
 class View(NamedTuple):
@@ -35,56 +39,80 @@ class View(NamedTuple):
     rise: Callable[[np.ndarray], np.ndarray] | None = None
     up2img: np.ndarray | None = None  # (3,)
 
+    def read(
+        self,
+        xy: np.ndarray,  # (P, 2) metres in the plane
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:  # (P,), (rows (P,), columns (P,)), (P,) bool
+        """Depth and pixel of places on the ground, and which of them the image shows; others get its first pixel."""
+        projected = xy @ self.plane2img[:, :2].T + self.plane2img[:, 2]
+        if self.rise is not None:
+            projected = projected + self.rise(xy)[:, None] * self.up2img
+        u, v, depth = projected.T
+        in_front = depth > MIN_DEPTH
+        safe = np.where(in_front, depth, 1.0)
+        u, v = np.floor(u / safe), np.floor(v / safe)
+        height, width = self.ids.shape
+        inside = in_front & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        row, column = (np.where(inside, index, 0).astype(np.int64) for index in (v, u))
+        return depth, (row, column), inside
+
 
 class SceneEvidence:
     """Votes for and against each class on a ground plane.
 
     Args:
         grid: cells of the plane.
-        num_classes: K.
+        rules: how each of the K classes is read from an image: at the centre of a cell, or in points around it.
         max_distance: metres from the camera beyond which an image has no vote.
         max_pixels: a vote counts by the confidence and by the pixels that its cell covers, at most so many. Far off,
             one pixel is smeared over many cells, and each of them counts the less.
     """
 
-    def __init__(self, grid: BEVGrid, num_classes: int, max_distance: float = 30.0, max_pixels: float = 1.0) -> None:
+    def __init__(
+        self, grid: BEVGrid, rules: Sequence[ReadingRule], max_distance: float = 30.0, max_pixels: float = 1.0
+    ) -> None:
         for name, value in (('max_distance', max_distance), ('max_pixels', max_pixels)):
             if not value > 0:
                 raise ValueError(f'{name} must be positive, got {value}')
         self.grid = grid
+        self.rules = tuple(rules)
         self.max_distance = max_distance
         self.max_pixels = max_pixels
-        self.votes = np.zeros((2, num_classes, *grid.shape), np.float32)  # against, for
+        self.votes = np.zeros((2, len(self.rules), *grid.shape), np.float32)  # against, for
+        radii = tuple(rule.radius for rule in self.rules)
+        offsets, _, self._asked = cell_points(CENTER_ALONE, radii, torch.device('cpu'))
+        self._offsets = offsets.double().numpy()
 
     def add(self, view: View, targets: Targets) -> None:
         """Let one image vote.
 
         Args:
             view: its labels and geometry.
-            targets: from ids and confidences (P,) to values (P, K) of 1, 0 or 255 = no vote; `TargetReader.targets`.
+            targets: from ids and confidences (P,) to values (P, K') of 1, 0 or 255 = no vote; `TargetReader.targets`.
         """
         rows, columns = self._window(view.camera_xy - self.max_distance, view.camera_xy + self.max_distance)
-        x, y = self._centers(rows[:, None], columns[None])
-        projected = [a * x + b * y + c for a, b, c in view.plane2img]
-        if view.rise is not None:
-            rise = view.rise(np.stack(np.broadcast_arrays(x, y), -1))
-            projected = [part + up * rise for part, up in zip(projected, view.up2img, strict=True)]
-        u, v, depth = projected
+        x, y = np.broadcast_arrays(*self._centers(rows[:, None], columns[None]))
         near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
-        i, j = np.nonzero(near & (depth > MIN_DEPTH))
-        depth = depth[i, j]
-        u, v = np.floor(u[i, j] / depth), np.floor(v[i, j] / depth)
-        height, width = view.ids.shape
-        inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-        i, j, depth = i[inside], j[inside], depth[inside]
-        pixels = (v[inside].astype(np.int64), u[inside].astype(np.int64))
-        confidence = view.confidence[pixels]
-        values = targets(view.ids[pixels], confidence)
+        i, j = np.nonzero(near)
+        centers = np.stack([x[i, j], y[i, j]], -1)
+        depth, pixels, inside = view.read(centers)
+        i, j, depth, centers = i[inside], j[inside], depth[inside], centers[inside]
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / depth^3.
         covered = abs(np.linalg.det(view.plane2img)) / depth**3 * self.grid.cell_size**2
-        weight = np.minimum(covered, self.max_pixels) * confidence / 255
-        for value in (0, 1):  # every cell occurs once, so this adds nothing twice
-            self.votes[value][:, rows[i], columns[j]] += ((values == value) * weight[:, None]).T.astype(np.float32)
+        weight = np.minimum(covered, self.max_pixels) * view.confidence[pixels[0][inside], pixels[1][inside]] / 255
+        labels = np.stack([self._labels(view, targets, centers + offset) for offset in self._offsets], 1)  # (P, S, K')
+        for k, (rule, asked) in enumerate(zip(self.rules, self._asked, strict=True)):
+            points = labels[:, :1] if rule.radius is None else labels[:, asked.numpy()]
+            share, certain = (part.numpy() for part in rule.read(torch.from_numpy(points[..., rule.plane])))
+            # Every cell occurs once, so this adds nothing twice.
+            self.votes[0, k, rows[i], columns[j]] += (1 - share) * certain * weight
+            self.votes[1, k, rows[i], columns[j]] += share * certain * weight
+
+    @staticmethod
+    def _labels(view: View, targets: Targets, xy: np.ndarray) -> np.ndarray:  # (P, K') uint8, 0, POSITIVE or IGNORE
+        _, pixels, inside = view.read(xy)
+        values = targets(view.ids[pixels], view.confidence[pixels])
+        return np.where(inside[:, None] & (values != IGNORE), POSITIVE * values, IGNORE).astype(np.uint8)
 
     def crop(
         self,

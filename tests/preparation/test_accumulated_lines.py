@@ -1,4 +1,4 @@
-"""Lines and edges of accumulated targets, on a scene whose votes are set by hand."""
+"""Lines and edges of accumulated targets, seen by a camera that looks straight down."""
 
 import numpy as np
 import pytest
@@ -6,57 +6,72 @@ import pytest
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.models.objectives.cell_labels import reading_rules
 from ssl_bev.preparation.accumulate_dataset import Accumulation
-from ssl_bev.preparation.accumulate_scene import Scene, crop_frame
-from ssl_bev.preparation.scene_evidence import SceneEvidence
+from ssl_bev.preparation.scene_evidence import SceneEvidence, View
 
-GRID = BEVGrid((-5, 5), (-5, 5), 0.25)
-RASTER = BEVGrid((-8, 8), (-8, 8), 0.125)
-FRAME = dict(ego2global=np.eye(4), token='frame')
-CLASSES = ('drivable', 'marking')
-
-
-def scene(drivable, marking, seen=None):
-    """Certain votes for what the functions of x and y say, where `seen` is true."""
-    x, y = RASTER.cell_centers().double().numpy().transpose(2, 0, 1)
-    evidence = SceneEvidence(RASTER, 2)
-    present = np.stack([drivable(x, y), marking(x, y)])
-    evidence.votes[:] = np.stack([~present, present]) * (1.0 if seen is None else seen(x, y))
-    return Scene(evidence, np.zeros(2))
+GRID = BEVGrid((-5, 5), (-5, 5), 0.125)
+X, Y = GRID.cell_centers().double().numpy().transpose(2, 0, 1)
+INNER = np.maximum(np.abs(X), np.abs(Y)) < 4.6
+PER_METRE, HEIGHT, SIZE = 20, 10.0, 200  # pixels; metres; the image shows x and y from -5 to 5
+DOWN = np.array(
+    [[PER_METRE * HEIGHT, 0, SIZE / 2 * HEIGHT], [0, PER_METRE * HEIGHT, SIZE / 2 * HEIGHT], [0, 0, HEIGHT]]
+)
+CLASSES, EDGES = ('drivable', 'marking', 'boundary'), {'boundary': 'drivable'}
+OFF, ROAD, PAINT, UNKNOWN = range(4)
 
 
-def crop(world, rules):
-    probability, weight = crop_frame(world, FRAME, GRID, 'ego', rules)
-    return probability, weight, *GRID.cell_centers().double().numpy().transpose(2, 0, 1)
+def targets(ids, confidence):
+    """Of the classes drivable and marking."""
+    values = np.stack([ids != OFF, ids == PAINT], -1).astype(np.uint8)
+    return np.where((ids == UNKNOWN)[:, None], 255, values)
+
+
+def vote(ids_at, line_width=None, views=1):
+    """Shares and weights of the votes where the image shows the ids that a function of x and y gives."""
+    along = (np.arange(SIZE) + 0.5 - SIZE / 2) / PER_METRE
+    ids = ids_at(*np.meshgrid(along, along)).astype(np.uint8)
+    view = View(ids, np.full(ids.shape, 255, np.uint8), DOWN, np.zeros(2))
+    widths = {'boundary': 0.5} | (line_width or {})
+    evidence = SceneEvidence(GRID, reading_rules(CLASSES, widths, EDGES), max_distance=20.0)
+    for _ in range(views):
+        evidence.add(view, targets)
+    weight = evidence.votes.sum(0)
+    return evidence.votes[1] / np.maximum(weight, 1e-9), weight
+
+
+def road_with_paint(x, y):
+    """Paint of 0.12 m along y = 0 on a road that ends at y = 3."""
+    return np.where(np.abs(y) < 0.06, PAINT, np.where(y < 3.0, ROAD, OFF))
 
 
 def test_a_line_is_as_wide_as_the_map_draws_it():
-    """Paint of one raster cell along x = 0.0625; a map with lines of 0.75 m: 0.315 m to either side are added."""
-    world = scene(lambda x, y: y < 100, lambda x, y: np.abs(x - 0.0625) < 0.05)
-    probability, weight, x, _ = crop(world, reading_rules(CLASSES, {'marking': 0.75}, {}, 0.12))
-    assert (weight > 0).all()
-    distance = np.abs(x - 0.0625)
-    assert (probability[1][distance < 0.3] > 0.4).all()
-    assert (probability[1][distance > 0.5] == 0).all()
-    areas, _, _, _ = crop(world, None)
-    np.testing.assert_array_equal(probability[0], areas[0])  # an area stays what it is
-    assert (areas[1][distance > 0.2] == 0).all()
+    """A map with lines of 0.75 m: the paint's 0.12 m grow by 0.315 m to either side."""
+    share, weight = vote(road_with_paint, {'marking': 0.75})
+    assert (weight[:, INNER] > 0).all()
+    assert (share[1][np.abs(Y) < 0.3] == 1).all()
+    assert (share[1][np.abs(Y) > 0.375 + 0.05] == 0).all()
+    areas, _ = vote(road_with_paint)
+    np.testing.assert_array_equal(share[0], areas[0])  # an area stays what it is
+    assert (areas[1][np.abs(Y) > 0.125] == 0).all()
 
 
 def test_the_edge_of_an_area_is_where_it_meets_what_is_not():
-    world = scene(lambda x, y: y < 1.0, lambda x, y: x > 100)
-    classes, edges = (*CLASSES, 'boundary'), {'boundary': 'drivable'}
-    probability, _, _, y = crop(world, reading_rules(classes, {'boundary': 0.5}, edges, 0.12))
-    distance = np.abs(y - 1.0)
-    assert (probability[2][distance < 0.2] == 1).all()
-    assert (probability[2][distance > 0.45] == 0).all()
+    share, _ = vote(road_with_paint)
+    assert (share[2][np.abs(Y - 3) < 0.15] == 1).all()
+    assert (share[2][np.abs(Y - 3) > 0.3] == 0).all()
 
 
-def test_what_nobody_saw_weighs_nothing():
-    world = scene(lambda x, y: y < 1.0, lambda x, y: np.abs(x - 1) < 0.2, seen=lambda x, y: x > 0)
-    classes, edges = (*CLASSES, 'boundary'), {'boundary': 'drivable'}
-    widths = {'marking': 0.5, 'boundary': 0.5}
-    _, weight, x, _ = crop(world, reading_rules(classes, widths, edges, 0.12))
-    assert (weight[:, x < -0.5] == 0).all() and (weight[:, x > 0.5] > 0.9).all()
+def test_what_is_not_known_does_not_vote():
+    """Half of the image is hidden: neither a line nor an edge is made of that."""
+    share, weight = vote(lambda x, y: np.where(x < 0, UNKNOWN, road_with_paint(x, y)), {'marking': 0.5})
+    assert (weight[:, X < -0.3] == 0).all() and (weight[:, INNER & (X > 0.3)] > 0.9).all()
+    on_the_border = (np.abs(X) < 0.2) & (np.abs(Y) > 1) & (np.abs(Y - 3) > 1)
+    assert (share[1:, on_the_border] == 0).all()
+
+
+def test_votes_of_several_images_add_up():
+    once, twice = vote(road_with_paint), vote(road_with_paint, views=2)
+    np.testing.assert_allclose(twice[0], once[0])
+    np.testing.assert_allclose(twice[1], 2 * once[1])
 
 
 def test_the_manifest_says_how_lines_are_drawn(tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_bev.geometry import BEVGrid
+from ssl_bev.models.objectives.cell_labels import reading_rules
 from ssl_bev.preparation.scene_evidence import SceneEvidence, View
 
 GRID = BEVGrid((-4, 12), (-6, 6), 1.0)
@@ -35,7 +36,7 @@ def test_a_vote_counts_by_the_pixels_of_its_cell():
 
     Cell (row 6, column 11) has its centre at x = 7.5, y = 0.5: 12.8 pixels. Column 13: x = 9.5, 6.2983 pixels.
     """
-    evidence = SceneEvidence(GRID, 2, max_pixels=10)
+    evidence = SceneEvidence(GRID, reading_rules(2), max_pixels=10)
     evidence.add(view(), targets)
     against, favour = evidence.votes
     assert favour[0, 6, 11] == 10
@@ -49,7 +50,7 @@ def test_a_vote_counts_by_the_pixels_of_its_cell():
 
 def test_equals_a_loop_over_cells_and_views():
     views = [view(1), view(2, **turned_and_moved(0.7, -2, 1)), view(3, **turned_and_moved(-2.5, 9, 3.3))]
-    evidence = SceneEvidence(GRID, 2, max_distance=7, max_pixels=3)
+    evidence = SceneEvidence(GRID, reading_rules(2), max_distance=7, max_pixels=3)
     expected = np.zeros_like(evidence.votes)
     centers = GRID.cell_centers().numpy().astype(float)
     for each in views:
@@ -71,7 +72,7 @@ def test_equals_a_loop_over_cells_and_views():
 
 
 def test_crop_gives_shares_and_what_is_not_observed():
-    evidence = SceneEvidence(GRID, 2)
+    evidence = SceneEvidence(GRID, reading_rules(2))
     evidence.votes[0, :, 3, 4], evidence.votes[1, :, 3, 4] = [3, 0], [1, 2]
     centers = GRID.cell_centers().numpy()
     probability, weight = evidence.crop(centers)
@@ -88,7 +89,7 @@ def test_crop_gives_shares_and_what_is_not_observed():
 
 
 def test_cameras_beyond_the_raster_do_no_harm():
-    evidence = SceneEvidence(GRID, 2, max_distance=5)
+    evidence = SceneEvidence(GRID, reading_rules(2), max_distance=5)
     for x, y in ((100, 0), (-100, 50), (0, -500)):
         evidence.add(view(**turned_and_moved(0.0, x, y)), targets)
     assert evidence.votes.sum() == 0
@@ -97,4 +98,4 @@ def test_cameras_beyond_the_raster_do_no_harm():
 @pytest.mark.parametrize('name', ['max_distance', 'max_pixels'])
 def test_limits_must_be_positive(name):
     with pytest.raises(ValueError, match=f'{name} must be positive, got 0'):
-        SceneEvidence(GRID, 2, **{name: 0})
+        SceneEvidence(GRID, reading_rules(2), **{name: 0})

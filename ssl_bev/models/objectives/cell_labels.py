@@ -21,9 +21,9 @@ class ReadingRule(NamedTuple):
 
 def reading_rules(
     classes: Sequence[str] | int,
-    line_width: Mapping[str, float],
-    edges: Mapping[str, str],
-    paint_width: float,
+    line_width: Mapping[str, float] | None = None,
+    edges: Mapping[str, str] | None = None,
+    paint_width: float = 0.12,
 ) -> list[ReadingRule]:
     """The rule of each class, in their order.
 
@@ -36,6 +36,7 @@ def reading_rules(
     Raises:
         ValueError: a name that is not among the classes, an edge without width, or an edge of an edge.
     """
+    line_width, edges = line_width or {}, edges or {}
     if isinstance(classes, int):
         classes = [str(plane) for plane in range(classes)]
     planes = [name for name in classes if name not in edges]
