@@ -53,7 +53,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=3000, help='of training (default: %(default)s)')
     parser.add_argument('--images', choices=IMAGES, default='more', help='without labels; more: of other towns, too')
     parser.add_argument('--on', choices=('val', 'test'), default='test', help='towns to evaluate on')
-    parser.add_argument('--condition', choices=CONDITIONS, help='another teacher, or labels without annotation noise')
+    parser.add_argument(
+        '--condition', choices=CONDITIONS, help='another teacher, labels without annotation noise, or another protocol'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='for the configs'
     )
@@ -81,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     towns = OtherTowns(towns, args.condition) if args.condition else towns
     runs = []
     for seed, (recipe, share) in product(args.seeds, args.runs):
-        runs.append(Run(towns.root, recipe, share, seed, args.images, args.steps, args.cfg_options))
+        runs.append(Run(towns.root, recipe, share, seed, args.images, args.steps, args.cfg_options, towns.protocol))
     out = args.out.resolve() / (args.condition or '')
     experiment = Experiment(towns, out, args.on)
     experiment.run_all(runs, args.workers)

@@ -1,4 +1,4 @@
-"""The same comparison with a worse teacher, or with labels that have no annotation noise."""
+"""The same comparison with a worse teacher, with labels that have no annotation noise, or of another protocol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .steps import Steps
 from .towns import Town, Towns
 
 EXACT_LABELS = 'exact_labels'
-CONDITIONS = (EXACT_LABELS, *(f'teacher_{level}' for level in LEVELS))
+PROTOCOLS = ('hdmapnet',)  # of configs/_base_/protocols
+CONDITIONS = (EXACT_LABELS, *(f'teacher_{level}' for level in LEVELS), *PROTOCOLS)
 
 
 class OtherTowns(Towns):
@@ -24,17 +25,22 @@ class OtherTowns(Towns):
 
     Args:
         base: the towns; made where missing.
-        condition: 'exact_labels' = training labels of the exact maps; 'teacher_L1', 'teacher_L2' = noisy pseudo-labels.
+        condition: 'exact_labels' = training labels of the exact maps; 'teacher_L1', 'teacher_L2' = noisy pseudo-labels;
+            'hdmapnet' = classes, grid and lines of that protocol.
     """
 
     def __init__(self, base: Towns, condition: str) -> None:
         root = base.root.with_name(f'{base.root.name}_{condition}')
         super().__init__(root, base.towns, Steps(root, base.steps.env), base.jobs)
         self.base, self.condition = base, condition
+        self.protocol = condition if condition in PROTOCOLS else None
 
     def make(self) -> None:
         self.base.make()
         link(self.root / 'towns', self.base.root / 'towns')
+        if self.protocol:
+            for town in self.towns:
+                self._draw(town)
         self.merge()
 
     def maps_of(self, town: Town) -> Path:
@@ -44,10 +50,19 @@ class OtherTowns(Towns):
     def label(self, pool: str) -> None:
         self.base.label(pool)
         clean, out = self.base.root / 'pseudo_labels', self.root / 'pseudo_labels'
-        if self.condition == EXACT_LABELS:
+        if self.condition in (EXACT_LABELS, *PROTOCOLS):
             link(out, clean)
         else:
             degrade_pseudo_labels(clean, out, self.condition.removeprefix('teacher_'), self.jobs)
+
+    def _draw(self, town: Town) -> None:
+        """Published and exact labels of the protocol."""
+        for folder in (self.root / town.folder, self.root / town.folder / 'truth'):
+            out = folder / self.label_dir
+            self.steps.run(
+                f'labels {out.relative_to(self.root)}', 'tools/create_data.py', '--data-root', folder, '--version',
+                town.version, '--out', folder, '--labels-only', '--protocol', self.protocol, '--quiet', result=out,
+            )  # fmt: skip
 
     def seconds(self, *names: str) -> float:
         return self.base.seconds(*names) if names[0].startswith('teacher') else super().seconds(*names)

@@ -50,6 +50,7 @@ class Run:
         images: 'same' = those of all training scenes; 'more' = those of unlabelled towns, too.
         steps: of training; None: as many as the recipe's epochs make of the data.
         options: `a.b.c` -> value that replaces the config's.
+        protocol: of the labels; what it changes in a recipe says configs/protocols/{protocol}.py.
 
     Raises:
         FileNotFoundError: there is no such recipe.
@@ -63,6 +64,7 @@ class Run:
     images: str = 'more'
     steps: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    protocol: str | None = None
 
     def __post_init__(self) -> None:
         if not self.path.is_file():
@@ -137,6 +139,8 @@ class Run:
     def _read(self, path: Path) -> Config:
         os.environ['SSL_BEV_SYNTHETIC'] = str(self.root)
         config = load_config(path)
+        if self.protocol:
+            config.merge_from_dict(Config.fromfile(RECIPES / 'protocols' / f'{self.protocol}.py').changes)
         config.randomness.seed = self.seed
         return config
 

@@ -68,6 +68,7 @@ class Towns:
     """
 
     condition = ''
+    protocol: str | None = None
 
     def __init__(self, root: Path, towns: Sequence[Town], steps: Steps, jobs: int = 1) -> None:
         self.root, self.towns, self.steps, self.jobs = root, towns, steps, jobs
@@ -92,8 +93,14 @@ class Towns:
         """Bring the towns' info files and labels together."""
         for pool in {pool for town in self.towns for pool in town.pools}:
             merge_infos(self.root, {town.folder: town.pools[pool] for town in self.towns if pool in town.pools}, pool)
-        merge_labels([self.maps_of(town) / PUBLISHED for town in self.towns], self.root / PUBLISHED)
-        merge_labels([self.root / town.folder / EXACT for town in self.towns], self.root / EXACT)
+        exact = [self.root / town.folder / 'truth' / self.label_dir for town in self.towns]
+        merge_labels([self.maps_of(town) / self.label_dir for town in self.towns], self.root / PUBLISHED)
+        merge_labels(exact, self.root / EXACT)
+
+    @property
+    def label_dir(self) -> str:
+        """Name of each town's folders of labels."""
+        return f'{PUBLISHED}_{self.protocol}' if self.protocol else PUBLISHED
 
     def maps_of(self, town: Town) -> Path:
         """Where the maps lie that pass for published, and the labels that are drawn of them."""
