@@ -37,14 +37,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
     )
-    parser.add_argument(
-        '--line-width', type=json.loads, default={}, metavar='JSON',
-        help='classes drawn as lines, and how wide, metres, such as \'{"marking": 0.5}\'',
-    )  # fmt: skip
-    parser.add_argument(
-        '--edges', type=json.loads, default={}, metavar='JSON',
-        help='further lines: edges of a class, such as \'{"boundary": "drivable"}\'',
-    )  # fmt: skip
+    for name, what in (
+        ('--line-width', 'classes drawn as lines, and how wide, metres, such as \'{"marking": 0.5}\''),
+        ('--edges', 'further lines: edges of a class, such as \'{"boundary": "drivable"}\''),
+        ('--inside', 'lines without those along the edge of an area, such as \'{"marking": "drivable"}\''),
+    ):
+        parser.add_argument(name, type=json.loads, default={}, metavar='JSON', help=what)
     parser.add_common('--workers', help='processes, each with one scene at a time (default: %(default)s)')
     parser.add_common('--quiet')
     return parser.parse_args(arguments)
@@ -71,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         roads=args.roads,
         line_width=args.line_width,
         edges=args.edges,
+        inside=args.inside,
     )
     counts = accumulate_dataset(args.infos, args.out, accumulation, args.workers, not args.quiet)
     print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')

@@ -39,8 +39,9 @@ class Accumulation:
         max_distance, max_pixels: as in `SceneEvidence`.
         full_weight: evidence, in certain pixels, from which on a cell has the full weight.
         roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
-        line_width, edges, paint_width: as in `ReprojectionHead`: which classes are drawn as lines, how wide, metres,
-            and classes that are the edge of another one, beside those of the labels.
+        line_width, edges, paint_width, inside, edge_margin: as in `ReprojectionHead`: which classes are drawn as lines,
+            how wide, metres; classes that are the edge of another one, beside those of the labels; and lines without
+            those along the edge of an area.
 
     Raises:
         ValueError: a value out of range.
@@ -59,12 +60,14 @@ class Accumulation:
     line_width: Mapping[str, float] = field(default_factory=dict)
     edges: Mapping[str, str] = field(default_factory=dict)
     paint_width: float = 0.12
+    inside: Mapping[str, str] = field(default_factory=dict)
+    edge_margin: float = 1.0
 
     def __post_init__(self) -> None:
         check_bev_frame(self.bev_frame)
         if not self.full_weight > 0:
             raise ValueError(f'full_weight must be positive, got {self.full_weight}')
-        reading_rules(self.classes, self.line_width, self.edges, self.paint_width)  # checks the names
+        _ = self.rules  # checks the names
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -74,7 +77,7 @@ class Accumulation:
     @property
     def rules(self) -> list[ReadingRule]:
         """How each class is read from the votes."""
-        return reading_rules(self.classes, self.line_width, self.edges, self.paint_width)
+        return reading_rules(self.classes, self.line_width, self.edges, self.paint_width, self.inside, self.edge_margin)
 
     @property
     def raster(self) -> dict:
@@ -84,12 +87,13 @@ class Accumulation:
 
     def settings(self) -> dict:
         """What the manifest says: everything that the targets depend on, but no place on this machine."""
-        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight', 'line_width', 'edges', 'paint_width')
+        own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
+        lines = ('line_width', 'edges', 'paint_width', 'inside', 'edge_margin')
         labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
         manifest = self.labels.get('manifest', MANIFEST)
         return {
             **asdict(self.grid),
-            **{key: getattr(self, key) for key in own},
+            **{key: getattr(self, key) for key in (*own, *lines)},
             'teacher': read_manifest(Path(self.labels['root']) / manifest)['teacher'] if manifest else None,
             'roads': RoadReader(self.roads).manifest if self.roads else None,
             **{f'raster_{key}': value for key, value in self.raster.items()},

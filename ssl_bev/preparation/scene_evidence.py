@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid, cell_points, sample_bev
 from ssl_bev.geometry.projection import MIN_DEPTH
-from ssl_bev.models.objectives.cell_labels import ReadingRule
+from ssl_bev.models.objectives.cell_labels import ReadingRule, lies_inside
 from ssl_bev.targets import IGNORE, POSITIVE
 
 Targets = Callable[[np.ndarray, np.ndarray], np.ndarray]
-CENTER_ALONE = 0.1  # metres: so small is a cell in which its centre alone is asked
+MIN_SPREAD = 0.2  # metres: paint slips between a single point in a cell and those around it
 
 
 class View(NamedTuple):
@@ -79,9 +80,12 @@ class SceneEvidence:
         self.max_distance = max_distance
         self.max_pixels = max_pixels
         self.votes = np.zeros((2, len(self.rules), *grid.shape), np.float32)  # against, for
-        radii = tuple(rule.radius for rule in self.rules)
-        offsets, _, self._asked = cell_points(CENTER_ALONE, radii, torch.device('cpu'))
-        self._offsets = offsets.double().numpy()
+        reach = (tuple(rule.radius for rule in self.rules), tuple(rule.margin for rule in self.rules))
+        offsets, _, self._asked, self._around = cell_points(
+            max(grid.cell_size, MIN_SPREAD), *reach, torch.device('cpu')
+        )
+        has_lines = any(rule.radius is not None for rule in self.rules)
+        self._offsets = offsets.double().numpy() if has_lines else ()
 
     def add(self, view: View, targets: Targets) -> None:
         """Let one image vote.
@@ -100,19 +104,24 @@ class SceneEvidence:
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / depth^3.
         covered = abs(np.linalg.det(view.plane2img)) / depth**3 * self.grid.cell_size**2
         weight = np.minimum(covered, self.max_pixels) * view.confidence[pixels[0][inside], pixels[1][inside]] / 255
-        labels = np.stack([self._labels(view, targets, centers + offset) for offset in self._offsets], 1)  # (P, S, K')
-        for k, (rule, asked) in enumerate(zip(self.rules, self._asked, strict=True)):
-            points = labels[:, :1] if rule.radius is None else labels[:, asked.numpy()]
-            share, certain = (part.numpy() for part in rule.read(torch.from_numpy(points[..., rule.plane])))
+        at_center, *labels = (self._labels(view, targets, centers + offset) for offset in ((0.0, 0.0), *self._offsets))
+        labels = torch.stack(labels, 1) if labels else None  # (P, S, K')
+        for k, (rule, asked, around) in enumerate(zip(self.rules, self._asked, self._around, strict=True)):
+            points = at_center[:, None] if rule.radius is None else labels[:, asked]
+            share, certain = rule.read(points[..., rule.plane])
+            if rule.inside is not None:
+                share = share * lies_inside(labels[:, around, rule.inside])
+            share, certain = share.numpy(), certain.numpy()
             # Every cell occurs once, so this adds nothing twice.
             self.votes[0, k, rows[i], columns[j]] += (1 - share) * certain * weight
             self.votes[1, k, rows[i], columns[j]] += share * certain * weight
 
     @staticmethod
-    def _labels(view: View, targets: Targets, xy: np.ndarray) -> np.ndarray:  # (P, K') uint8, 0, POSITIVE or IGNORE
+    def _labels(view: View, targets: Targets, xy: np.ndarray) -> Tensor:  # (P, K') uint8, 0, POSITIVE or IGNORE
         _, pixels, inside = view.read(xy)
         values = targets(view.ids[pixels], view.confidence[pixels])
-        return np.where(inside[:, None] & (values != IGNORE), POSITIVE * values, IGNORE).astype(np.uint8)
+        values = np.where(inside[:, None] & (values != IGNORE), POSITIVE * values, IGNORE)
+        return torch.from_numpy(values.astype(np.uint8))
 
     def crop(
         self,

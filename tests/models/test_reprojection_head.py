@@ -195,9 +195,47 @@ def test_errors(cameras, truth):
     geometry = (GRID, cameras, ROAD, SIZE, target, certain(target))
     with pytest.raises(ValueError, match='2 classes, the map has 1'):
         ReprojectionHead(LOSS).compare(truth[:, :1], *geometry)
-    with pytest.raises(ValueError, match=r"line_width names \['marking'\], which are not among the classes"):
+    with pytest.raises(ValueError, match=r"line_width names \['marking'\], which are not among"):
         ReprojectionHead(LOSS, line_width=dict(marking=0.5)).compare(truth, *geometry, classes=('road', 'paint'))
     with pytest.raises(ValueError, match='max_area must be positive'):
         ReprojectionHead(LOSS, max_area=0)
     with pytest.raises(ValueError, match='confidence_power must not be negative, got -1'):
         ReprojectionHead(LOSS, confidence_power=-1)
+
+
+def test_lines_along_the_edge_of_the_road_are_left_out(cameras):
+    """Paint 0.3 m within the edge at y = 4 and in the middle: maps of dividers have the second alone."""
+    grid = BEVGrid((-10, 20), (-10, 10), 0.1)
+    x, y = grid.cell_centers().unbind(-1)
+    paint = ((y.abs() - 3.7).abs() < 0.1) | (y.abs() < 0.1)
+    truth = torch.stack([(y.abs() < 4).float(), paint.float()])[None]
+    target = labels_of(truth, cameras, grid)
+
+    def marking(**options):
+        head = ReprojectionHead(LOSS, dict(marking=0.5), **options)
+        probability, weight = read(head, cameras, target)
+        return probability[0, 1], weight[0, 1] > 0
+
+    kept, seen = marking()
+    inside, seen_inside = marking(inside=dict(marking='drivable'), edge_margin=1.0)
+    x, y = GRID.cell_centers().unbind(-1)
+    near = seen & (x > 3) & (x < 6)
+    middle, edge = near & (y.abs() < 0.3), near & ((y.abs() - 3.75).abs() < 0.1)
+    assert (seen == seen_inside).all() and edge.any() and middle.any()
+    assert (kept[middle] > 0.5).all() and (kept[edge] > 0.5).all()
+    assert (inside[middle] > 0.5).all() and (inside[edge] == 0).all()
+    far = near & (y.abs() < 2.5)
+    torch.testing.assert_close(inside[far], kept[far])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(inside=dict(marking='road')), r"inside names \['road'\], which are not among \('drivable', 'marking'\)"),
+        (dict(inside=dict(drivable='drivable')), r"inside names \['drivable'\], which are not among \('marking',\)"),
+        (dict(edge_margin=-1.0), 'edge_margin must not be negative, got -1.0'),
+    ],
+)
+def test_where_lines_must_lie_is_checked(cameras, truth, options, message):
+    with pytest.raises(ValueError, match=message):
+        read(ReprojectionHead(LOSS, dict(marking=0.5), **options), cameras, labels_of(truth, cameras))

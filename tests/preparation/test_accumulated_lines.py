@@ -25,13 +25,13 @@ def targets(ids, confidence):
     return np.where((ids == UNKNOWN)[:, None], 255, values)
 
 
-def vote(ids_at, line_width=None, views=1):
+def vote(ids_at, line_width=None, views=1, **more):
     """Shares and weights of the votes where the image shows the ids that a function of x and y gives."""
     along = (np.arange(SIZE) + 0.5 - SIZE / 2) / PER_METRE
     ids = ids_at(*np.meshgrid(along, along)).astype(np.uint8)
     view = View(ids, np.full(ids.shape, 255, np.uint8), DOWN, np.zeros(2))
     widths = {'boundary': 0.5} | (line_width or {})
-    evidence = SceneEvidence(GRID, reading_rules(CLASSES, widths, EDGES), max_distance=20.0)
+    evidence = SceneEvidence(GRID, reading_rules(CLASSES, widths, EDGES, **more), max_distance=20.0)
     for _ in range(views):
         evidence.add(view, targets)
     weight = evidence.votes.sum(0)
@@ -58,6 +58,19 @@ def test_the_edge_of_an_area_is_where_it_meets_what_is_not():
     share, _ = vote(road_with_paint)
     assert (share[2][np.abs(Y - 3) < 0.15] == 1).all()
     assert (share[2][np.abs(Y - 3) > 0.3] == 0).all()
+
+
+def test_lines_along_the_edge_are_left_out():
+    """Paint along y = 0 and along y = 2.5 of a road that ends at y = 3."""
+
+    def road(x, y):
+        return np.where(np.abs(y - 2.5) < 0.06, PAINT, road_with_paint(x, y))
+
+    kept, weight = vote(road, {'marking': 0.5})
+    inside, same = vote(road, {'marking': 0.5}, inside={'marking': 'drivable'}, edge_margin=1.0)
+    middle, edge = INNER & (np.abs(Y) < 0.15), INNER & (np.abs(Y - 2.5) < 0.15)
+    assert (kept[1][middle | edge] == 1).all() and (inside[1][middle] == 1).all() and (inside[1][edge] == 0).all()
+    np.testing.assert_array_equal(weight, same)
 
 
 def test_what_is_not_known_does_not_vote():

@@ -17,6 +17,8 @@ class ReadingRule(NamedTuple):
     plane: int  # of the labels
     radius: float | None  # of the points around a cell's centre, metres; None: those in the cell
     read: Callable[[Tensor], tuple[Tensor, Tensor]]  # labels (V, S) -> probability (V,), known share (V,)
+    inside: int | None = None  # plane of the area in which a line must lie, its edge left out
+    margin: float | None = None  # how wide that edge is, metres
 
 
 def reading_rules(
@@ -24,6 +26,8 @@ def reading_rules(
     line_width: Mapping[str, float] | None = None,
     edges: Mapping[str, str] | None = None,
     paint_width: float = 0.12,
+    inside: Mapping[str, str] | None = None,
+    edge_margin: float = 1.0,
 ) -> list[ReadingRule]:
     """The rule of each class, in their order.
 
@@ -32,11 +36,13 @@ def reading_rules(
         line_width: class -> how wide the map draws it, metres; others are areas.
         edges: class without labels of its own -> the class whose edge it is.
         paint_width: how wide paint is on the road, metres.
+        inside: line -> the area in which it must lie, `edge_margin` metres from what is known not to be of that area.
 
     Raises:
-        ValueError: a name that is not among the classes, an edge without width, or an edge of an edge.
+        ValueError: a name that is not among the classes, an edge without width, an edge of an edge, or a line without
+            width that must lie inside of an area.
     """
-    line_width, edges = line_width or {}, edges or {}
+    line_width, edges, inside = line_width or {}, edges or {}, inside or {}
     if isinstance(classes, int):
         classes = [str(plane) for plane in range(classes)]
     planes = [name for name in classes if name not in edges]
@@ -44,9 +50,11 @@ def reading_rules(
         ('line_width', line_width, classes),
         ('edges', edges, classes),
         ('edges', edges.values(), planes),  # the edge of an edge is nothing
+        ('inside', inside, [name for name in planes if name in line_width]),
+        ('inside', inside.values(), planes),
     ):
         if unknown := sorted(set(names).difference(allowed)):
-            raise ValueError(f'{argument} names {unknown}, which are not among the classes of the map {tuple(allowed)}')
+            raise ValueError(f'{argument} names {unknown}, which are not among {tuple(allowed)}')
     if without := sorted(set(edges) - set(line_width)):
         raise ValueError(f'edges are lines: line_width must name {without}')
     rules = []
@@ -55,7 +63,8 @@ def reading_rules(
             rules.append(ReadingRule(planes.index(edges[name]), line_width[name] / 2, edge_in_cells))
         elif name in line_width:
             radius = max(line_width[name] - paint_width, 0.0) / 2
-            rules.append(ReadingRule(planes.index(name), radius, line_in_cells))
+            around = (planes.index(inside[name]), edge_margin) if name in inside else ()
+            rules.append(ReadingRule(planes.index(name), radius, line_in_cells, *around))
         else:
             rules.append(ReadingRule(planes.index(name), None, area_in_cells))
     return rules
@@ -90,6 +99,14 @@ def edge_in_cells(
     outside = torch.where(is_known, 1 - share, 0.0)
     edge = torch.minimum(share.amax(1), outside.amax(1))
     return edge, torch.maximum(is_known.all(1).float(), edge)
+
+
+def lies_inside(
+    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore, on a circle around each cell
+) -> Tensor:  # (V,)
+    """How far no point is known to lie outside of an area."""
+    share, is_known = _shares(labels)
+    return torch.where(is_known, share, 1.0).amin(1)
 
 
 def _shares(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from ssl_bev.geometry import BEVGrid, Road, cell_points, visible_cells
 from ssl_bev.structures import CameraRig
 from ssl_bev.targets import IGNORE
 
-from .cell_labels import reading_rules
+from .cell_labels import lies_inside, reading_rules
 from .labels import stack_pseudo_labels
 from .objective import Frame, Objective, Window
 
@@ -37,6 +37,9 @@ class ReprojectionHead(Objective):
         loss: config of the loss, called as `loss(logits, probability, weight)` with maps (B, K, H, W).
         line_width: class -> how wide the BEV labels draw it, metres; classes that are not named are areas.
         edges: class without pseudo-labels -> the class whose edge it is; it needs a `line_width`.
+        inside: line -> the area in which it must lie: `dict(marking='drivable')` leaves out the lines along the edge
+            of the road, which maps of lane dividers do not have.
+        edge_margin: how far from that edge a line of `inside` must lie, metres.
         paint_width: how wide paint is on the road, metres.
         max_area: ground that one pixel of the labels covers, square metres, beyond which the weight falls.
         area_power: a pixel with the area a weighs `min(a, max_area)` to this power; 1 counts ground, 0 counts pixels.
@@ -56,6 +59,8 @@ class ReprojectionHead(Objective):
         loss: Mapping,
         line_width: Mapping[str, float] | None = None,
         edges: Mapping[str, str] | None = None,
+        inside: Mapping[str, str] | None = None,
+        edge_margin: float = 1.0,
         paint_width: float = 0.12,
         max_area: float = 0.5,
         area_power: float = 1.0,
@@ -69,6 +74,7 @@ class ReprojectionHead(Objective):
             raise ValueError(f'max_area must be positive (square metres), got {max_area}')
         for name, value in (
             ('paint_width', paint_width),
+            ('edge_margin', edge_margin),
             ('area_power', area_power),
             ('confidence_power', confidence_power),
             ('neighbour_weight', neighbour_weight),
@@ -80,6 +86,8 @@ class ReprojectionHead(Objective):
         self.loss_module = MODELS.build(loss)
         self.line_width = dict(line_width or {})
         self.edges = dict(edges or {})
+        self.inside = dict(inside or {})
+        self.edge_margin = edge_margin
         self.paint_width = paint_width
         self.max_area = max_area
         self.area_power = area_power
@@ -162,9 +170,11 @@ class ReprojectionHead(Objective):
     ) -> tuple[Tensor, Tensor]:  # (B, K, H, W), (B, K, H, W)
         """What the cameras say of each cell: each class's probability, 255 where nothing is known, and its weight."""
         batch, _, num_planes, height, width = target.shape
-        rules = reading_rules(classes or num_planes, self.line_width, self.edges, self.paint_width)
-        radii = tuple(rule.radius for rule in rules)
-        offsets, in_cell, asked = cell_points(grid.cell_size, radii, bev2img.device)
+        rules = reading_rules(
+            classes or num_planes, self.line_width, self.edges, self.paint_width, self.inside, self.edge_margin
+        )
+        reach = (tuple(rule.radius for rule in rules), tuple(rule.margin for rule in rules))
+        offsets, in_cell, asked, around = cell_points(grid.cell_size, *reach, bev2img.device)
         cells = visible_cells(grid, bev2img, road, image_size, offsets)
         u, v = cells.pixels.unbind(-1)  # (V, S)
         column = (u * (width / image_size[1])).long().clamp(0, width - 1)
@@ -182,9 +192,12 @@ class ReprojectionHead(Objective):
         image = cells.camera[:, None] * (num_planes * size)
         nearness = ground.reciprocal()  # pixels a square metre: who stands nearer sees it better
         shares, weights = [], []
-        for rule, near in zip(rules, asked, strict=True):
+        for rule, near, circle in zip(rules, asked, around, strict=True):
             points = pixel[:, :in_cell] if rule.radius is None else pixel.index_select(1, near)
             share, certain = rule.read(target.flatten().take(points + (image + rule.plane * size)))
+            if rule.inside is not None:
+                surroundings = pixel.index_select(1, circle) + (image + rule.inside * size)
+                share = share * lies_inside(target.flatten().take(surroundings))
             shares.append(share)
             weights.append(certain * counts)
         weight = torch.stack(weights)  # (K, V)
