@@ -71,6 +71,27 @@ def test_the_plan_is_read_from_the_config(data):
     assert plan_stages(load_config(CONFIGS / 'bevformer_ssl_two_phase.py')) == []
 
 
+def test_targets_that_are_trained_on_draw_lines_as_reprojection_does(data, tmp_path):
+    """Those that a completion reads are areas."""
+    assert planned(data)['accumulation'].accumulation.line_width == {}
+    (tmp_path / 'config.py').write_text(f"""
+_base_ = '{CONFIGS}/bevformer_ssl_pretrain.py'
+names = ['drivable', 'marking', 'boundary']
+votes = dict(type='LoadAccumulatedTargets', root=f'{{_base_.data_root}}/votes', classes=names)
+train_dataloader = _base_.ssl_dataloader
+train_dataloader['dataset'].pipeline = [*_base_.images, _base_.pseudo_labels, votes, *_base_.augment_and_pack]
+widths = dict(marking=0.75, boundary=0.5)
+lines = dict(line_width=widths, edges=dict(boundary='drivable'), inside=dict(marking='drivable'))
+model = dict(objectives=dict(reprojection=lines))
+preparation = dict(accumulation=dict(edge_margin=0.5))
+""")
+    (stage,) = plan_stages(load_config(tmp_path / 'config.py'))
+    made = stage.accumulation
+    assert stage.out == data / 'votes' and made.classes == ('drivable', 'marking', 'boundary')
+    assert made.line_width == dict(marking=0.75, boundary=0.5) and made.edge_margin == 0.5
+    assert made.inside == dict(marking='drivable')
+
+
 def test_one_command_makes_all_and_goes_on(data, plain_config_text, capsys):
     prepare(data / 'config.py', '--dry-run')
     plan = [line.split() for line in capsys.readouterr().out.splitlines() if str(data) in line]

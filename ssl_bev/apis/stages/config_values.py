@@ -17,6 +17,9 @@ from .stage import Frames
 _LABEL_KEYS = ('min_confidence', 'mover_margin', 'ego_body', 'teacher', 'label_file', 'confidence_file', 'manifest')
 
 
+_LINE_KEYS = ('line_width', 'edges', 'inside', 'edge_margin', 'paint_width')
+
+
 class Reader(NamedTuple):
     """A dataset, and one of its transforms that reads targets."""
 
@@ -62,6 +65,12 @@ class ConfigValues:
     def classes(self) -> list[str]:
         """Of the pseudo-labels."""
         return list(self.pseudo_labels.get('classes', ('drivable', 'marking', 'crosswalk')))
+
+    @property
+    def lines(self) -> dict[str, Any]:
+        """How the reprojection draws lines, which targets of the same map must follow."""
+        reprojection = (_find(self.config.model, 'objectives') or {}).get('reprojection') or {}
+        return {key: reprojection[key] for key in _LINE_KEYS if key in reprojection}
 
     @property
     def grid(self) -> BEVGrid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ def plan_stages(config: Config) -> list[Stage]:
     """The stages that a config needs before training, in the order in which they run.
 
     - **road**: a dataset has `roads`. `preparation.road` says how they are found, as arguments of `RoadEstimation`.
-    - **accumulation**: a pipeline has `LoadAccumulatedTargets`, or the completion has. `preparation.accumulation` may
-      hold arguments of `Accumulation` that are not in the config otherwise, such as `max_distance`.
+    - **accumulation**: a pipeline has `LoadAccumulatedTargets`, or the completion has. For a training, lines are drawn
+      as its `reprojection` draws them; a completion reads areas. `preparation.accumulation` may hold arguments of
+      `Accumulation` that are not in the config otherwise, such as `max_distance`.
     - **registration**: a `label_dir` ends with `_registered`. Its classes are those of the config's `protocol`, or the
       base classes; `preparation.registration` may hold `line_width`.
     - **completion**: a pipeline has `LoadAccumulatedTargets(kind='completed')`. `preparation.completion` is the config
@@ -64,14 +65,15 @@ class _Planner:
             evidence = readers_of(learning, 'accumulated')
         every = [*self.values.datasets, *learning]
         self.road = self._roads(every)
-        evidence = [*readers_of(self.values.datasets, 'accumulated'), *evidence]
+        trained_on = readers_of(self.values.datasets, 'accumulated')
+        evidence = [*trained_on, *evidence]
         if completed and not evidence:
             raise ValueError(
                 f'{completed[0].transform["root"]}: the config of the completion reads no accumulated targets'
             )
         # The frames whose maps are completed need evidence as well.
         evidence += [Reader(reader.dataset, evidence[-1].transform) for reader in completed]
-        votes = self._accumulation(evidence)
+        votes = self._accumulation(evidence, _by_root(trained_on))
         registered = self._registration(every)
         maps = [
             self._completion(load_config(path), readers, [*votes, *registered])
@@ -98,11 +100,13 @@ class _Planner:
             estimation = _build(RoadEstimation, 'road', {**about, **grid, **given})
         return RoadStage(Path(folder), frames, estimation=estimation)
 
-    def _accumulation(self, readers: Sequence[Reader]) -> list[Stage]:
+    def _accumulation(self, readers: Sequence[Reader], trained_on: Container[str]) -> list[Stage]:
         stages = []
         for root, group in _by_root(readers).items():
             named = [transform.get('classes') or self.values.classes for _, transform in group]
             own = dict(self.own.get('accumulation') or {})
+            if root in trained_on:
+                own = self.values.lines | own
             classes = list(dict.fromkeys(name for names in named for name in names if name not in own.get('edges', ())))
             frames = frames_of([dataset for dataset, _ in group])
             about = dict(
