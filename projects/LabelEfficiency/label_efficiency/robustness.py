@@ -32,10 +32,10 @@ class OtherTowns(Towns):
         super().__init__(root, base.towns, Steps(root, base.steps.env), base.jobs)
         self.base, self.condition = base, condition
 
-    def make(self) -> None:
-        self.base.make()
+    def make(self, unlabelled: bool = True) -> None:
+        self.base.make(unlabelled)
         link(self.root / 'towns', self.base.root / 'towns')
-        self.merge()
+        self.merge(unlabelled)
 
     def maps_of(self, town: Town) -> Path:
         exact = self.condition == EXACT_LABELS and 'train' in town.pools
