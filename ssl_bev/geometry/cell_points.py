@@ -19,12 +19,13 @@ def cell_points(
 
     Args:
         cell_size: edge of a cell, metres.
-        radii: of each of the K classes: how far from the centre its paint may lie, metres; None: it is an area.
+        radii: for each of the K classes, the largest distance of paint from the centre, metres; None: the class is an
+            area.
         device: of the result.
 
     Returns:
-        (x, y) offsets from the centre; how many of them, the first ones, are spread evenly over the cell; and for each
-        class which points lie within its radius, of an area all.
+        (x, y) offsets from the centre; the number of offsets, the first ones, that are spread evenly over the cell; and
+        for each class the points within its radius (all for an area).
     """
     number = math.ceil(cell_size / _SPACING)
     along = ((torch.arange(number, device='cpu') + 0.5) / number - 0.5) * cell_size
