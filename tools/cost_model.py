@@ -1,13 +1,13 @@
-"""What a training costs, before it is paid: hours, GPU hours, memory and disk, from counted operations and bytes.
+"""Estimate what a training costs: hours, GPU hours, memory and disk, from counted operations and bytes.
 
     python tools/cost_model.py configs/bevformer_ssl_two_phase.py --gpus 8 --card a100
     python tools/cost_model.py CONFIG --frames 2813000 --val-frames 601900       # 100 times nuScenes
     python tools/cost_model.py CONFIG --image-size 128 352 --calibrate           # check the model here, on a CPU
 
-Operations and bytes are counted call by call on meta tensors (tools/step_cost.py). A call takes as long as its
-arithmetic or its memory, at a stated share of what the card can do, and no less than its launch. The teacher is not in
-the config: it is taken at --teacher-tflop an image. Loading, and what CPUs do (accumulation and completion of maps), is
-not in it.
+Operations and bytes of each call are counted on meta tensors (tools/step_cost.py). The time of a call is that of its
+arithmetic or its memory traffic, whichever is longer, at an assumed efficiency, and at least the time of a launch. The
+teacher is not in the config; it is counted with --teacher-tflop per image. Data loading and work of the CPU
+(accumulation and completion of maps) are not included.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a BEVFormer')
     parser.add_argument('--card', '--gpu', dest='card', choices=list(GPUS), default='a100', help='kind of GPU')
-    parser.add_argument('--gpus', type=int, default=8, help='how many')
+    parser.add_argument('--gpus', type=int, default=8, help='number of GPUs')
     parser.add_argument('--frames', type=int, default=28130, help='training keyframes')
     parser.add_argument('--val-frames', type=int, default=6019, help='validation keyframes')
-    parser.add_argument('--teacher-tflop', type=float, default=4.0, help='of one image')
-    parser.add_argument('--image-size', nargs=2, type=int, help="instead of the config's")
-    parser.add_argument('--calibrate', action='store_true', help='compare with steps on this CPU instead')
+    parser.add_argument('--teacher-tflop', type=float, default=4.0, help='operations of the teacher for one image')
+    parser.add_argument('--image-size', nargs=2, type=int, help='height and width, instead of those of the config')
+    parser.add_argument('--calibrate', action='store_true', help='instead, compare with steps on this CPU')
     args = parser.parse_args(arguments)
     config = load_config(args.config)
     register_all_modules()

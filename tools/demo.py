@@ -1,11 +1,11 @@
-"""The whole method on a laptop CPU: synthetic nuScenes, a picture at once, then two trainings, pictures, a report.
+"""Show the whole method on a laptop CPU: synthetic nuScenes, a first picture, two trainings, pictures, a report.
 
-make demo                        about 8 minutes on 2 cores, after set-up; the first picture within a minute and a half
+make demo                        about 8 minutes on 2 cores, after set-up; the first picture within 90 seconds
 python tools/demo.py --fresh     do every step again; otherwise finished steps are kept
 
-Everything is written to work_dirs/demo/: first_look/ by the weights that come with the project, report.html with all
-of it on one page, iou.md, panel_*.png, curves.png, and runs/ with a folder for each training.
-All figures are of synthetic data, against the exact truth of towns that no training saw.
+Everything is written to work_dirs/demo/: first_look/ with pictures by the weights that come with the project,
+report.html with all results on one page, iou.md, panel_*.png, curves.png, and runs/ with a folder for each training.
+All figures are for synthetic data, against the exact truth of towns that no training saw. The tool needs a clone.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ SHIPPED_TITLE = 'weights that come with the project: ours, trained longer, befor
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('--fresh', action='store_true', help='remove the data and results of an earlier demo first')
-    parser.add_argument('--toy', action='store_true', help='a tiny town, a small network, a few steps: does it run?')
-    parser.add_common(
-        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'synthetic_nuscenes', help='made where missing'
+    parser.add_argument(
+        '--toy', action='store_true', help='a tiny town, a small network, a few steps, to see that it runs'
     )
     parser.add_common(
-        '--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='folder for runs, table and pictures'
+        '--data-root', '--data', type=Path, default=Path('data/synthetic_nuscenes'), help='created if missing'
     )
+    parser.add_common('--out', type=Path, default=Path('work_dirs/demo'), help='folder for runs, table and pictures')
     args = parser.parse_args(arguments)
     data, out, started = args.data_root.resolve(), args.out.resolve(), time.time()
     if args.fresh:

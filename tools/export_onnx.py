@@ -1,10 +1,10 @@
-"""Write a trained model as ONNX: images and calibration in, BEV probabilities out; standard operators, opset 16.
+"""Export a trained model to ONNX: images and calibration in, BEV probabilities out; standard operators, opset 16.
 
     python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx                # one frame, no history
     python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --history      # history in and out
-    python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --check        # against torch, and images a second
+    python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --check        # compare with torch, and time both
 
-Inputs: `images` (B, N, 3, H, W) float32, RGB or BGR as the config's preprocessor gives them, normalised and padded;
+Inputs: `images` (B, N, 3, H, W) float32, RGB or BGR, normalised and padded as by the preprocessor of the config;
 `bev2img` (B, N, 4, 4), the projection into these images; `road2bev` (B, 4, 4). With --history also `history`
 (B, C, h, w), `current2history` (B, 4, 4), the pose of this BEV frame in that of the history, and `history_valid` (B,)
 bool, False at the start of a scene. Outputs: `probability` (B, K, h', w'), and with --history `bev`, which is the next
@@ -188,10 +188,10 @@ def _sample_all_rows(
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a BEVFormer')
-    parser.add_argument('checkpoint', nargs='?', help='random weights if none is given')
+    parser.add_argument('checkpoint', nargs='?', help='file of the trained weights; default: random weights')
     parser.add_argument('--out', type=Path, required=True, help='the ONNX file')
     parser.add_argument('--history', action='store_true', help='history as an input and an output')
-    parser.add_argument('--image-size', nargs=2, type=int, help="height and width instead of the config's")
+    parser.add_argument('--image-size', nargs=2, type=int, help='height and width, instead of those of the config')
     parser.add_argument('--check', action='store_true', help='run the file in onnxruntime and compare')
     args = parser.parse_args(arguments)
     config = load_config(args.config)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""All that a config needs before training, made of pseudo-labels: road, accumulation, registration, completion.
+"""Make all targets that a config needs before training: road, accumulation, registration, completion.
 
-python tools/prepare_targets.py configs/bevformer_ssl_completed.py --dry-run     # what is there, what is to be done
+python tools/prepare_targets.py configs/bevformer_ssl_completed.py --dry-run     # show what is done and what is missing
 python tools/prepare_targets.py configs/bevformer_ssl_completed.py --workers 8
 python tools/prepare_targets.py configs/bevformer_ssl_completed.py --only accumulation registration
 
-Label map, classes, grid, confidences, ego body and folders are those of the config. The same command goes on where it
-stopped. Where a folder was made with other settings, it says which ones and leaves the folder as it is.
+Label map, classes, grid, confidences, ego body and folders are those of the config. The same command continues where it
+stopped. If a folder was made with other settings, the tool names them and does not change the folder.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of the training')
     parser.add_argument('--dry-run', action='store_true', help='show the plan, and do nothing')
-    parser.add_argument('--only', nargs='+', choices=STAGES, default=STAGES, help='these stages alone')
+    parser.add_argument('--only', nargs='+', choices=STAGES, default=STAGES, help='only these stages')
     parser.add_common('--workers', help='processes, each with one scene at a time (default: %(default)s)')
     parser.add_common('--device')
     parser.add_common('--quiet')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='laid over the config')
+    parser.add_common('--cfg-options', action=DictAction)
     return parser.parse_args(arguments)
 
 

@@ -28,11 +28,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights to evaluate')
     parser.add_argument('--work-dir', metavar='DIR', help='for logs; default: work_dirs/{name of the config}')
     parser.add_argument(
-        '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
+        '--out', type=Path, metavar='JSON', help='write the metrics to this file; undefined ones are null'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
-    )
+    parser.add_common('--cfg-options', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
     return parser.parse_args(arguments)

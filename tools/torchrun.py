@@ -2,8 +2,8 @@
 
 python tools/torchrun.py --standalone --nproc_per_node 2 tools/train.py CONFIG --launcher pytorch
 
-SIGTERM and SIGUSR1 are passed on to all processes, where `PreemptionHook` saves; torchrun gives them 30 seconds. Then,
-and where one process alone was signalled, the exit code is 143.
+SIGTERM and SIGUSR1 are forwarded to all processes, where `PreemptionHook` saves; torchrun gives them 30 seconds. Then
+the exit code is 143, also if only one process was signalled.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher sees them.
+"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher labels them.
 
 python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
 
-The model sees the images as they are; only the pictures are blurred.
+The model gets the original images; only the pictures are blurred.
 """
 
 import copy
