@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(config: Path, work_dir: Path, toy: Path | None) -> Path:
-    """Train the network, or go on with it; returns its last checkpoint."""
+    """Train the network, or continue; returns its last checkpoint."""
     from mmengine.config import Config
 
     steps = 2 if toy else Config.fromfile(config).max_iters
