@@ -49,7 +49,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def doubts(report: dict) -> list[str]:
-    """What speaks against the road of a scene, from its report."""
+    """Warnings about the road of a scene, from its report."""
     found = []
     angle = max(report['pitch_degrees'][1], report['roll_degrees'][1])
     if angle > MUCH_DEGREES or report['height_ahead'] > MUCH_METRES:

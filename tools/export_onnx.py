@@ -69,7 +69,7 @@ def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: 
     frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
     outputs = ['probability', *(['bev'] if history else [])]
     with torch.no_grad(), _standard_operators(), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # sizes become constants: that is what is wanted
+        warnings.simplefilter('ignore')  # sizes become constants, as intended
         torch.onnx.export(
             frame, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
             opset_version=OPSET, dynamo=False,
@@ -77,7 +77,7 @@ def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: 
 
 
 def example_inputs(model: BEVSegmentor, image_size: tuple[int, int], history: bool) -> dict[str, Tensor]:
-    """Random images of a ring of cameras, and a random history a metre back."""
+    """Random images of a ring of cameras, and a random history one metre behind."""
     data = model.data_preprocessor(random_batch(model, image_size), False)
     sample = data['data_samples'][0]
     inputs = dict(images=data['inputs']['img'][:, 0], bev2img=sample.bev2img, road2bev=sample.road2bev)
@@ -91,7 +91,7 @@ def example_inputs(model: BEVSegmentor, image_size: tuple[int, int], history: bo
 
 
 def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: bool, repeats: int = 3) -> dict:
-    """The largest difference between onnxruntime and torch, and images a second of both on this CPU."""
+    """The largest difference between onnxruntime and torch, and images per second of both on this CPU."""
     import onnxruntime
 
     frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
@@ -120,7 +120,7 @@ def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: b
 
 @contextmanager
 def _standard_operators() -> Iterator[None]:
-    """Every query of every camera is a row, so that no size hangs on what is seen; what is not seen weighs nothing."""
+    """Every query of every camera is a row, so that sizes are constant; queries that are not visible get weight 0."""
     torch.onnx.register_custom_op_symbolic('aten::mT', _transpose, OPSET)
     torch.onnx.register_custom_op_symbolic('aten::movedim', _movedim, OPSET)
     patches = [
@@ -143,7 +143,7 @@ def _transpose(graph: Any, matrix: Any) -> Any:
 
 
 def _movedim(graph: Any, tensor: Any, source: Any, target: Any) -> Any:
-    """torch's own writes a negative source as it is, and ONNX knows none."""
+    """torch exports a negative source unchanged, which ONNX does not support."""
     rank = tensor.type().dim()
     source, target = (int(value.node().t('value')) % rank for value in (source, target))
     order = [dim for dim in range(rank) if dim != source]
@@ -151,7 +151,7 @@ def _movedim(graph: Any, tensor: Any, source: Any, target: Any) -> Any:
 
 
 class _Seen(RowGroups):
-    """Equal groups that remember which rows count."""
+    """Equal groups with the information which rows count."""
 
     seen: Tensor
 

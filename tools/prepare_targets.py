@@ -35,7 +35,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def state_of(stage: Stage) -> str:
-    """How far a stage is, in words; raises where its folder was made with other settings."""
+    """The progress of a stage in words; raises if its folder was made with other settings."""
     if all(before.is_done for before in stage.after):
         stage.check()
     count, missing = len(stage.frames.tokens), stage.missing
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     stages = [stage for stage in plan_stages(load_config(args.config, args.cfg_options)) if stage.name in args.only]
     if not stages:
         print(f'{args.config} needs no targets')
-    for stage in stages:  # what is wrong is found before the work begins
+    for stage in stages:  # errors are found before the work begins
         print(f'{stage.name:13} {stage.out}  {state_of(stage)}', flush=True)
     for stage in stages if not args.dry_run else ():
         if not stage.is_done:

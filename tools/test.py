@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         prepare_run(cfg, args.work_dir, args.launcher)
         cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
         runner = build_runner(cfg, 'test')
-    metrics = run_and_close(runner, 'test')  # what goes wrong in here keeps its traceback
+    metrics = run_and_close(runner, 'test')  # its errors keep their traceback
     if args.out and int(os.environ.get('RANK', 0)) == 0:
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
         write_text(args.out, json.dumps(defined, indent=2) + '\n')

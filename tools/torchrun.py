@@ -19,7 +19,7 @@ from torch.distributed.run import main
 EXIT_CODE = 143  # as of `PreemptionHook`
 
 if __name__ == '__main__':
-    # torchrun by itself dies of SIGUSR1, and its processes go on alone.
+    # torchrun alone is ended by SIGUSR1, and its processes continue without it.
     signal.signal(signal.SIGUSR1, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
     try:
         main()

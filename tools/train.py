@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         if args.amp:
             use_mixed_precision(cfg)
         runner = build_runner(cfg, 'train')
-    run_and_close(runner, 'train')  # what goes wrong in here keeps its traceback
+    run_and_close(runner, 'train')  # its errors keep their traceback
 
 
 if __name__ == '__main__':

@@ -57,7 +57,7 @@ def convert(root: Path, out: Path, parts: int = 1) -> int:
     """Write the files; returns the number of frames.
 
     Raises:
-        FileNotFoundError: no calibration or truth.
+        FileNotFoundError: no calibration or labels.
         ValueError: fewer frames than parts.
     """
     calibration = json.loads((root / 'calibration.json').read_text())
@@ -110,9 +110,9 @@ def lines(calibration: dict, parts: int) -> Iterator[dict]:
 
 
 def mounts(calibration: dict) -> dict[str, np.ndarray]:
-    """The place of each camera on the vehicle, which the source leaves out: as it is when the vehicle moves least.
+    """The pose of each camera on the vehicle, which the source lacks: its pose when the vehicle moves least.
 
-    Images have poses of their own, so nothing is projected by it: it only divides these into vehicle and camera.
+    Images have their own poses, so this pose is not used for projection; it only splits them into vehicle and camera.
     """
     poses = {frame['frame']: np.array(frame['vehicle_to_world']) for frame in calibration['frames']}
     numbers = list(poses)

@@ -20,7 +20,7 @@ from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.visualization.canvas import PAPER, Label, write
 
 CREDIT = 'Images: nuScenes, (c) Motional AD Inc., CC BY-NC-SA 4.0'
-MARGIN = 31  # pixels of the whole image: the teacher's outlines are coarse
+MARGIN = 31  # pixels of the whole image, since the outlines of the teacher are coarse
 
 
 @TRANSFORMS.register_module()
