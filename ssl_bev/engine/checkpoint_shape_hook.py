@@ -18,7 +18,7 @@ from .model_wrappers import unwrapped
 
 
 def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str, min_share: float = 0.0) -> str:
-    """Check that the weights fit the model where both have a parameter of the same name, and say how much does.
+    """Check that weights fit the model where both have a parameter of the same name, and return a summary.
 
     Args:
         source: where the weights come from, for the error.

@@ -53,7 +53,7 @@ class RoadPath:
         return self._starts[piece] + along[every, piece], steps[piece, 0] * y - steps[piece, 1] * x
 
     def _limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lengths of the pieces; the first and the last have no end."""
+        """Lowest and highest distance along each piece; the first and the last continue without end."""
         low, high = np.zeros_like(self._lengths), self._lengths.copy()
         low[0], high[-1] = -np.inf, np.inf
         return low, high
