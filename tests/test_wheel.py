@@ -16,6 +16,7 @@ import yaml
 from ssl_bev.engine import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
 NOT_PUBLISHED = shutil.ignore_patterns(
     '.*', '__pycache__', '*.egg-info', 'data', 'work_dirs', 'build', 'dist', 'site', 'tests'
 )
