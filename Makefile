@@ -10,7 +10,7 @@ help:
 	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
 	@echo 'make test TORCH=2.1.2 PYTHON=python3.10   the same with another torch, in an environment of its own'
-	@echo 'make lint    ruff and codespell; make format fixes what it can'
+	@echo 'make lint    ruff, codespell and mypy; make format fixes what it can'
 	@echo 'make docs    the documentation site in site/, strict, links checked; needs no set-up'
 	@echo 'make setup   only the environment in .venv; make clean removes it, the demo and caches, nothing that you trained'
 
@@ -38,6 +38,7 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
+	@$(BIN)/mypy
 
 format: setup
 	@$(BIN)/ruff check --fix .
@@ -54,6 +55,6 @@ docs: .venv-docs/.complete
 	@touch $@
 
 clean:
-	rm -rf .venv .venv.lock .venv-torch* .venv-docs site work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv.lock .venv-torch* .venv-docs site work_dirs/demo data/synthetic_nuscenes *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'Kept: all other work_dirs and data, which hold what you trained and made.'

@@ -11,11 +11,11 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 TEACHER = Path('projects', 'SyntheticNuScenes', 'teacher')
-UNUSED = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup_env.sh', 'docs')
+UNUSED = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup_env.sh', 'docs', 'demo.py')
 
 
 def mim_names(configs: Path) -> Iterator[tuple[str, Path]]:
-    """A name of its own for each config, without suffix: its stem, or {folder}_{stem} where a config above has that."""
+    """A unique name for each config, without suffix: its stem, or {folder}_{stem} if a config above has that stem."""
     taken = set()
     for path in sorted(configs.rglob('*.py'), key=lambda path: (len(path.parts), path)):
         inside = path.relative_to(configs)
@@ -27,7 +27,7 @@ def mim_names(configs: Path) -> Iterator[tuple[str, Path]]:
 
 
 class BuildInTemporaryFolder(build):
-    """Leaves no build/ in the clone, whose stale files would come into the next wheel."""
+    """Leaves no build/ in the clone, since its stale files would get into the next wheel."""
 
     def initialize_options(self) -> None:
         super().initialize_options()

@@ -1,5 +1,5 @@
-# A 2-D stage for the image backbone, then maps that the network of configs/map_completion.py completed, on all frames
-# alike. BEV labels (of half of the scenes) only teach that network.
+# A 2-D stage for the image backbone, then training on all frames with maps that the network of configs/map_completion.py
+# completed. BEV labels (of half of the scenes) train only that network.
 _base_ = './_base_/bevformer_tiny_nuscenes.py'
 completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
 train_dataloader = _base_.ssl_dataloader

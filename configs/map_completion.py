@@ -1,5 +1,5 @@
-# How labels are drawn, learnt on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels of
-# registered maps. tools/prepare_targets.py trains it, and makes the targets that configs/bevformer_ssl_completed.py
+# A network that learns to draw labels on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels
+# of registered maps. tools/prepare_targets.py trains it, and makes the targets that configs/bevformer_ssl_completed.py
 # trains on.
 _base_ = ['./_base_/bevformer_tiny_nuscenes.py', './_base_/models/map_completion.py']
 evidence_classes = list(_base_.coarse_classes)

@@ -1,4 +1,4 @@
-"""What the command lines of all tools share: how help reads, the names of common arguments, and how bad input ends."""
+"""What the command lines of all tools share: the form of the help, common arguments, and errors of bad input."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from contextlib import contextmanager
 
 COMMON = {
     '--infos': dict(nargs='+', metavar='PKL', help='info files of tools/create_data.py'),
-    '--data-root': dict(metavar='DIR', help='folder that the paths of images start from'),
-    '--pseudo-labels': dict(metavar='DIR', help="folder of the teacher's labels"),
-    '--label-map': dict(metavar='NAME', help='name or file of their label map'),
+    '--data-root': dict(metavar='DIR', help='folder that image paths are relative to'),
+    '--pseudo-labels': dict(metavar='DIR', help='folder of pseudo-labels'),
+    '--label-map': dict(metavar='NAME', help='name or file of the label map'),
     '--roads': dict(metavar='DIR', help='folder of tools/estimate_road.py; by default the road is flat'),
-    '--out': dict(metavar='DIR', help='folder for the results, made where missing'),
-    '--device': dict(default='auto', metavar='NAME', help='cpu, cuda, cuda:1 …; auto: a GPU where there is one'),
+    '--out': dict(metavar='DIR', help='folder for the results, created if missing'),
+    '--device': dict(default='auto', metavar='NAME', help='cpu, cuda, cuda:1 …; auto: a GPU if there is one'),
     '--workers': dict(type=int, default=1, metavar='N', help='processes (default: %(default)s)'),
     '--quiet': dict(action='store_true', help='no progress bar'),
+    '--cfg-options': dict(nargs='+', metavar='KEY=VALUE', help='replace values of the config'),
 }
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose help opens with the tool's docstring: what the tool is for, and commands that run."""
+    """A parser whose help starts with the docstring of the tool: its purpose and example commands."""
 
     def __init__(self, purpose: str) -> None:
         super().__init__(
@@ -30,8 +31,9 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def add_common(self, name: str, *old_names: str, **changes: object) -> None:
-        """Add an argument of `COMMON`. `old_names` stay valid; `changes` replace what `COMMON` says."""
-        self.add_argument(name, *old_names, **COMMON[name] | changes)
+        """Add an argument of `COMMON`. `changes` replace its settings; `old_names` stay valid, but hidden."""
+        action = self.add_argument(name, **COMMON[name] | changes)
+        self._option_string_actions.update(dict.fromkeys(old_names, action))
 
     def error(self, message: str) -> None:
         self.exit(1, f'error: {message}; {self.prog} --help says more\n')
@@ -39,12 +41,12 @@ class CommandParser(argparse.ArgumentParser):
 
 @contextmanager
 def input_errors(*others: type[Exception]) -> Iterator[None]:
-    """End with `error: …` and exit code 1 where a file or a value is wrong. All other errors keep their traceback.
+    """End with `error: …` and exit code 1 if a file or a value is wrong. All other errors keep their traceback.
 
     An interrupt ends with exit code 130.
 
     Args:
-        others: more exceptions whose message says it all.
+        others: more exceptions that need no traceback.
     """
     try:
         yield
@@ -56,7 +58,7 @@ def input_errors(*others: type[Exception]) -> Iterator[None]:
 
 
 def find_device(name: str = 'auto') -> str:
-    """The device that `--device` means: with 'auto' the GPU of this process, by its rank, or else the CPU.
+    """The device that `--device` names; 'auto' is the GPU of this process, by its rank, or else the CPU.
 
     Raises:
         ValueError: torch knows no such device, or this machine has none.

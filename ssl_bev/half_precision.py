@@ -6,10 +6,10 @@ import torch
 
 
 def has_half_precision(device: str | torch.device, dtype: torch.dtype) -> bool:
-    """Whether a device computes in a type of two bytes. A CPU that does not emulates it, much slower than float32.
+    """Whether a device supports a type of two bytes. Other CPUs emulate it, much slower than float32.
 
     Args:
-        device: taken for granted where it is no CPU.
+        device: devices other than CPUs are assumed to support it.
         dtype: torch.bfloat16 or torch.float16.
     """
     if torch.device(device).type != 'cpu':
@@ -18,5 +18,5 @@ def has_half_precision(device: str | torch.device, dtype: torch.dtype) -> bool:
         return False
     if dtype == torch.bfloat16:
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    # Older torch knows no float16 on CPUs.
+    # Older torch has no float16 on CPUs.
     return getattr(torch.ops.mkldnn, '_is_mkldnn_fp16_supported', lambda: False)()

@@ -1,4 +1,4 @@
-"""Random draws that leave the run's random numbers as they are."""
+"""Random draws that do not change the random numbers of the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """What is drawn inside does not change what is drawn afterwards."""
+    """Draws inside do not change later draws."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:

@@ -1,11 +1,11 @@
-"""How targets are stored: eight bits a class, with one value for what is not known."""
+"""Storage of targets: eight bits per class, with one value for unknown."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-IGNORE = 255  # not labelled: counts nowhere
-POSITIVE = 254  # of soft targets: 0 ... 254 is the share of the class in what a value stands for, in 254ths
+IGNORE = 255  # not labelled: ignored everywhere
+POSITIVE = 254  # of soft targets: 0 ... 254 is the fraction of the class, in 254ths
 
 Array = TypeVar('Array')  # of numpy or torch
 
@@ -16,5 +16,5 @@ def known(target: Array) -> Array:
 
 
 def is_positive(target: Array) -> Array:
-    """True where a soft target is labelled and its class has the larger share."""
+    """True where a soft target is labelled and its class covers the larger part."""
     return (target > POSITIVE / 2) & (target != IGNORE)

@@ -18,11 +18,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 os.environ['VIRTUAL_ENV'] = sys.prefix  # so that the launchers take the environment of the tests
 
 
+# These generate a synthetic dataset or start several processes, which takes many seconds.
+SLOW_FIXTURES = {'synthetic_root', 'exact_root', 'noisy_root', 'of_two', 'of_two_processes'}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is long is slow too."""
+    """Long tests and those with a slow fixture are also slow."""
     for item in items:
-        if item.get_closest_marker('long'):
+        if item.get_closest_marker('long') or SLOW_FIXTURES & set(getattr(item, 'fixturenames', ())):
             item.add_marker('slow')
 
 

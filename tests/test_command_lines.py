@@ -1,9 +1,10 @@
-"""All tools speak one language: help that opens with what they are for, the same names, errors without traceback."""
+"""All tools: help that starts with their purpose, the same names of arguments, errors without traceback."""
 
 from __future__ import annotations
 
 import ast
 import runpy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ from ssl_bev.command_line import CommandParser, find_device, input_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_PARSER = ('tools/torchrun.py', 'tools/docs/draw_frames.py')  # torch's own; one optional path
-# What common arguments are not called, and what they are.
+# Without a file that could be missing.
+WITHOUT_INPUT = (
+    'tools/demo.py',
+    'tools/benchmarks/bev_encoder.py',
+    'tools/benchmarks/gpu.py',
+    'tools/benchmarks/infos.py',
+    'tools/benchmarks/reprojection.py',
+    'projects/SyntheticNuScenes/create.py',
+    'projects/SyntheticNuScenes/teacher/train.py',
+)
+# Wrong names of common arguments, and the right ones.
 SYNONYMS = {
     '--root': '--data-root',
     '--data': '--data-root',
@@ -21,6 +32,8 @@ SYNONYMS = {
     '--output': '--out',
     '--out-dir': '--out',
     '--output-dir': '--out',
+    '--folder': '--out',
+    '--target': '--out',
     '--labels': '--pseudo-labels or --bev-labels',
     '--jobs': '--workers',
     '--num-workers': '--workers',
@@ -45,13 +58,25 @@ SCRIPTS = [
 ]
 
 
-@pytest.mark.parametrize('script', SCRIPTS)
-def test_help_names_and_errors(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.syspath_prepend(str((ROOT / script).parent))  # as Python does for a script
-    parsers = []
+@pytest.fixture
+def parsers(monkeypatch: pytest.MonkeyPatch) -> list[CommandParser]:
+    """Those that were used so far."""
+    used = []
     parse = CommandParser.parse_args
-    monkeypatch.setattr(CommandParser, 'parse_args', lambda self, *given: parsers.append(self) or parse(self, *given))
-    tool = runpy.run_path(str(ROOT / script), run_name='tool')
+    monkeypatch.setattr(CommandParser, 'parse_args', lambda self, *given: used.append(self) or parse(self, *given))
+    return used
+
+
+@cache  # some register components, which works once
+def load(script: str) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str((ROOT / script).parent))  # as Python does for a script
+        return runpy.run_path(str(ROOT / script), run_name='tool')
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_help_names_and_errors(script: str, parsers: list[CommandParser], capsys: pytest.CaptureFixture) -> None:
+    tool = load(script)
     with pytest.raises(SystemExit) as stopped:
         tool['main'](['--help'])
     help_text = capsys.readouterr().out
@@ -70,6 +95,42 @@ def test_help_names_and_errors(script: str, monkeypatch: pytest.MonkeyPatch, cap
         tool['main'](['--no-such-argument'])
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith('error: ')
+
+
+def required_arguments(parser: CommandParser, value: Path) -> list[str]:
+    """What a parser cannot do without, with the same value for all that is free."""
+    words = []
+    for action in parser._actions:
+        if action.required:
+            count = action.nargs if isinstance(action.nargs, int) else 1
+            words += [*action.option_strings[:1], *[str(next(iter(action.choices or [value])))] * count]
+    return words
+
+
+@pytest.mark.parametrize('script', [script for script in SCRIPTS if script not in WITHOUT_INPUT])
+def test_missing_files_are_errors_without_traceback(
+    script: str,
+    parsers: list[CommandParser],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+) -> None:
+    tool = load(script)
+    with pytest.raises(SystemExit):
+        tool['main'](['--help'])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        tool['main'](required_arguments(parsers[0], tmp_path / 'missing'))
+    message = capsys.readouterr().err if stopped.value.code == 1 else stopped.value.code
+    assert message.startswith('error: ')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_names_of_arguments_are_valid_but_hidden() -> None:
+    parser = CommandParser('A tool.')
+    parser.add_common('--data-root', '--root', required=True)
+    assert parser.parse_args(['--root', 'data']).data_root == 'data'
+    assert '--root' not in parser.format_help().replace('--data-root', '')
 
 
 def test_every_tool_is_in_the_table() -> None:

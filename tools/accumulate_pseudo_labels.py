@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""BEV targets without BEV labels: carry a scene's pseudo-labels to the ground, where all frames and cameras vote.
+"""Make BEV targets without BEV labels: all frames and cameras of a scene vote on the ground with their pseudo-labels.
 
 python tools/accumulate_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_train.pkl --label-map mapillary_v1 \\
     --pseudo-labels data/nuscenes/pseudo_labels --out data/nuscenes/accumulated --workers 8
 
-The same command goes on where it stopped. `LoadAccumulatedTargets(root=OUT)` loads the result for training.
+The same command continues where it stopped. `LoadAccumulatedTargets(root=OUT)` loads the result for training.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
     parser.add_common('--out', required=True)
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
-    parser.add_argument('--single-frames', action='store_true', help="each frame's own cameras alone, no voting")
+    parser.add_argument('--single-frames', action='store_true', help='only the cameras of each frame, no voting')
     parser.add_argument('--x-range', nargs=2, type=float, default=(-30, 30), help='BEV range, metres')
     parser.add_argument('--y-range', nargs=2, type=float, default=(-15, 15), help='BEV range, metres')
     parser.add_argument('--cell-size', type=float, default=0.25, help='edge of a BEV cell, metres')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
     parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
-    parser.add_argument('--mover-margin', type=float, default=0.0, help='no votes beside movers; part of image width')
+    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: no vote')
     parser.add_argument(
-        '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
+        '--mover-margin', type=float, default=0.0, help='no votes this close to movers; fraction of image width'
+    )
+    parser.add_argument(
+        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
     )
     for name, what in (
         ('--line-width', 'classes drawn as lines, and how wide, metres, such as \'{"marking": 0.5}\''),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Look at pseudo-labels: contact sheets, class histogram, and the labels carried to the ground beside the true map.
+"""Draw pseudo-labels: contact sheets, class histogram, and the labels on the ground beside the BEV labels.
 
 python tools/browse_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_train.pkl --data-root data/nuscenes \\
     --pseudo-labels data/nuscenes/pseudo_labels --label-map mapillary_v1 \\
@@ -23,15 +23,17 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_common('--pseudo-labels', required=True)
     parser.add_common('--label-map', required=True)
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
-    parser.add_argument('--bev-labels', metavar='DIR', help='folder of BEV labels to show beside')
+    parser.add_argument('--bev-labels', metavar='DIR', help='folder of BEV labels to show beside them')
     parser.add_common('--out', required=True)
     parser.add_argument('--limit', type=int, default=8, metavar='N', help='how many frames, evenly spread')
     parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
-    parser.add_argument('--mover-margin', type=float, default=0.0, help='ignored beside movers; part of image width')
+    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: ignored')
     parser.add_argument(
-        '--ego-body', type=json.loads, metavar='JSON', help='regions of the own vehicle, such as \'{"CAM_BACK": 0.83}\''
+        '--mover-margin', type=float, default=0.0, help='ignored this close to movers; fraction of image width'
+    )
+    parser.add_argument(
+        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
     )
     return parser.parse_args(arguments)
 

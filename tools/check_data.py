@@ -3,7 +3,7 @@
 
 python tools/check_data.py --data-root data/nuscenes
 python tools/check_data.py --data-root data/nuscenes --full --pseudo-labels data/nuscenes/pseudo_labels
-python tools/check_data.py --data-root data/nuscenes --pictures work_dirs/check    # for a person to look at
+python tools/check_data.py --data-root data/nuscenes --pictures work_dirs/check    # pictures to look at
 """
 
 from __future__ import annotations
@@ -32,14 +32,18 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_common('--pseudo-labels', nargs='*', type=Path, default=[], help='folders of pseudo-labels')
     depth = parser.add_mutually_exclusive_group()
-    depth.add_argument('--fast', action='store_true', help='open every image, look every label up (the default)')
-    depth.add_argument('--full', action='store_true', help='read every picture whole')
+    depth.add_argument('--fast', action='store_true', help='open every image, look for every label (the default)')
+    depth.add_argument('--full', action='store_true', help='decode every image completely')
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
-    parser.add_argument('--pictures', type=Path, metavar='DIR', help='draw cameras and ground of some frames there')
-    parser.add_argument('--num-pictures', type=int, default=4, metavar='N', help='how many (default: %(default)s)')
+    parser.add_argument(
+        '--pictures', type=Path, metavar='DIR', help='draw cameras and ground of some frames into this folder'
+    )
+    parser.add_argument(
+        '--num-pictures', type=int, default=4, metavar='N', help='number of frames to draw (default: %(default)s)'
+    )
     parser.add_common('--roads', type=Path, help='folder of tools/estimate_road.py, for the pictures')
     parser.add_common('--workers', default=None, help='threads; default: one per CPU')
-    parser.add_argument('--max-messages', type=int, default=20, help='shown of each check (default: %(default)s)')
+    parser.add_argument('--max-messages', type=int, default=20, help='messages shown per check (default: %(default)s)')
     parser.add_common('--quiet')
     return parser.parse_args(arguments)
 

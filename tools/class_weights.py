@@ -15,7 +15,12 @@ from ssl_bev.preparation.class_frequency import class_frequencies, positive_weig
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('labels', help='folder of BEV labels')
-    parser.add_argument('--power', type=float, default=0.5, help='1: positive and negative cells weigh the same')
+    parser.add_argument(
+        '--power',
+        type=float,
+        default=0.5,
+        help='of the inverse frequency; 1: positive and negative cells weigh the same',
+    )
     parser.add_argument('--highest', type=float, default=30.0, help='upper bound of the weights')
     parser.add_argument('--sample-interval', type=int, default=1, help='read every n-th file')
     args = parser.parse_args(arguments)

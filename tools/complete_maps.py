@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""BEV targets in the labels' own terms, from accumulated pseudo-labels and a network that learnt how labels are drawn.
+"""Make targets of the BEV classes from accumulated pseudo-labels, by a network that learnt how labels are drawn.
 
 python tools/train.py configs/map_completion.py
 python tools/complete_maps.py configs/map_completion.py work_dirs/map_completion/epoch_12.pth \\
     --out data/nuscenes/completed
 
-All frames of the config's test dataloader. The same command goes on where it stopped.
+It completes all frames of the test dataloader of the config. The same command continues where it stopped.
 `LoadAccumulatedTargets(root=OUT, kind='completed')` loads the result for `TargetMapLoss(kind='completed')`.
 """
 
@@ -31,7 +31,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--unseen-weight', type=float, default=0.1, help='weight of ground that no pseudo-label shows')
     parser.add_common('--device')
     parser.add_common('--quiet')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    parser.add_common('--cfg-options', action=DictAction)
     return parser.parse_args(arguments)
 
 

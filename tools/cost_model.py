@@ -1,13 +1,13 @@
-"""What a training costs, before it is paid: hours, GPU hours, memory and disk, from counted operations and bytes.
+"""Estimate what a training costs: hours, GPU hours, memory and disk, from counted operations and bytes.
 
     python tools/cost_model.py configs/bevformer_ssl_two_phase.py --gpus 8 --card a100
     python tools/cost_model.py CONFIG --frames 2813000 --val-frames 601900       # 100 times nuScenes
     python tools/cost_model.py CONFIG --image-size 128 352 --calibrate           # check the model here, on a CPU
 
-Operations and bytes are counted call by call on meta tensors (tools/step_cost.py). A call takes as long as its
-arithmetic or its memory, at a stated share of what the card can do, and no less than its launch. The teacher is not in
-the config: it is taken at --teacher-tflop an image. Loading, and what CPUs do (accumulation and completion of maps), is
-not in it.
+Operations and bytes of each call are counted on meta tensors (tools/step_cost.py). The time of a call is that of its
+arithmetic or its memory traffic, whichever is longer, at an assumed efficiency, and at least the time of a launch. The
+teacher is not in the config; it is counted with --teacher-tflop per image. Data loading and work of the CPU
+(accumulation and completion of maps) are not included.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ssl_bev.apis import random_batch
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 
-# Dense bfloat16 operations and bytes a second, as their makers publish them.
+# Dense bfloat16 operations and bytes per second, as published by the manufacturers.
 GPUS = {'h100': (989e12, 3.35e12), 'a100': (312e12, 2.04e12), '4090': (165e12, 1.01e12)}
-# Assumed, not measured: of the arithmetic, of the memory, of several GPUs; seconds that a call takes at least.
+# Assumed efficiencies, not measured: of arithmetic, memory, several GPUs; least seconds of a call.
 EFFICIENCY = dict(arithmetic=0.35, memory=0.6, scaling=0.9, launch=8e-6)
 BYTES_OF_AN_IMAGE = dict(picture=137e3, pseudo_label=350e3)  # the first measured on nuScenes, the second at most
 
 
 def phases_of(config: Config) -> list[tuple[str, dict, float]]:
-    """(name, loss weights, windows as a share of all frames times epochs) of each phase."""
+    """(name, loss weights, windows as a fraction of all frames, times epochs) of each phase."""
     hooks = [hook for hook in config.get('custom_hooks', []) if hook.type == 'TwoPhaseHook']
     whole = [dict(name='train', epochs=config.train_cfg.max_epochs, losses=config.model.loss_weights)]
     found = []
@@ -80,7 +80,7 @@ def estimate(config: Config, args: argparse.Namespace) -> dict:
 
 
 def step_row(cost: Cost, gpu: str) -> dict:
-    """Counted, and seconds in bfloat16, whose maps are half as large."""
+    """Counts, and seconds in bfloat16, whose maps are half as large."""
     peak, bandwidth = GPUS[gpu]
     rates = (peak * EFFICIENCY['arithmetic'], 2 * bandwidth * EFFICIENCY['memory'], EFFICIENCY['launch'])
     figures = dict(tflop=cost.flops / 1e12, gigabytes=cost.bytes / 1e9, seconds=cost.seconds(*rates))
@@ -88,16 +88,16 @@ def step_row(cost: Cost, gpu: str) -> dict:
 
 
 def image_size(config: Config) -> tuple[int, int]:
-    """Height and width that the training's images have."""
+    """Height and width of the training images."""
     steps = config.train_dataloader.dataset.pipeline
     return tuple(next(step['size'] for step in steps if step['type'] == 'ResizeCropFlipImages'))
 
 
 def calibrate(config: Config, size: tuple[int, int]) -> list[dict]:
-    """Each phase's step on this CPU, one thread: processor seconds, and what two rates of this CPU predict of them.
+    """A step of each phase on this CPU, one thread: processor seconds, and their prediction from two rates of this CPU.
 
-    The rates are those of large calls; how much slower real ones are is taken from the first phase, and the error of
-    the others is what the model is worth.
+    The rates are those of large calls. The first phase gives the factor for real calls, and the other phases show the
+    error of the model.
     """
     torch.set_num_threads(1)
     flops_per_second, bytes_per_second = cpu_rates()
@@ -124,7 +124,7 @@ def calibrate(config: Config, size: tuple[int, int]) -> list[dict]:
 
 
 def cpu_rates() -> tuple[float, float]:
-    """Operations a second of a convolution, and bytes a second of a sum of two maps, on one thread."""
+    """Operations per second of a convolution, and bytes per second of a sum of two maps, on one thread."""
     maps, kernel = torch.randn(1, 64, 64, 64), torch.randn(64, 64, 3, 3)
     large = torch.randn(2**22)
 
@@ -145,12 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a BEVFormer')
     parser.add_argument('--card', '--gpu', dest='card', choices=list(GPUS), default='a100', help='kind of GPU')
-    parser.add_argument('--gpus', type=int, default=8, help='how many')
+    parser.add_argument('--gpus', type=int, default=8, help='number of GPUs')
     parser.add_argument('--frames', type=int, default=28130, help='training keyframes')
     parser.add_argument('--val-frames', type=int, default=6019, help='validation keyframes')
-    parser.add_argument('--teacher-tflop', type=float, default=4.0, help='of one image')
-    parser.add_argument('--image-size', nargs=2, type=int, help="instead of the config's")
-    parser.add_argument('--calibrate', action='store_true', help='compare with steps on this CPU instead')
+    parser.add_argument('--teacher-tflop', type=float, default=4.0, help='operations of the teacher for one image')
+    parser.add_argument('--image-size', nargs=2, type=int, help='height and width, instead of those of the config')
+    parser.add_argument('--calibrate', action='store_true', help='instead, compare with steps on this CPU')
     args = parser.parse_args(arguments)
     config = load_config(args.config)
     register_all_modules()

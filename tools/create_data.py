@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Info files and BEV labels from a nuScenes-format dataset, or from drives files that describe your own cameras.
+"""Make info files and BEV labels from a nuScenes-format dataset, or from drives files that describe your own cameras.
 
 python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes
 python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes --labels-only \\
@@ -31,7 +31,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     source.add_argument(
         '--version',
         default='v1.0-mini',
-        help='tables of nuScenes to read, a folder below --data-root (default: %(default)s)',
+        help='nuScenes tables to read, a folder below --data-root (default: %(default)s)',
     )
     source.add_argument('--drives', nargs='+', metavar='JSONL', help='drives files to read instead')
     parser.add_common('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
@@ -74,7 +74,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--every', type=int, default=1, help='drives: every n-th frame becomes a keyframe')
     parser.add_argument(
-        '--min-distance', type=float, default=0.0, help='drives: least way between keyframes, metres; 0: any'
+        '--min-distance', type=float, default=0.0, help='drives: least distance driven between keyframes, metres'
     )
     parser.add_argument('--exclude-scenes', nargs='+', default=[], metavar='SCENE', help='names of scenes to leave out')
     parts = parser.add_mutually_exclusive_group()

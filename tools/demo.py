@@ -1,11 +1,11 @@
-"""The whole method on a laptop CPU: synthetic nuScenes, a picture at once, then two trainings, pictures, a report.
+"""Show the whole method on a laptop CPU: synthetic nuScenes, a first picture, two trainings, pictures, a report.
 
-make demo                        about 8 minutes on 2 cores, after set-up; the first picture within a minute and a half
+make demo                        about 8 minutes on 2 cores, after set-up; the first picture within 90 seconds
 python tools/demo.py --fresh     do every step again; otherwise finished steps are kept
 
-Everything is written to work_dirs/demo/: first_look/ by the weights that come with the project, report.html with all
-of it on one page, iou.md, panel_*.png, curves.png, and runs/ with a folder for each training.
-All figures are of synthetic data, against the exact truth of towns that no training saw.
+Everything is written to work_dirs/demo/: first_look/ with pictures by the weights that come with the project,
+report.html with all results on one page, iou.md, panel_*.png, curves.png, and runs/ with a folder for each training.
+All figures are for synthetic data, against the exact truth of towns that no training saw. The tool needs a clone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ssl_bev.visualization import plot_curves  # noqa: E402
 
 TOWN = Town('.', {'train': 'train', 'val': 'val'}, '--scenes 8 --frames 8', 'v1.0-mini')
 TOY_TOWN = TOWN._replace(options='--scenes 2 --frames 3')
-# Another seed than all others: nothing was trained or measured there.
+# A seed of its own: nothing was trained or measured there.
 LOOK = '--split val --scenes 1 --frames 2 --seed 77'
 SHIPPED_CONFIG = ROOT / 'configs' / 'synthetic' / 'bevformer_ssl_completed.py'
 SHIPPED = ROOT / 'projects' / 'SyntheticNuScenes' / 'model' / 'bevformer_ssl_completed.pth'
@@ -57,19 +57,19 @@ SHIPPED_TITLE = 'weights that come with the project: ours, trained longer, befor
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('--fresh', action='store_true', help='remove the data and results of an earlier demo first')
-    parser.add_argument('--toy', action='store_true', help='a tiny town, a small network, a few steps: does it run?')
-    parser.add_common(
-        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'synthetic_nuscenes', help='made where missing'
+    parser.add_argument(
+        '--toy', action='store_true', help='a tiny town, a small network, a few steps, to see that it runs'
     )
     parser.add_common(
-        '--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='folder for runs, table and pictures'
+        '--data-root', '--data', type=Path, default=Path('data/synthetic_nuscenes'), help='created if missing'
     )
+    parser.add_common('--out', type=Path, default=Path('work_dirs/demo'), help='folder for runs, table and pictures')
     args = parser.parse_args(arguments)
     data, out, started = args.data_root.resolve(), args.out.resolve(), time.time()
     if args.fresh:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(data, ignore_errors=True)
-    # Two trainings side by side are done sooner than one after the other with all cores.
+    # Two parallel trainings are faster than one after the other with all cores.
     threads = max(1, (os.cpu_count() or 1) // 2)
     steps = Steps(out / 'data', {'OMP_NUM_THREADS': str(threads), 'OMP_WAIT_POLICY': 'PASSIVE'})
     town, jobs = (TOY_TOWN, 1) if args.toy else (TOWN, 2)
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def first_look(experiment: Experiment) -> None:
-    """Draw what the weights that come with the project see in a town of its own."""
+    """Draw the predictions of the shipped weights in a separate town."""
     out, run = experiment.out / 'first_look', experiment.steps.run
     town = out / 'data'
     create = ['projects/SyntheticNuScenes/create.py', '--out', town, *LOOK.split()]
@@ -114,7 +114,7 @@ def first_look(experiment: Experiment) -> None:
 
 
 def draw(experiment: Experiment, runs: dict[str, Run]) -> None:
-    """Cameras beside predicted and true maps of two frames, and curves of training."""
+    """Cameras with predicted maps and BEV labels of two frames, and training curves."""
     run, out = runs['two_phase'], experiment.out
     experiment.steps.run(
         'panels', 'tools/predict.py', experiment.folder(run) / 'config.py', experiment.checkpoint(run), '--out', out,
@@ -125,7 +125,7 @@ def draw(experiment: Experiment, runs: dict[str, Run]) -> None:
 
 
 def iou_table(experiment: Experiment, runs: dict[str, Run]) -> pd.DataFrame:
-    """A row for each training, and for the weights that come with the project."""
+    """A row for each training, and for the shipped weights."""
     rows = {TITLES[name]: read_json(experiment.folder(runs[name]) / 'record.json')['val']['exact'] for name in TITLES}
     shipped = experiment.out / 'first_look' / 'val.json'
     dataset = dict(data_root=experiment.towns.root, label_dir=EXACT)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Where the ground is, for each frame: a plane, and heights over it.
+"""Estimate the ground of each frame: a plane, and heights over it.
 
 python tools/estimate_road.py --infos data/nuscenes/ssl_bev_infos_*.pkl --out data/nuscenes/roads \\
     --source lidar --data-root data/nuscenes --workers 8
 python tools/estimate_road.py --infos INFOS --out DIR --source labels --pseudo-labels DIR --label-map mapillary_v1
 python tools/estimate_road.py --infos INFOS --out DIR --source poses
 
-Lidar is best. Without it, the road on which the labels of neighbouring frames agree; or what the vehicle's own way
-says: wheels touch the ground. The same command goes on where it stopped. A dataset takes the result as `roads='roads'`,
-tools as --roads DIR.
+Lidar is best. Without it, use labels (the road on which the labels of neighbouring frames agree) or poses (the path of
+the vehicle, whose wheels touch the ground). The same command continues where it stopped. A dataset takes the result as
+`roads='roads'`, tools take it as --roads DIR.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_common('--infos', required=True)
     parser.add_common('--out', required=True)
-    parser.add_argument('--source', required=True, choices=SOURCES, help='what the ground is found from')
-    parser.add_common('--data-root', help='folder that the lidar paths start from; for lidar')
-    parser.add_common('--pseudo-labels', help="folder of the teacher's labels; for labels")
-    parser.add_common('--label-map', help='name or file of their label map; for labels')
+    parser.add_argument('--source', required=True, choices=SOURCES, help='data to estimate the ground from')
+    parser.add_common('--data-root', help='folder that lidar paths are relative to; for lidar')
+    parser.add_common('--pseudo-labels', help='folder of pseudo-labels; for labels')
+    parser.add_common('--label-map', help='name or file of the label map; for labels')
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='for labels')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: ignored")
+    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: ignored')
     parser.add_argument(
-        '--poses', choices=POSES, default='auto', help='whether poses hold height and tilt, see RoadBelief'
+        '--poses', choices=POSES, default='auto', help='whether poses contain height and tilt, see RoadBelief'
     )
     parser.add_argument('--sweeps', action='store_true', help='also the frames between the keyframes')
-    parser.add_argument('--planes-only', action='store_true', help='no heights: fast, and enough on even slopes')
+    parser.add_argument('--planes-only', action='store_true', help='no heights: fast, and enough for even slopes')
     parser.add_argument('--x-range', nargs=2, type=float, default=DEFAULT_GRID.x_range, help='of heights, metres')
     parser.add_argument('--y-range', nargs=2, type=float, default=DEFAULT_GRID.y_range, help='of heights, metres')
     parser.add_argument('--cell-size', type=float, default=DEFAULT_GRID.cell_size, help='of heights, metres')
@@ -49,7 +49,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def doubts(report: dict) -> list[str]:
-    """What speaks against the road of a scene, from its report."""
+    """Warnings about the road of a scene, from its report."""
     found = []
     angle = max(report['pitch_degrees'][1], report['roll_degrees'][1])
     if angle > MUCH_DEGREES or report['height_ahead'] > MUCH_METRES:

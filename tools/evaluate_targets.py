@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Evaluate accumulated pseudo-labels as if they were predictions: what a trained model must beat.
+"""Evaluate accumulated pseudo-labels as if they were predictions: the baseline for a trained model.
 
 python tools/evaluate_targets.py configs/real/pandaset_ssl.py data/pandaset_002/accumulated --out metrics.json
 
-Test data and evaluator are those of the config. The folder comes from tools/accumulate_pseudo_labels.py, with
-`--single-frames` for what one frame's cameras alone know.
+Test data and evaluator are those of the config. The folder is made by tools/accumulate_pseudo_labels.py; with
+`--single-frames` it contains what the cameras of a single frame see.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument('targets', help='folder of the targets')
     parser.add_argument(
-        '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
+        '--out', type=Path, metavar='JSON', help='write the metrics to this file; undefined ones are null'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
-    )
+    parser.add_common('--cfg-options', action=DictAction)
     args = parser.parse_args(arguments)
     metrics = evaluate_targets(load_config(args.config, args.cfg_options), args.targets)
     if args.out:

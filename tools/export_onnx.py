@@ -1,10 +1,10 @@
-"""Write a trained model as ONNX: images and calibration in, BEV probabilities out; standard operators, opset 16.
+"""Export a trained model to ONNX: images and calibration in, BEV probabilities out; standard operators, opset 16.
 
     python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx                # one frame, no history
     python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --history      # history in and out
-    python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --check        # against torch, and images a second
+    python tools/export_onnx.py CONFIG CHECKPOINT --out model.onnx --check        # compare with torch, and time both
 
-Inputs: `images` (B, N, 3, H, W) float32, RGB or BGR as the config's preprocessor gives them, normalised and padded;
+Inputs: `images` (B, N, 3, H, W) float32, RGB or BGR, normalised and padded as by the preprocessor of the config;
 `bev2img` (B, N, 4, 4), the projection into these images; `road2bev` (B, 4, 4). With --history also `history`
 (B, C, h, w), `current2history` (B, 4, 4), the pose of this BEV frame in that of the history, and `history_valid` (B,)
 bool, False at the start of a scene. Outputs: `probability` (B, K, h', w'), and with --history `bev`, which is the next
@@ -69,7 +69,7 @@ def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: 
     frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
     outputs = ['probability', *(['bev'] if history else [])]
     with torch.no_grad(), _standard_operators(), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # sizes become constants: that is what is wanted
+        warnings.simplefilter('ignore')  # sizes become constants, as intended
         torch.onnx.export(
             frame, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
             opset_version=OPSET, dynamo=False,
@@ -77,7 +77,7 @@ def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: 
 
 
 def example_inputs(model: BEVSegmentor, image_size: tuple[int, int], history: bool) -> dict[str, Tensor]:
-    """Random images of a ring of cameras, and a random history a metre back."""
+    """Random images of a ring of cameras, and a random history one metre behind."""
     data = model.data_preprocessor(random_batch(model, image_size), False)
     sample = data['data_samples'][0]
     inputs = dict(images=data['inputs']['img'][:, 0], bev2img=sample.bev2img, road2bev=sample.road2bev)
@@ -91,7 +91,7 @@ def example_inputs(model: BEVSegmentor, image_size: tuple[int, int], history: bo
 
 
 def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: bool, repeats: int = 3) -> dict:
-    """The largest difference between onnxruntime and torch, and images a second of both on this CPU."""
+    """The largest difference between onnxruntime and torch, and images per second of both on this CPU."""
     import onnxruntime
 
     frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
@@ -120,7 +120,7 @@ def check(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: b
 
 @contextmanager
 def _standard_operators() -> Iterator[None]:
-    """Every query of every camera is a row, so that no size hangs on what is seen; what is not seen weighs nothing."""
+    """Every query of every camera is a row, so that sizes are constant; queries that are not visible get weight 0."""
     torch.onnx.register_custom_op_symbolic('aten::mT', _transpose, OPSET)
     torch.onnx.register_custom_op_symbolic('aten::movedim', _movedim, OPSET)
     patches = [
@@ -143,7 +143,7 @@ def _transpose(graph: Any, matrix: Any) -> Any:
 
 
 def _movedim(graph: Any, tensor: Any, source: Any, target: Any) -> Any:
-    """torch's own writes a negative source as it is, and ONNX knows none."""
+    """torch exports a negative source unchanged, which ONNX does not support."""
     rank = tensor.type().dim()
     source, target = (int(value.node().t('value')) % rank for value in (source, target))
     order = [dim for dim in range(rank) if dim != source]
@@ -151,7 +151,7 @@ def _movedim(graph: Any, tensor: Any, source: Any, target: Any) -> Any:
 
 
 class _Seen(RowGroups):
-    """Equal groups that remember which rows count."""
+    """Equal groups with the information which rows count."""
 
     seen: Tensor
 
@@ -188,10 +188,10 @@ def _sample_all_rows(
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of a BEVFormer')
-    parser.add_argument('checkpoint', nargs='?', help='random weights if none is given')
+    parser.add_argument('checkpoint', nargs='?', help='file of the trained weights; default: random weights')
     parser.add_argument('--out', type=Path, required=True, help='the ONNX file')
     parser.add_argument('--history', action='store_true', help='history as an input and an output')
-    parser.add_argument('--image-size', nargs=2, type=int, help="height and width instead of the config's")
+    parser.add_argument('--image-size', nargs=2, type=int, help='height and width, instead of those of the config')
     parser.add_argument('--check', action='store_true', help='run the file in onnxruntime and compare')
     args = parser.parse_args(arguments)
     config = load_config(args.config)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""A scene for the Rerun viewer: cameras with images and labels, predicted and true map, the way that the vehicle went.
+"""Record a scene for the Rerun viewer: cameras with images and labels, predicted and true map, path of the vehicle.
 
 python tools/export_rerun.py CONFIG CHECKPOINT --out scene.rrd && rerun scene.rrd
 python tools/export_rerun.py CONFIG CHECKPOINT --scene scene-0103 --pseudo-labels DIR --label-map mapillary_v1 \\
     --out scene.rrd
 
-Needs rerun-sdk, which the extra `viz` has. Move along the time line below the views.
+It needs rerun-sdk, which is in the extra `viz`. Move along the timeline below the views.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='file of the trained weights')
     parser.add_common('--out', required=True, type=Path, metavar='RRD', help='the recording')
     parser.add_argument('--scene', metavar='NAME', help='name or token of the scene; default: the first one')
-    parser.add_common('--infos', nargs=None, type=Path, help="info file; default: the config's test data")
+    parser.add_common('--infos', nargs=None, type=Path, help='info file; default: test data of the config')
     parser.add_common('--data-root', type=Path)
-    parser.add_common('--pseudo-labels', help="folder of the teacher's labels, to show them in the cameras")
+    parser.add_common('--pseudo-labels', help='folder of pseudo-labels, to show them in the cameras')
     parser.add_common('--label-map')
     parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
     parser.add_argument('--limit', type=int, metavar='N', help='the first N frames only')
     parser.add_argument('--online', action='store_true', help='carry the history from frame to frame')
     parser.add_common('--device')
     parser.add_common('--quiet')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    parser.add_common('--cfg-options', action=DictAction)
     return parser.parse_args(arguments)
 
 

@@ -4,7 +4,7 @@
 python tools/fuse_pseudo_labels.py data/nuscenes/labels_road data/nuscenes/labels_city --out data/nuscenes/labels \\
     --road-names road_segmentation_adas_to_mapillary_v1 --other-names cityscapes_to_mapillary_v1
 
-The rule stands in docs/teachers.md. The same command goes on where it stopped.
+The rule is in docs/teachers.md. The same command continues where it stopped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('road', metavar='ROAD', help='folder of the teacher that knows road and paint')
     parser.add_argument('other', metavar='OTHER', help='folder of the teacher that knows what hides the road')
     parser.add_common('--out', required=True)
-    parser.add_argument('--firm', type=float, default=0.7, help="the road teacher's confidence that nothing overrules")
+    parser.add_argument(
+        '--firm', type=float, default=0.7, help='confidence from which the road teacher is never overruled'
+    )
     for name in ('road', 'other'):
         parser.add_argument(
             f'--{name}-names',
             default='mapillary_v2_to_v1',
             metavar='TABLE',
-            help=f"table that turns {name.upper()}'s class names into Mapillary v1's; by default they are Mapillary's",
+            help=f'table from class names of {name.upper()} to Mapillary v1; default: for names of Mapillary',
         )
     parser.add_common('--workers', default=2, help='threads (default: %(default)s)')
     parser.add_common('--quiet')

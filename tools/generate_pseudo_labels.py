@@ -4,11 +4,11 @@
 python tools/generate_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --data-root data/nuscenes --sweeps \\
     --out data/nuscenes/pseudo_labels --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4
 python tools/generate_pseudo_labels.py ... --teacher onnx --model ONNX --classes TXT     # see docs/teachers.md
-python tools/generate_pseudo_labels.py ... --shard 0/4             # one of four processes, on any machines
+python tools/generate_pseudo_labels.py ... --shard 0/4             # one of four processes, on any machine
 torchrun --nproc_per_node 8 tools/generate_pseudo_labels.py ...    # or one for each GPU
 python tools/generate_pseudo_labels.py --infos ... --data-root ... --out ... --sweeps --verify
 
-The same command goes on where it stopped. Exit code: 0 all is well, 1 an error or faulty labels, 3 unreadable images.
+The same command continues where it stopped. Exit code: 0 success, 1 an error or faulty labels, 3 unreadable images.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A split of which no validation frame lies near a training frame, as lists of scene tokens.
+"""Make a split in which no validation frame is close to a training frame, as lists of scene tokens.
 
 python tools/make_geo_split.py --infos data/nuscenes/ssl_bev_infos_{train,val}.pkl --distance 70 \\
     --out data/nuscenes/geo_split

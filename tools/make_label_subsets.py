@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Lists of the scenes whose labels may be used: whole scenes, seeded, smaller lists part of larger ones.
+"""Draw lists of the scenes whose labels may be used: seeded, smaller lists are part of larger ones.
 
 python tools/make_label_subsets.py --infos data/nuscenes/ssl_bev_infos_train.pkl --out data/nuscenes/label_subsets
 python tools/make_label_subsets.py --infos data/nuscenes/ssl_bev_infos_{train,val}.pkl \\
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--fractions', nargs='+', type=float, default=[0.01, 0.05, 0.1, 0.25, 0.5], help='of the scenes'
     )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='one list of each fraction for each')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='one list per fraction and seed')
     parser.add_common('--out', required=True, help='folder for {percent}percent_seed{seed}.txt')
     args = parser.parse_args(arguments)
     frames = [frame for path in args.infos for frame in read_info_file(path, ['a label subset'])['data_list']]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""A scene as an mp4: the cameras with the reprojected prediction, the predicted map and the true one.
+"""Make an mp4 of a scene: the cameras with the reprojected prediction, the predicted map and the BEV labels.
 
 python tools/make_video.py CONFIG CHECKPOINT --out scene.mp4
 python tools/make_video.py CONFIG CHECKPOINT --infos PKL --data-root DIR --scene scene-0103 --online --out scene.mp4
 
-With imageio-ffmpeg (in the extra `viz`) it is H.264, which every browser plays; else MPEG-4 Part 2, for VLC.
+With imageio-ffmpeg (in the extra `viz`) the video is H.264, which every browser plays; else MPEG-4 Part 2, for VLC.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='file of the trained weights')
-    parser.add_common('--out', required=True, type=Path, metavar='MP4', help='the film')
+    parser.add_common('--out', required=True, type=Path, metavar='MP4', help='the video')
     parser.add_argument('--scene', metavar='NAME', help='name or token of the scene; default: the first one')
-    parser.add_common('--infos', nargs=None, type=Path, help="info file; default: the config's test data")
+    parser.add_common('--infos', nargs=None, type=Path, help='info file; default: test data of the config')
     parser.add_common('--data-root', type=Path)
-    parser.add_argument('--fps', type=float, metavar='N', help='frames a second; default: as fast as they were taken')
+    parser.add_argument('--fps', type=float, metavar='N', help='frames per second; default: the rate of recording')
     parser.add_argument('--limit', type=int, metavar='N', help='the first N frames only')
     parser.add_argument('--online', action='store_true', help='carry the history from frame to frame')
     parser.add_common('--device')
     parser.add_common('--quiet')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    parser.add_common('--cfg-options', action=DictAction)
     return parser.parse_args(arguments)
 
 

@@ -5,8 +5,8 @@ python tools/predict.py CONFIG CHECKPOINT --out DIR
 python tools/predict.py CONFIG CHECKPOINT --out DIR --online
 python tools/predict.py CONFIG CHECKPOINT --infos PKL --data-root DIR --out DIR --limit 10
 
-Writes for each sample `{token}.npz` (`probabilities` (K, H, W), `classes`, `x_range`, `y_range`, `bev_frame`) and
-`panel_{token}.png`: the cameras with the reprojected prediction, the BEV prediction and, where there is one, the truth.
+For each sample it writes `{token}.npz` (`probabilities` (K, H, W), `classes`, `x_range`, `y_range`, `bev_frame`) and
+`panel_{token}.png`: the cameras with the reprojected prediction, the predicted map and the BEV labels, if any.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='file of the trained weights')
     parser.add_common('--out', required=True, type=Path)
     parser.add_common(
-        '--infos', nargs=None, type=Path, help="info file to predict on, by default the config's test set"
+        '--infos', nargs=None, type=Path, help='info file to predict on; default: test data of the config'
     )
     parser.add_common('--data-root', type=Path)
     parser.add_common('--device')
@@ -36,7 +36,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--online', action='store_true', help='carry the history from frame to frame')
     parser.add_argument('--no-panels', action='store_true', help='write no pictures')
     parser.add_common('--quiet')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value pairs laid over the config')
+    parser.add_common('--cfg-options', action=DictAction)
     return parser.parse_args(arguments)
 
 

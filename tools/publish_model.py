@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Make a small file of a checkpoint to hand on: weights as half floats, without optimizer and log.
+"""Make a small file from a checkpoint for publication: weights in half precision, without optimizer and log.
 
 python tools/publish_model.py work_dirs/bevformer_ssl_two_phase/epoch_24.pth --out bevformer_ssl.pth
 
-It loads wherever the checkpoint did, also with `torch.load(..., weights_only=True)`.
+It can be loaded like the checkpoint, also with `torch.load(..., weights_only=True)`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""BEV labels from a map that is first fitted, scene by scene, to what the teacher saw there.
+"""Draw BEV labels from a map that is first fitted to the pseudo-labels of each scene.
 
 python tools/register_labels.py --infos data/nuscenes/ssl_bev_infos_*.pkl --data-root data/nuscenes \\
     --label-map mapillary_v1 --pseudo-labels data/nuscenes/pseudo_labels --out data/nuscenes/bev_labels_registered
-python tools/register_labels.py ... --truth data/synthetic_nuscenes/truth/bev_labels     # where the truth is known
+python tools/register_labels.py ... --truth data/synthetic_nuscenes/truth/bev_labels     # if the truth is known
 
-Train on them with `label_dir='bev_labels_registered'` of the dataset. `corrections.json` says how each map moved.
+Train on them with `label_dir='bev_labels_registered'` of the dataset. `corrections.json` lists how each map was moved.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_common('--pseudo-labels', required=True)
     parser.add_common('--label-map', required=True)
     parser.add_common('--out', required=True, type=Path, help='new folder for the BEV labels')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help="the teacher's, 0 to 1; below: no vote")
+    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: no vote')
     parser.add_argument('--protocol', metavar='FILE', help='config of a label protocol, by default the base classes')
     parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
     parser.add_common('--roads')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
-    parser.add_argument('--truth', metavar='DIR', help='exact labels of the same frames, to be compared with')
+    parser.add_argument('--truth', metavar='DIR', help='exact labels of the same frames, to compare with')
     parser.add_common('--quiet')
     return parser.parse_args(arguments)
 

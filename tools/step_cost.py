@@ -1,4 +1,4 @@
-"""What a step computes and moves, counted on meta tensors, on which nothing is computed."""
+"""Operations and bytes of a step, counted on meta tensors, without computation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VIEWS = (
 
 @dataclass
 class Cost:
-    """Of a step: operations (a multiplication and an addition are two), and bytes in float32.
+    """The cost of a step: operations (a multiplication and an addition are two), and bytes in float32.
 
     Args:
         work: (operations, bytes read and written) of each call.
@@ -46,7 +46,7 @@ class Cost:
         return sum(size for _, size in self.work)
 
     def seconds(self, flops_per_second: float, bytes_per_second: float, seconds_per_call: float = 0.0) -> float:
-        """The sum over calls, each as slow as its arithmetic or its memory, and no quicker than it is launched."""
+        """The sum over calls; each takes the time of its arithmetic, its memory or its launch, whichever is longest."""
         return sum(
             max(flops / flops_per_second, size / bytes_per_second, seconds_per_call) for flops, size in self.work
         )
@@ -108,7 +108,7 @@ def count_step(
     """The cost of a training step, or, without `loss_weights`, of predicting a window.
 
     Args:
-        model: on the CPU; its weights are not read, but it is moved to `meta` and of no use afterwards.
+        model: on the CPU; its weights are not read, but it is moved to `meta` and cannot be used afterwards.
         image_size: height and width, pixels.
         num_frames: of a window.
         batch_size: windows.
@@ -145,7 +145,7 @@ def count_step(
 
 @contextmanager
 def _as_on_a_gpu(model: BEVSegmentor, data: dict, counter: _Counter) -> Iterator[None]:
-    """Sampling by an operator of its own, no autocast, and what hangs on numbers of the geometry found beforehand."""
+    """Sampling as a separate operator, no autocast, and geometry-dependent sizes computed in advance."""
     rig, padded = CameraRig.from_data_samples(data['data_samples']), tuple(data['inputs']['img'].shape[-2:])
     prepared = _on_meta(model.bev_encoder.prepare_window(rig, padded))
 

@@ -28,11 +28,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights to evaluate')
     parser.add_argument('--work-dir', metavar='DIR', help='for logs; default: work_dirs/{name of the config}')
     parser.add_argument(
-        '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
+        '--out', type=Path, metavar='JSON', help='write the metrics to this file; undefined ones are null'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
-    )
+    parser.add_common('--cfg-options', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
     return parser.parse_args(arguments)
@@ -48,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         prepare_run(cfg, args.work_dir, args.launcher)
         cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
         runner = build_runner(cfg, 'test')
-    metrics = run_and_close(runner, 'test')  # what goes wrong in here keeps its traceback
+    metrics = run_and_close(runner, 'test')  # its errors keep their traceback
     if args.out and int(os.environ.get('RANK', 0)) == 0:
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
         write_text(args.out, json.dumps(defined, indent=2) + '\n')

@@ -2,8 +2,8 @@
 
 python tools/torchrun.py --standalone --nproc_per_node 2 tools/train.py CONFIG --launcher pytorch
 
-SIGTERM and SIGUSR1 are passed on to all processes, where `PreemptionHook` saves; torchrun gives them 30 seconds. Then,
-and where one process alone was signalled, the exit code is 143.
+SIGTERM and SIGUSR1 are forwarded to all processes, where `PreemptionHook` saves; torchrun gives them 30 seconds. Then
+the exit code is 143, also if only one process was signalled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.distributed.run import main
 EXIT_CODE = 143  # as of `PreemptionHook`
 
 if __name__ == '__main__':
-    # torchrun by itself dies of SIGUSR1, and its processes go on alone.
+    # torchrun alone is ended by SIGUSR1, and its processes continue without it.
     signal.signal(signal.SIGUSR1, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
     try:
         main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train a model, from its start or from a checkpoint.
+"""Train a model, from the start or from a checkpoint.
 
 python tools/train.py configs/bevformer_ssl_two_phase.py
 python tools/train.py configs/bevformer_ssl_two_phase.py --resume
@@ -29,12 +29,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint; without a value from the latest one in the work directory, if there is any',
+        help='continue from this checkpoint; without a value: from the latest in the work directory, if any',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
-    )
+    parser.add_common('--cfg-options', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
     return parser.parse_args(arguments)
@@ -50,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         if args.amp:
             use_mixed_precision(cfg)
         runner = build_runner(cfg, 'train')
-    run_and_close(runner, 'train')  # what goes wrong in here keeps its traceback
+    run_and_close(runner, 'train')  # its errors keep their traceback
 
 
 if __name__ == '__main__':

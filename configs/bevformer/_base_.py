@@ -1,5 +1,6 @@
-# What the published set-ups of BEVFormer share (arXiv 2203.17270), with a segmentation head instead of the detector: the
-# BEV in the lidar frame, where the official weights live, pillars over its z = 0, plain images. Its labels are made by
+# Common settings of the published BEVFormer sizes (arXiv 2203.17270), with a segmentation head instead of the detector:
+# the BEV in the lidar frame, as for the official weights, pillars over its z = 0, images without augmentation.
+# Its labels are made by
 #   python tools/create_data.py --data-root data/nuscenes --version v1.0-trainval --out data/nuscenes/bevformer --labels-only \
 #       --bev-frame lidar --x-range -51.2 51.2 --y-range -51.2 51.2 --cell-size 0.256
 _base_ = '../_base_/bevformer_tiny_nuscenes.py'

@@ -1,4 +1,4 @@
-# BEVFormer-base: as small, with four levels of 1600x900 images, 200x200 queries, 6 layers, 4 frames.
+# BEVFormer-base: like small, with four levels of 1600x900 images, 200x200 queries, 6 layers, 4 frames.
 _base_ = './bevformer_small_seg.py'
 ssl_dataloader, train_dataloader, val_dataloader = _base_.ssl_dataloader, _base_.train_dataloader, _base_.val_dataloader
 ssl_dataloader.dataset.pipeline[1].size = (900, 1600)

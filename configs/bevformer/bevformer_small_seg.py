@@ -1,5 +1,5 @@
 # BEVFormer-small: ResNet-101 with deformable convolutions, one level of 1280x720 images, 150x150 queries, 3 layers,
-# 3 frames. The backbone starts from FCOS3D and wants its images in BGR, not scaled.
+# 3 frames. The backbone starts from FCOS3D and needs images in BGR, not scaled.
 _base_ = './bevformer_tiny_seg.py'
 fcos3d = 'fcos3d_r101_caffe_fpn_gn-head_dcn_2x8_1x_nus-mono3d_finetune'
 fcos3d = (

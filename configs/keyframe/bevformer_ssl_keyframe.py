@@ -1,4 +1,4 @@
-# Phase 1 alone on one real nuScenes keyframe, whose hand-drawn 2-D labels take the place of the teacher's.
+# Phase 1 on one real nuScenes keyframe, with hand-drawn 2-D labels instead of those of a teacher.
 # The folder is $SSL_BEV_SHARED/data/nuscenes_keyframe; for single frames a stock mmdet3d info file is enough.
 # `ignore_cameras` of the training labels leaves a camera out of the loss; its image is still an input.
 _base_ = '../synthetic/_base_.py'
@@ -7,7 +7,7 @@ coarse = list(_base_.coarse_classes)
 
 image = [
     dict(type='LoadBEVImages'),
-    # The lower part of the half-size image: paint needs pixels.
+    # The lower part of the half-size image, since paint needs a high resolution.
     dict(type='ResizeCropFlipImages', size=(320, 800), training=False),
 ]
 labels = dict(
@@ -42,7 +42,7 @@ test_evaluator = val_evaluator
 grid = dict(cell_size=0.125)
 model = dict(
     seg_head=dict(grid=grid, num_upsamples=3, predict_classes='coarse'),
-    # One frame has no map to agree with: paint as wide as it is.
+    # A single frame has no map to match: paint keeps its width.
     objectives=dict(
         reprojection=dict(loss=dict(positive_weight=[1.0, 1.5, 1.5]), area_power=0.3, line_width=dict(_delete_=True))
     ),

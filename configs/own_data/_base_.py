@@ -1,4 +1,4 @@
-# One's own cameras as docs/own_data.md prepares them: info files, BEV labels and pseudo-labels lie in SSL_BEV_OWN_DATA,
+# Your own cameras, prepared as in docs/own_data.md: info files, BEV labels and pseudo-labels are in SSL_BEV_OWN_DATA,
 # images in SSL_BEV_OWN_IMAGES. Cameras are those of the info files.
 _base_ = '../_base_/bevformer_tiny_nuscenes.py'
 made = '{{$SSL_BEV_OWN_DATA:data/own}}'
@@ -22,7 +22,7 @@ model = dict(
 val_evaluator = dict(classes=names)
 test_evaluator = val_evaluator
 
-# However few the frames are: the first epoch is the warm-up.
+# The first epoch is the warm-up, for any number of frames.
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 3, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=1e-3),

@@ -1,4 +1,4 @@
-# Phase 1 on your own cameras. No BEV label is needed: the maps are evaluated in the images of split val, on pseudo-labels.
+# Phase 1 on your own cameras, without BEV labels: maps are evaluated in the images of split val, against pseudo-labels.
 _base_ = './_base_.py'
 train_dataloader = _base_.ssl_dataloader
 train_cfg = dict(max_epochs=12, val_interval=12)

@@ -1,4 +1,4 @@
-# Both phases on your own cameras: all frames without BEV labels, then those of half of the scenes with them.
+# Both phases on your own cameras: all frames without BEV labels, then half of the scenes with BEV labels.
 _base_ = './_base_.py'
 train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = dict(dataset=dict(label_fraction=0.5))

@@ -1,5 +1,5 @@
 # Phase 1 on the nine real keyframes of $SSL_BEV_SHARED/real/nuscenes_mini_part, with a real network's pseudo-labels, and
-# evaluated on the same frames against the vector map. Infos and labels go to data/nuscenes_part (SSL_BEV_NUSCENES_PART):
+# evaluated on the same frames against the vector map. Data are in data/nuscenes_part (SSL_BEV_NUSCENES_PART):
 #   python tools/create_data.py --data-root ../shared/real/nuscenes_mini_part --version v1.0-mini --max-sweeps 0 \
 #       --out data/nuscenes_part
 # SSL_BEV_HELD_APART=yes trains on the other half of the scenes and evaluates on those held apart.
@@ -9,10 +9,10 @@ made = '{{$SSL_BEV_NUSCENES_PART:data/nuscenes_part}}'
 held_apart, others = ['scene-0655', 'scene-0757', 'scene-0796'], ['scene-0061', 'scene-0103', 'scene-0553']
 seen, evaluated = dict(no=(None, None), yes=(others, held_apart))['{{$SSL_BEV_HELD_APART:no}}']
 files = ['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl']
-# The teacher knows no crossings, and the map knows them around one scene only.
+# The teacher knows no crossings, and the map has them in one scene only.
 coarse_classes = dict(drivable=['drivable_area'], marking=['lane_divider', 'road_divider', 'stop_line'])
 names = list(coarse_classes)
-size = (224, 640)  # the lower part of the images: paint needs pixels
+size = (224, 640)  # the lower part of the images, since paint needs a high resolution
 
 images = [dict(type='LoadBEVImages'), dict(type='ResizeCropFlipImages', size=size, resize=(1.0, 1.1), crop_x='random')]
 labels = dict(

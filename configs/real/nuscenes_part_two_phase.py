@@ -1,8 +1,8 @@
 # Both phases on the real keyframes: pseudo-labels of all nine, then the BEV labels of half of the scenes; evaluated on the
-# other half, which has given no BEV label. A proof that the chain works on real data: so few frames show no gain.
+# other half, whose BEV labels are not used. It shows that all steps work on real data; so few frames show no gain.
 # Data as for nuscenes_part_ssl.py.
 _base_ = './nuscenes_part_ssl.py'
-fine = ['drivable_area', 'lane_divider', 'road_divider']  # the map knows no crossing but in one scene, and no stop line
+fine = ['drivable_area', 'lane_divider', 'road_divider']  # the map has crossings in one scene only, and no stop lines
 coarse = dict(drivable=fine[:1], marking=fine[1:])
 labelled = dict(_base_.dataset, **_base_.frames, scene_list=_base_.others)
 labelled_pipeline = [*_base_.images, dict(type='LoadBEVMasks'), *_base_.augment_and_pack]

@@ -1,10 +1,10 @@
 # Phase 1 on PandaSet's sequence 002 of $SSL_BEV_SHARED/real/pandaset_002, with a real network's pseudo-labels; evaluated
-# against the labelled lidar points. Infos and truth go to data/pandaset_002 (SSL_BEV_PANDASET):
+# against the labelled lidar points. Info files and labels are in data/pandaset_002 (SSL_BEV_PANDASET):
 #   python tools/dataset_converters/pandaset.py --data-root ../shared/real/pandaset_002 --out data/pandaset_002 --parts 2
 #   python tools/create_data.py --data-root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \
 #       --out data/pandaset_002 --x-range -30.4 30.4 --y-range -15.2 15.2 --cell-size 0.2
-# SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive alone. SSL_BEV_PANDASET_ROADS=roads takes the
-# ground from data/pandaset_002/roads instead of a plane:
+# SSL_BEV_PANDASET_PART=pandaset-002-0 trains on the first half of the drive only. SSL_BEV_PANDASET_ROADS=roads uses the
+# ground of data/pandaset_002/roads instead of a plane:
 #   python tools/estimate_road.py --infos data/pandaset_002/ssl_bev_infos_train.pkl --out data/pandaset_002/roads \
 #       --source lidar --data-root ../shared/real/pandaset_002
 # or with --source labels --pseudo-labels ../shared/real/pandaset_002/pseudo_labels --label-map mapillary_v1 \
@@ -30,7 +30,7 @@ test_pipeline = [images[0], dict(images[1], training=False), *_base_.test_pipeli
 val_dataloader = dict(dataset=dict(**frames, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# Cells of 0.2 m, so that the tolerance is one of them. The truth has paint wherever a cell holds some.
+# Cells of 0.2 m, so that the tolerance is one cell. A cell of the labels is paint if it contains any.
 area = dict(x_range=(-30.4, 30.4), y_range=(-15.2, 15.2))
 model = dict(
     bev_encoder=dict(bev_shape=(38, 76), **area),

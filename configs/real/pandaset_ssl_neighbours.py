@@ -1,5 +1,5 @@
-# As pandaset_ssl.py, with the labels of the frames one and two seconds ago: they saw ground that no camera sees now. Only
-# the last frame of a window is encoded.
+# Like pandaset_ssl.py, with the labels of the frames one and two seconds ago, which show ground that no camera sees now.
+# Only the last frame of a window is encoded.
 _base_ = './pandaset_ssl.py'
 train_dataloader = dict(dataset=dict(dataset=dict(num_frames=3, frame_stride=5)))
 custom_hooks = _base_.custom_hooks

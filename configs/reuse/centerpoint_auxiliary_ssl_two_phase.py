@@ -1,5 +1,5 @@
-# Both phases in one run. CenterPoint learns its boxes on all scenes throughout; its map is learnt from the cameras'
-# pseudo-labels first, then from BEV labels of half of the scenes.
+# Both phases in one run. CenterPoint learns its boxes on all scenes in both phases. The map is first learnt from the
+# pseudo-labels of the cameras, then from BEV labels of half of the scenes.
 _base_ = './_base_/centerpoint_auxiliary.py'
 train_cfg = dict(max_epochs=8, val_interval=8)
 custom_hooks = [

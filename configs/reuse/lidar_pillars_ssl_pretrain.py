@@ -1,4 +1,4 @@
-# BEVFormer's recipe, phase 1, with a lidar in place of the cameras: their pseudo-labels teach it, their images are not read.
+# Phase 1 of BEVFormer's recipe with a lidar encoder: it learns from pseudo-labels of the cameras, images are not read.
 _base_ = ['../synthetic/bevformer_ssl_pretrain.py', './_base_/lidar_pillars.py']
 objectives = {name: _base_.model.objectives[name] for name in ('seg', 'reprojection', 'temporal')}
 model = dict(

@@ -1,4 +1,4 @@
-# BEVFormer's recipe, both phases, with a lidar in place of the cameras: their pseudo-labels teach it, their images are not read.
+# Both phases of BEVFormer's recipe with a lidar encoder: it learns from pseudo-labels of the cameras, images are not read.
 _base_ = ['../synthetic/bevformer_ssl_two_phase.py', './_base_/lidar_pillars.py']
 objectives = {name: _base_.model.objectives[name] for name in ('seg', 'reprojection', 'temporal')}
 model = dict(

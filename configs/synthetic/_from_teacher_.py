@@ -1,4 +1,4 @@
-# The image backbone starts from the teacher's, which pseudo-labels need anyway.
+# The image backbone starts from that of the teacher, which is needed for pseudo-labels anyway.
 _base_ = './_base_.py'
 weights = '{{ fileDirname }}/../../projects/SyntheticNuScenes/teacher/mask2former_v2.pth'
 start = dict(_delete_=True, type='Pretrained', checkpoint=weights, prefix='backbone.')

@@ -1,5 +1,5 @@
-# Maps that the network of configs/synthetic/map_completion.py completed teach the BEV classes on all frames alike. BEV
-# labels (of half of the scenes) only teach that network.
+# Training on all frames with maps that the network of configs/synthetic/map_completion.py completed. BEV labels (of half
+# of the scenes) train only that network.
 _base_ = './_from_teacher_.py'
 completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
 train_dataloader = dict(_base_.ssl_dataloader, batch_size=2)

@@ -1,4 +1,4 @@
-# Phase 1: no BEV label. Reprojection against pseudo-labels, and consistency over time.
+# Phase 1 without BEV labels: reprojection against pseudo-labels, and temporal consistency.
 _base_ = './_from_teacher_.py'
 train_dataloader = _base_.ssl_dataloader
 train_cfg = dict(max_epochs=2, val_interval=2)
@@ -10,7 +10,7 @@ custom_hooks = [
     ),
 ]
 
-# What is learnt here are the pseudo-labels' coarse classes.
+# Phase 1 learns the coarse classes of the pseudo-labels.
 model = dict(seg_head=dict(predict_classes='coarse'))
 val_evaluator = dict(classes=list(_base_.coarse_classes), merge=_base_.coarse_classes)
 test_evaluator = val_evaluator

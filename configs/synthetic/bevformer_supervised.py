@@ -1,4 +1,4 @@
-# The baseline: all BEV labels, and nothing else.
+# The baseline: all BEV labels, no pseudo-labels.
 _base_ = './_base_.py'
 train_dataloader = _base_.labelled_dataloader
 train_cfg = dict(max_epochs=8, val_interval=8)

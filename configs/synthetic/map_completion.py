@@ -1,8 +1,8 @@
-# How labels are drawn, learnt on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels of
-# registered maps. tools/prepare_targets.py trains it, and makes the targets that
+# A network that learns to draw labels on the labelled scenes (half of them): from accumulated pseudo-labels to BEV labels
+# of registered maps. tools/prepare_targets.py trains it, and makes the targets that
 # configs/synthetic/bevformer_ssl_completed.py trains on.
 _base_ = ['./_base_.py', '../_base_/models/map_completion.py']
-# A teacher with Mapillary v2.0's names tells paint apart.
+# A teacher with the names of Mapillary v2.0 distinguishes kinds of paint.
 evidence_classes = ['drivable', 'dashed', 'solid', 'stop_line', 'crosswalk']
 evidence = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/accumulated', classes=evidence_classes)
 turn = dict(type='BEVFlipRotate', flip_x=0.5, flip_y=0.5, max_rotation=0.35)

@@ -1,4 +1,4 @@
-"""A BEV encoder of your own: each cell takes what the cameras show of its point on the road."""
+"""A BEV encoder of your own: each cell reads the camera features at its point on the road."""
 
 import torch
 import torch.nn.functional as F

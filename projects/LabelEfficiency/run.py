@@ -1,12 +1,12 @@
-"""How many labels and how much time self-supervision saves against supervised training, on synthetic towns.
+"""Measure how many labels and how much time self-supervision saves against supervised training, on synthetic towns.
 
 python projects/LabelEfficiency/run.py supervised:1 ours:0.5 ours:0.1    # recipes with their shares of the labels
 python projects/LabelEfficiency/run.py ours:0.5 --steps 7200 --seeds 0 1 2
 python projects/LabelEfficiency/run.py my_recipe.py:0.5 --on val --cfg-options optim_wrapper.optimizer.lr=4e-3
 python projects/LabelEfficiency/run.py supervised:1 ours:0.5 --condition teacher_L2
 
-Choices are made with `--on val`; the test towns are touched once for each reported figure. The same command goes on
-where it was interrupted, also within a run. README.md beside this file has the protocol.
+Make choices with `--on val`; test towns are used once for each reported figure. The same command continues where it was
+interrupted, also within a run. README.md beside this file has the protocol.
 """
 
 from __future__ import annotations
@@ -49,20 +49,22 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='RECIPE:SHARE',
         help=f'{known}, or a config file; share of labels',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='of weights, order and labelled scenes')
-    parser.add_argument('--steps', type=int, default=3000, help='of training (default: %(default)s)')
-    parser.add_argument('--images', choices=IMAGES, default='more', help='without labels; more: of other towns, too')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds of weights, order and labelled scenes')
+    parser.add_argument('--steps', type=int, default=3000, help='training steps (default: %(default)s)')
+    parser.add_argument(
+        '--images', choices=IMAGES, default='more', help='images without labels; more: also those of other towns'
+    )
     parser.add_argument('--on', choices=('val', 'test'), default='test', help='towns to evaluate on')
     parser.add_argument(
         '--condition', choices=CONDITIONS, help='another teacher, labels without annotation noise, or another protocol'
     )
+    parser.add_common('--cfg-options', action=DictAction, default={})
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='for the configs'
+        '--toy', action='store_true', help='two tiny towns, a small network, a few steps, to see that it runs'
     )
-    parser.add_argument('--toy', action='store_true', help='two tiny towns, a small network, a few steps: does it run?')
     parser.add_common('--workers', '--jobs', default=os.cpu_count(), help='trainings at a time (default: %(default)s)')
     parser.add_common(
-        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='made where missing'
+        '--data-root', '--data', type=Path, default=ROOT / 'data' / 'label_efficiency', help='created if missing'
     )
     parser.add_common(
         '--out', type=Path, default=ROOT / 'work_dirs' / 'label_efficiency', help='folder for runs and report'

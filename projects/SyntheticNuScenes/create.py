@@ -25,7 +25,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(__doc__)
     parser.add_common('--out', type=Path, required=True, help='new folder for the dataset')
-    parser.add_argument('--version', choices=list(VERSIONS), default='v1.0-mini', help='which official scene names')
+    parser.add_argument('--version', choices=list(VERSIONS), default='v1.0-mini', help='official scene names to use')
     parser.add_argument('--scenes', type=int, default=10, help='number of scenes, a fifth of them for validation')
     parser.add_argument('--frames', type=int, default=20, help='keyframes per scene, at 2 Hz')
     parser.add_argument('--sweeps', type=int, default=0, help='unlabelled camera frames between keyframes (0..5)')
@@ -35,9 +35,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         default=(128, 352),
         metavar=('H', 'W'),
-        help='1600x900 scaled to W and cut at the top to H rows (default: 128 352)',
+        help='1600x900 scaled to width W and cropped at the top to H rows (default: 128 352)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='everything follows from it')
+    parser.add_argument('--seed', type=int, default=0, help='random seed of everything')
     parser.add_argument(
         '--annotation-noise',
         choices=NOISE_MODES,
@@ -51,13 +51,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='FILE',
-        help='map expansions (version 1.3) of the towns to render, real or converted, instead of made-up ones',
+        help='map expansions (version 1.3) of the towns to render, real or converted, instead of generated ones',
     )
     parser.add_argument(
         '--split',
         choices=SPLITS,
         default='all',
-        help="which towns: 'all' is train and val, 'teacher' a third one (default: %(default)s)",
+        help="towns: 'all' is train and val, 'teacher' is a third one (default: %(default)s)",
     )
     parser.add_common('--workers', default=None, help='processes; default: one per CPU')
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Pictures of a pseudo-label folder, with the same labels carried to the ground beside the true map."""
+"""Pictures of a pseudo-label folder, with the labels on the ground beside the BEV labels."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def browse_pseudo_labels(
         info_files: of tools/create_data.py.
         data_root: folder of the images.
         out: folder for the pictures.
-        accumulation: which labels, and how they are carried to the ground.
-        label_dir: BEV labels, drawn beside where a frame has any; grid and BEV frame are then theirs. None: without.
-        limit: how many frames.
+        accumulation: the labels, and their projection onto the ground.
+        label_dir: BEV labels to draw beside them; they define grid and BEV frame. None: without.
+        limit: number of frames.
         show_progress: whether to draw a progress bar.
 
     Returns:
-        Share of the pixels of each teacher class that occurs, the commonest first.
+        Fraction of pixels of each teacher class that occurs, the most frequent first.
 
     Raises:
         FileNotFoundError: a missing info file, image or label.

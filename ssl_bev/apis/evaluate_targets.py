@@ -1,4 +1,4 @@
-"""How good are accumulated pseudo-labels as a BEV map? What a trained model must beat."""
+"""Metrics of accumulated pseudo-labels as a BEV map, the baseline for a trained model."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ssl_bev.geometry import BEVGrid
 
 
 def evaluate_targets(config: str | Path | Config, targets: str | Path) -> dict[str, float]:
-    """Evaluate targets in the place of a model's predictions, by the config's test data and test evaluator.
+    """Evaluate targets instead of predictions, with the test data and evaluator of the config.
 
-    What no camera observed has the probability 0.
+    Ground that no camera observed has the probability 0.
 
     Args:
         config: with `test_dataloader` and `test_evaluator`.
-        targets: folder of tools/accumulate_pseudo_labels.py, with targets of the test data's frames, on the grid of its
+        targets: folder of tools/accumulate_pseudo_labels.py, with targets for the test frames, on the grid of their
             BEV labels.
 
     Raises:

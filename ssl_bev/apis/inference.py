@@ -29,9 +29,9 @@ def init_model(
 
     Args:
         config: path of a config file, or a config.
-        checkpoint: file of the weights; every parameter must be there, with the model's shape. None leaves the model
-            as it was initialised.
-        device: where the model shall live.
+        checkpoint: file of the weights; every parameter must exist, with the shape in the model. None: the model
+            keeps its initial weights.
+        device: of the model.
 
     Returns:
         The model in evaluation mode, its config in `model.cfg`.
@@ -58,14 +58,14 @@ def build_test_dataloader(
     infos: str | Path | None = None,
     data_root: str | Path | None = None,
 ) -> DataLoader:
-    """Build the config's test dataloader, without worker processes, on its own or on other data.
+    """Build the test dataloader of the config, without worker processes, for its own or for other data.
 
     Args:
         config: needs `test_dataloader`.
-        infos: info file that replaces the config's. Its labels are looked for in the config's `label_dir` beside it;
-            without that folder the samples have no truth. The config's choice of scenes and label subsets is dropped.
-        data_root: folder that the image paths start from. By default the config's; with `infos` the folder of the info
-            file, where the config has none that exists.
+        infos: info file that replaces that of the config. Its labels are expected in `label_dir` of the config beside
+            it; without this folder the samples have no labels. Scene lists and label subsets of the config are dropped.
+        data_root: folder that image paths are relative to. Default: that of the config; with `infos`, the folder of the
+            info file if that of the config does not exist.
 
     Raises:
         FileNotFoundError: There is no such info file or folder.
@@ -105,13 +105,13 @@ def inference(
     """Predict the BEV map of each sample.
 
     Args:
-        model: in evaluation mode, as `init_model` returns it.
+        model: in evaluation mode, from `init_model`.
         data: a dataset, or a loader of its batches.
         online: carry the history from sample to sample, see `predict_online`, instead of encoding each whole window;
-            the data must be in the order of time.
+            the data must be in order of time.
 
     Yields:
-        The current frame's images (N, 3, H, W) uint8 BGR, as the pipeline augmented them, and the data sample on the
+        The images of the current frame (N, 3, H, W) uint8 BGR, as augmented by the pipeline, and the data sample on the
         CPU with `pred_bev_seg` (K, H, W) and the metainfo `pred_classes`, `x_range`, `y_range`, `cell_size`.
     """
     if isinstance(data, Dataset):

@@ -16,12 +16,12 @@ from ssl_bev.structures import BEVDataSample, CameraRig
 
 @dataclass(frozen=True)
 class OnlineState:
-    """What one frame leaves to the next; of B streams that run side by side.
+    """The state from one frame to the next, for B parallel streams.
 
     Args:
         encoder: the state of the BEV encoder.
         scene_tokens: the scene of each stream, '' where unknown.
-        timestamps: when the frames were taken, seconds.
+        timestamps: of the frames, seconds.
     """
 
     encoder: Any
@@ -36,24 +36,24 @@ def predict_online(
     state: OnlineState | None = None,
     max_time_gap: float = MAX_TIME_GAP,
 ) -> tuple[list[BEVDataSample], OnlineState]:
-    """Predict one frame from its images and from what the frames before have left.
+    """Predict one frame from its images and the state of earlier frames.
 
-    Frame by frame this gives what `model` predicts from a window of all frames since the scene began, at the cost of
-    one frame. A stream starts again by itself where its scene changes, where time does not go forward, or where more
-    than `max_time_gap` has passed. The state is never changed: a frame may be predicted twice from the same one.
+    The result is that of a window of all frames since the start of the scene, at the cost of one frame. A stream
+    restarts automatically if its scene changes, if time does not increase, or if more than `max_time_gap` has passed.
+    The state is never changed in place: a frame may be predicted twice from the same state.
 
     Args:
-        model: a `BEVSegmentor` in evaluation mode, as `init_model` returns it.
-        batch: one sample of a dataset, or a batch of a dataloader, whose samples are then streams that run side by
-            side; of windows the last frame counts.
-        state: of the frame before; None: there is none.
+        model: a `BEVSegmentor` in evaluation mode, from `init_model`.
+        batch: one sample of a dataset, or a batch of a dataloader, whose samples are parallel streams; of a window, the
+            last frame is used.
+        state: of the previous frame; None: there is none.
         max_time_gap: seconds.
 
     Returns:
         The data samples with `pred_bev_seg`, and the state for the next frame.
 
     Raises:
-        ValueError: a state of another number of streams.
+        ValueError: a state with another number of streams.
 
     Example:
         >>> model, state = init_model(config, checkpoint), None

@@ -1,4 +1,4 @@
-"""A batch of random numbers that a model takes for real: to measure, count and export without a data set."""
+"""A batch of random data, to measure, count and export without a dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ssl_bev.models import BEVSegmentor
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.targets import POSITIVE
 
-_FOCAL_LENGTH = 0.79  # image widths, as nuScenes' cameras
+_FOCAL_LENGTH = 0.79  # image widths, as in nuScenes
 _HEIGHT = 1.5  # of the cameras, metres
 _STEP = 2.0  # metres from frame to frame
 
@@ -25,14 +25,14 @@ def random_batch(
     num_cameras: int = 6,
     seed: int = 0,
 ) -> dict:
-    """What a dataloader gives to `model.train_step`, with random images and labels for every objective.
+    """A batch for `model.train_step`, with random images and labels for every objective.
 
     Args:
         model: whose classes, grid and objectives the labels are for.
         image_size: height and width of the images, pixels.
-        num_frames: of a window; the vehicle drives straight on from one to the next.
+        num_frames: of a window; the vehicle drives straight ahead.
         batch_size: samples.
-        num_cameras: evenly turned around the vehicle, the first looks ahead.
+        num_cameras: evenly distributed around the vehicle, the first looks ahead.
         seed: of the numbers.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -58,7 +58,7 @@ def random_batch(
 
 
 def ring_of_cameras(image_size: tuple[int, int], num_cameras: int) -> Tensor:  # (N, 4, 4)
-    """`bev2img` of level pinhole cameras above the origin of the BEV frame, evenly turned."""
+    """`bev2img` of level pinhole cameras above the origin of the BEV frame, in evenly distributed directions."""
     height, width = image_size
     focal = _FOCAL_LENGTH * width
     intrinsics = torch.tensor([[focal, 0, width / 2, 0], [0, focal, height / 2, 0], [0, 0, 1, 0], [0, 0, 0, 1]])

@@ -1,4 +1,4 @@
-"""A scene as a recording for the Rerun viewer: cameras, labels, maps, and the way that the vehicle went."""
+"""A scene as a recording for the Rerun viewer: cameras, labels, maps, and the path of the vehicle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ssl_bev.visualization.label_sheet import draw_targets
 from ssl_bev.visualization.palette import paint
 
 APPLICATION = 'ssl_bev'
-VEHICLE = dict(centers=[[0.4, 0, 0.8]], half_sizes=[[2.0, 0.9, 0.8]])  # metres; the arrow head of our pictures
+VEHICLE = dict(centers=[[0.4, 0, 0.8]], half_sizes=[[2.0, 0.9, 0.8]])  # metres, as the arrow head in our pictures
 JPEG_QUALITY = 85
 
 
@@ -28,15 +28,15 @@ def write_rerun(
     frames: Iterable[tuple[Tensor, BEVDataSample]],
     out: str | Path,
 ) -> int:
-    """Write a scene as `.rrd`, whole or not at all; open it with `rerun FILE`.
+    """Write a scene as `.rrd`, completely or not at all; open it with `rerun FILE`.
 
-    Convention: `world` has the axes of the global frame (z up) and its origin where the scene starts. `world/ego` is
-    the BEV frame; below it are the ground with the predicted map, and the cameras. Of the pictures of a camera the
-    prediction covers the pseudo-labels, and these the image; hide those that you do not want to see. `bev/` holds the
-    maps as pictures, forward up. The time lines are `time`, seconds since the start, and `frame`.
+    Convention: `world` has the axes of the global frame (z up) and its origin at the start of the scene. `world/ego` is
+    the BEV frame; below it are the ground with the predicted map, and the cameras. In each camera the prediction covers
+    the pseudo-labels, and these cover the image; hide those that you do not want to see. `bev/` has the maps as
+    pictures, forward up. The timelines are `time`, seconds since the start, and `frame`.
 
     Args:
-        frames: as `predict_scene` yields them; pseudo-labels are shown where the samples have them.
+        frames: from `predict_scene`; pseudo-labels are shown if the samples have them.
         out: the recording.
 
     Returns:
@@ -53,7 +53,7 @@ def write_rerun(
     if Path(out).suffix != '.rrd':
         raise ValueError(f'out must end in .rrd, got {out}')
     path, count = [], 0
-    rr.set_strict_mode(True)  # else what cannot be logged is left out with a warning
+    rr.set_strict_mode(True)  # otherwise data that cannot be logged are left out with a warning
     with replacing(out) as temporary:
         recording = rr.RecordingStream(APPLICATION)
         recording.save(str(temporary))
@@ -78,7 +78,7 @@ def write_rerun(
 
 
 def _log_scene(rr, recording, sample: BEVDataSample) -> None:
-    """What stays the same, and how the views are laid out."""
+    """The static data and the layout of the views."""
     import rerun.blueprint as rrb
 
     recording.log('world', rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
@@ -132,13 +132,13 @@ def _targets(target: Tensor, size: tuple[int, int]) -> np.ndarray:  # (K, h, w) 
 
 
 def _jpeg(rr, picture: np.ndarray, order: float = 0.0):
-    """A BGR picture; of several in a view that of the highest order covers the others."""
+    """A BGR picture; in a view, that of the highest order covers the others."""
     _, content = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return rr.EncodedImage(contents=content.tobytes(), media_type='image/jpeg', draw_order=order)
 
 
 def _log_maps(rr, recording, sample: BEVDataSample, grid: BEVGrid, road: Road) -> None:
-    """Predicted and true map as pictures, and the predicted one on the ground."""
+    """Predicted map and BEV labels as pictures, and the prediction on the ground."""
     probabilities, classes = sample.pred_bev_seg.float().numpy(), list(sample.pred_classes)
     pictures = {'prediction': draw_bev(probabilities, classes, grid, bev_frame=sample.bev_frame)}
     if 'gt_bev_seg' in sample:
@@ -165,11 +165,11 @@ def _log_maps(rr, recording, sample: BEVDataSample, grid: BEVGrid, road: Road) -
 def decompose_camera(
     bev2img: np.ndarray,  # (4, 4)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (3, 3), (3, 3), (3,)
-    """Take a projection apart.
+    """Decompose a projection.
 
     Returns:
-        cam2img with 1 in its last corner; the rotation from the BEV frame to the camera (x right, y down, z forward);
-        the position of the camera in the BEV frame, metres. The rotation of a mirrored image is one with a reflection.
+        cam2img with 1 as its last element; the rotation from the BEV frame to the camera (x right, y down, z forward);
+        the position of the camera in the BEV frame, metres. For a mirrored image, the rotation contains a reflection.
     """
     cam2img, rotation = scipy.linalg.rq(bev2img[:3, :3])
     signs = np.where(np.diag(cam2img) < 0, -1.0, 1.0)

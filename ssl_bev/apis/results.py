@@ -1,4 +1,4 @@
-"""What a prediction leaves on disk: the map as an array, and a panel to look at."""
+"""Files of a prediction: the map as an array, and a panel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def save_prediction(
     sample: BEVDataSample,
     folder: str | Path,
 ) -> Path:
-    """Write `{token}.npz`, whole or not at all.
+    """Write `{token}.npz`, completely or not at all.
 
-    It holds `probabilities` (K, H, W) float32 (column grows with x, row with y), `classes` (K,), `x_range` and
+    It contains `probabilities` (K, H, W) float32 (column grows with x, row with y), `classes` (K,), `x_range` and
     `y_range` in metres, `cell_size`, `bev_frame` and `sample_token`; `np.load` reads it without pickle.
 
     Returns:
@@ -50,7 +50,7 @@ def save_panel(
     sample: BEVDataSample,
     folder: str | Path,
 ) -> Path:
-    """Write `panel_{token}.png`, whole or not at all, and return its path.
+    """Write `panel_{token}.png`, completely or not at all, and return its path.
 
     Raises:
         ValueError: The sample has no prediction.

@@ -1,4 +1,4 @@
-"""A scene as a film: the cameras, the predicted map and the true one."""
+"""A scene as a video: the cameras, the predicted map and the BEV labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def write_scene_video(
     """Write an mp4 of the panels of a scene, with the time since its start above them.
 
     Args:
-        frames: as `predict_scene` yields them.
+        frames: from `predict_scene`.
         out: the mp4.
-        fps: frames a second; None: as fast as they were taken.
+        fps: frames per second; None: the rate of recording.
 
     Returns:
         The number of frames.

@@ -15,7 +15,7 @@ from ssl_bev.structures import BEVDataSample
 
 
 def scene_samples(dataset: BEVDataset, scene: str | None = None) -> list[int]:
-    """The samples of a scene, in the order of time.
+    """The samples of a scene, in order of time.
 
     Args:
         dataset: has `scene_tokens`.
@@ -43,7 +43,7 @@ def predict_scene(
     limit: int | None = None,
     show_progress: bool = True,
 ) -> Iterator[tuple[Tensor, BEVDataSample]]:
-    """Predict a scene's frames, as `inference` yields them.
+    """Predict the frames of a scene, see `inference`.
 
     Args:
         model: in evaluation mode.

@@ -1,4 +1,4 @@
-"""The newest checkpoint of a run that is whole."""
+"""The newest complete checkpoint of a run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _NEEDED = ('meta', 'state_dict', 'message_hub')  # what mmengine resumes from
 
 
 def find_last_good(folder: str | Path) -> tuple[Path | None, list[str]]:
-    """The checkpoint that a run in this folder should go on from, and what is wrong with newer ones.
+    """The checkpoint that a run in this folder should continue from, and the faults of newer ones.
 
-    That is the one that `last_checkpoint` names, or else the whole one with most iterations; None if there is none.
+    It is the one that `last_checkpoint` names, or else the complete one with most iterations; None if there is none.
 
     Raises:
-        ValueError: there are checkpoints, but none is whole.
+        ValueError: there are checkpoints, but none is complete.
     """
     folder, faults = Path(folder), []
     noted = _noted(folder)

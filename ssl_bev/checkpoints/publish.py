@@ -1,4 +1,4 @@
-"""Weights to hand on: small, and loaded with torch's `weights_only`."""
+"""Weights for publication: small, and loadable with torch's `weights_only`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .safe_checkpoint import load_checkpoint_file
 
 
 def publish(checkpoint: str | os.PathLike, out: str | os.PathLike, meta: Mapping | None = None) -> Path:
-    """Write a checkpoint's weights as half floats, without optimizer and log, whole or not at all.
+    """Write the weights of a checkpoint in half precision, without optimizer and log, completely or not at all.
 
     Args:
         checkpoint: of a training.
         out: the file to write.
-        meta: what else to say, plain values.
+        meta: further information, plain values.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.

@@ -1,7 +1,7 @@
-"""What torch.load takes as `pickle_module`, with an unpickler that calls and builds only what it knows.
+"""A `pickle_module` for torch.load, with an unpickler that calls and builds only known names.
 
-From torch 2.7 on, torch's own safe unpickler can be told of our stand-ins. Before, it cannot, and before 2.6 it can be
-made to run code (CVE-2025-32434). This one knows the same names, and is as strict.
+From torch 2.7 on, our stand-ins can be registered with torch's own safe unpickler. In older versions they cannot, and
+before 2.6 it can be made to run code (CVE-2025-32434). This unpickler knows the same names and is as strict.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ssl_bev.files.plain_pickle import PLAIN_NAMES
 from .safe_pickle import stand_ins
 
 UnpicklingError = pickle.UnpicklingError
-# What instantiates or imports in ways that no checkpoint needs.
+# Opcodes that instantiate or import in ways that no checkpoint needs.
 _REFUSED = (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
 
 
 def _known_names() -> dict[str, Any]:
-    """What torch's own unpickler knows, and the stand-ins; 2.1 does not know counters, sets and bytes."""
+    """The names of torch's own unpickler, and the stand-ins; 2.1 lacks counters, sets and bytes."""
     pairs = [item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__name__}') for item in stand_ins()]
     known_to_torch = torch._weights_only_unpickler._get_allowed_globals()
     known_to_torch = {'collections.Counter': Counter} | known_to_torch  # milestones of a schedule

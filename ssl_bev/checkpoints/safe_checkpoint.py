@@ -1,9 +1,9 @@
-"""Load training checkpoints without running what a pickle might ask for.
+"""Load training checkpoints without running code from a pickle.
 
-mmengine's checkpoints hold log buffers and numpy arrays next to the weights, which torch's safe unpickler refuses, so
-that stock mmengine can no longer resume. Here is a loader whose unpickler also knows these types. mmengine's own loader
-and `torch.load` stay as they are. `safe:` before a path or URL asks mmengine for this one, wherever it takes the name
-of a checkpoint, as in `load_from='safe:work_dirs/a/epoch_3.pth'` and in `init_cfg` of the type Pretrained.
+mmengine's checkpoints contain log buffers and numpy arrays beside the weights. torch's safe unpickler refuses them, so
+mmengine alone can no longer resume. The unpickler of this loader also knows these types. mmengine's own loader and
+`torch.load` do not change. With `safe:` before a path or URL, mmengine uses this loader wherever it takes the name of a
+checkpoint, as in `load_from='safe:work_dirs/a/epoch_3.pth'` and in `init_cfg` of the type Pretrained.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: MapLocation 
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no checkpoint, is damaged, or asks for something that might run code.
+        ValueError: the file is no checkpoint, is damaged, or could run code.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -53,14 +53,14 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: MapLocation 
             f'checkpoint {path} is refused: it is no pickle of weights, or holds objects that could run code '
             f'when loaded ({reason}); re-save it with tensors and plain values only'
         ) from error
-    # What the readers of archives and pickles raise on bytes that are none.
+    # Errors of the readers of archives and pickles on other bytes.
     except (RuntimeError, EOFError, OSError, ValueError, OverflowError, struct.error, zipfile.BadZipFile) as error:
         raise ValueError(f'checkpoint {path} is damaged or truncated: {error}') from error
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_from_safe(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """What mmengine calls for names that begin with `safe:`. A file of the web is downloaded once."""
+    """Called by mmengine for names that begin with `safe:`. A file from the web is downloaded once."""
     source = filename.removeprefix(SCHEME)
     if not source.startswith(('http://', 'https://')):
         return load_checkpoint_file(source, map_location)
@@ -73,7 +73,7 @@ def load_from_safe(filename: str, map_location: MapLocation = None) -> dict[str,
 
 
 def with_safe_loading(source: str | None) -> str | None:
-    """The name by which mmengine loads a checkpoint safely; other places than files and the web stay as they are."""
+    """The name with which mmengine loads a checkpoint safely; names that are no files or URLs do not change."""
     if source is None or source.startswith(SCHEME):
         return source
     is_elsewhere = '://' in source and not source.startswith(('http://', 'https://'))
@@ -93,7 +93,7 @@ def _load(path: Path, map_location: MapLocation) -> dict[str, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse programs, and compare the checksums that torch writes, and does not read."""
+    """Refuse programs, and compare the checksums, which torch writes but does not check."""
     if tarfile.is_tarfile(path):
         raise pickle.UnpicklingError('a tar archive of torch 0.1')
     with path.open('rb') as file:

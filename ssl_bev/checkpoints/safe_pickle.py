@@ -1,9 +1,8 @@
-"""Stand-ins for what mmengine's checkpoints ask the unpickler for besides tensors: log buffers and numpy numbers.
+"""Stand-ins for names in mmengine's checkpoints that are no tensors: log buffers and numpy numbers.
 
-torch's safe unpickler runs only what it has been told to. With the real `getattr`, `numpy.dtype` and the like a crafted
-file could do harm, so each name is answered by something that does the one thing that a
-checkpoint needs: `getattr` names the statistics of a log buffer, arrays hold numbers only, buffers take numbers and
-no functions.
+torch's safe unpickler runs only registered names. With the real `getattr`, `numpy.dtype` and the like a crafted file
+could do harm, so each name gets a stand-in that does only what a checkpoint needs: `getattr` names the statistics of a
+log buffer, arrays contain only numbers, buffers take numbers and no functions.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ class _Buffer(HistoryBuffer):
         values, counts, length = state['_log_history'], state['_count_history'], state['max_length']
         if not (isinstance(values, np.ndarray) and isinstance(counts, np.ndarray) and isinstance(length, int)):
             raise pickle.UnpicklingError('a HistoryBuffer holds something other than numbers')
-        self.__class__ = HistoryBuffer  # so that it is compared, and saved again, as what it is
+        self.__class__ = HistoryBuffer  # so that it is compared and saved as its real type
         HistoryBuffer.__init__(self, values, counts, length)
 
 
 def _statistic_name(owner: Any, name: str) -> str:
-    """Answers to `getattr`, by which pickle names the methods of `HistoryBuffer`. Nothing is looked up."""
+    """Stand-in for `getattr`, with which pickle names the methods of `HistoryBuffer`. It looks up nothing."""
     if owner is not _Buffer or name not in _STATISTICS:
         raise pickle.UnpicklingError(f'getattr of {name!r}, which is not one of the statistics of a HistoryBuffer')
     return name

@@ -1,4 +1,4 @@
-"""The folder of accumulated targets: one file per frame, and a manifest that says how they were made.
+"""The folder of accumulated targets: one file per frame, and a manifest with their settings.
 
 {folder}/manifest.json
 {folder}/{frame token}.npz       probability and weight, both (K, H, W) uint8, 255 = 1; a weight of 0 is not observed
@@ -30,7 +30,7 @@ def write_target(
     probability: np.ndarray,  # (K, H, W), 0 ... 1
     weight: np.ndarray,  # (K, H, W), 0 ... 1
 ) -> None:
-    """Write the targets of a frame, whole or not at all."""
+    """Write the targets of a frame, completely or not at all."""
     probability, weight = (np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8) for value in (probability, weight))
     _FOLDER.write(folder, token, probability=probability, weight=weight)
 

@@ -22,32 +22,32 @@ from .windows import MAX_TIME_GAP, scene_windows, segment_starts
 
 @DATASETS.register_module(name=['BEVDataset', 'NuScenesBEVDataset'])
 class BEVDataset(BaseDataset):
-    """Yields one window of T frames per frame, the window's last; history never crosses scenes.
+    """One window of T frames for each frame, which is the last of the window; history never crosses scenes.
 
     Reads the info files of tools/create_data.py, of nuScenes or of your own cameras. With `num_frames=1` it also reads
     stock mmdet3d v2 info files. Large ones are mapped from a cache that processes share, see `open_info_table`.
 
     Args:
-        ann_file: info file or several, relative to `info_root`; a split of your own takes its scenes from all.
+        ann_file: info file or several, relative to `info_root`; the scenes of your own split may come from all.
         pipeline: transforms; none of them may return None.
-        data_root: folder of the dataset's images.
+        data_root: folder of the images.
         info_root: folder of info file and labels; None: `data_root`.
         data_prefix: camera name -> folder between `data_root` and the image path (stock files have bare names).
         num_frames: frames of a window.
         frames: 'keyframes', or 'all' = with the unlabelled camera frames between them.
         frame_stride: step between the frames of a window, in frames.
-        max_time_gap: frames further apart than this, in seconds, share no window: the history starts again.
+        max_time_gap: frames that are further apart than this, in seconds, share no window: the history restarts.
         sample_interval: take every n-th frame as the current one.
         camera_names: cameras and their order; None: those of all frames, in the order of a frame that has most of them.
-            Then a camera that the info file lacks in some frames is black there, and a warning says so.
-        allow_missing_cameras: a camera that a frame lacks, in the info file or on disk, becomes a black image that
-            counts nowhere (`camera_valid` is False), instead of an error.
+            Then a camera that some frames lack is black there, with a warning.
+        allow_missing_cameras: a camera that a frame lacks, in the info file or on disk, becomes a black image without
+            influence (`camera_valid` is False), instead of an error.
         bev_frame: 'ego' or 'lidar'.
-        roads: folder of tools/estimate_road.py, relative to `info_root`: where each frame's ground is. None: as the
-            info file says, or else the plane that the wheels stand on.
+        roads: folder of tools/estimate_road.py, relative to `info_root`, with the ground of each frame. None: as in the
+            info file, or else the plane under the wheels.
         label_dir: folder of the BEV labels, relative to `info_root`.
         with_labels: False: no sample is labelled.
-        label_fraction: part of the scenes that are labelled, nested in the seed; see `draw_label_subset`.
+        label_fraction: fraction of the scenes that are labelled, nested per seed; see `draw_label_subset`.
         label_seed: seed of that draw.
         label_scenes: tokens or names of the labelled scenes, or a file of them, instead of a fraction.
         label_subset_file: where the drawn subset is written; None: nowhere.
@@ -55,7 +55,7 @@ class BEVDataset(BaseDataset):
         scene_list: tokens or names of the scenes to use, or a file of them; None: all.
         disjoint_from: tokens or names of scenes that must not be among those used, such as the scenes of another
             split, or a file of them.
-        serialize_data: without effect: samples are arrays, frames are serialised.
+        serialize_data: has no effect; samples are arrays, frames are serialised.
 
     Raises:
         FileNotFoundError: no info file, or no roads.
@@ -142,7 +142,7 @@ class BEVDataset(BaseDataset):
 
     @property
     def scene_tokens(self) -> list[str]:
-        """The scene of each sample, in the samples' order."""
+        """The scene of each sample, in the order of the samples."""
         self.full_init()
         return [sample['scene_token'] for sample in self.data_list]
 
@@ -173,7 +173,7 @@ class BEVDataset(BaseDataset):
         return samples
 
     def get_data_info(self, idx: int) -> dict:
-        """What the pipeline starts from: the frames of the window, oldest first, and where their files are."""
+        """The input of the pipeline: the frames of the window, oldest first, and the folders of their files."""
         self.full_init()
         sample = self.data_list[idx]
         return {
@@ -192,7 +192,7 @@ class BEVDataset(BaseDataset):
         }
 
     def __getitem__(self, idx: int) -> dict:
-        """The sample after the pipeline; an unreadable one raises instead of becoming a random other one."""
+        """The sample after the pipeline; an unreadable one raises an error and is not replaced by a random one."""
         self.full_init()
         info = self.get_data_info(idx)
         token = info['frames'][-1]['token']
@@ -240,5 +240,5 @@ class BEVDataset(BaseDataset):
         return set(subset)
 
 
-# As it was called when it read nuScenes alone.
+# Former name.
 NuScenesBEVDataset = BEVDataset

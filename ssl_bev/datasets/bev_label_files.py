@@ -2,8 +2,8 @@
 
 {folder}/manifest.json
 {folder}/{sample token}.png      bit k set: class k is present in the cell; row 0 is the lowest y, column 0 the
-                                 lowest x, as in every BEV tensor. Where the manifest says `has_unknown`, bit K + k of
-                                 K classes set: nobody knows about class k there
+                                 lowest x, as in every BEV tensor. If the manifest says `has_unknown`, bit K + k of
+                                 K classes set: class k is unknown there
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_label(folder: str | Path, token: str, manifest: Mapping) -> np.ndarray:
 
     Raises:
         FileNotFoundError: no file of this frame.
-        ValueError: a broken file, or one that is not as the manifest says.
+        ValueError: a broken file, or one that contradicts the manifest.
     """
     path = label_path(folder, token)
     bits = read_picture(path, cv2.IMREAD_UNCHANGED, f'BEV label of frame {token}')
@@ -87,10 +87,10 @@ def write_label_manifest(
     has_unknown: bool = False,
     registration: Mapping | None = None,
 ) -> None:
-    """Write what all label files of a folder have in common.
+    """Write the common properties of all label files of a folder.
 
     Args:
-        line_width: the common one, metres; None: lines are as wide as they are.
+        line_width: the common one, metres; None: lines keep their width.
         line_widths: line class -> the width that it is drawn with, metres.
         has_unknown: labels may be unknown in some cells.
         registration: how the maps were fitted before they were drawn; None: they were not.

@@ -1,4 +1,4 @@
-"""The matrices of one frame of an info file, in the BEV frame that is wanted. Nothing else composes calibration."""
+"""The matrices of one frame of an info file, in the requested BEV frame. No other code composes calibration."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def check_bev_frame(bev_frame: str) -> str:
 def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]:  # (4, 4), (4, 4)
     """bev2global and road2bev of a frame, float64.
 
-    Convention: `src2dst` matrices on column vectors. The plane z = 0 of the road frame is the road. A frame may say
-    where it is, `frame['road']['road2ego']`; otherwise it is the ego frame.
+    Convention: `src2dst` matrices on column vectors. The plane z = 0 of the road frame is the road. A frame may define
+    it in `frame['road']['road2ego']`; otherwise the road frame is the ego frame.
     """
     ego2global = _matrix(frame, 'ego2global', frame)
     bev2ego = _bev2ego(frame, bev_frame)
@@ -40,12 +40,12 @@ def frame_poses(frame: Mapping, bev_frame: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def ego_position(frame: Mapping) -> np.ndarray:  # (3,), metres
-    """Where the ego frame of a frame is in the global frame, float64; raises ValueError where the frame has no pose."""
+    """The pose of the ego frame in the global frame, float64; raises ValueError if the frame has no pose."""
     return _matrix(frame, 'ego2global', frame)[:3, 3]
 
 
 def frame_road(frame: Mapping, bev_frame: str) -> Road:
-    """Where the ground of a frame is, in its BEV frame, float64: a plane, and heights over it if there are any."""
+    """The ground of a frame in its BEV frame, float64: a plane, and heights over it if there are any."""
     road2bev = torch.from_numpy(frame_poses(frame, bev_frame)[1])
     road = frame.get('road', {})
     if road.get('heights') is None:
@@ -58,7 +58,7 @@ def frame_cameras(
 ) -> tuple[np.ndarray, np.ndarray]:  # (N, 4, 4), (N, 4, 4)
     """cam2img (of the full image) and bev2cam of each camera, float64; `bev2img = cam2img @ bev2cam`.
 
-    bev2cam goes through `lidar2cam`, which holds the ego motion between the camera's trigger and the lidar's.
+    bev2cam goes through `lidar2cam`, which contains the ego motion between the times of camera and lidar.
     """
     bev2lidar = np.linalg.inv(lidar2ego(frame)) @ _bev2ego(frame, bev_frame)
     cam2img = np.tile(np.eye(4), (len(camera_names), 1, 1))
@@ -72,9 +72,9 @@ def frame_cameras(
 
 
 def check_undistorted(camera: Mapping, name: str) -> None:
-    """Refuse a camera whose info file has coefficients that are not ours: of which model is not said.
+    """Refuse a camera with coefficients of an unknown model in the info file.
 
-    Lenses that tools/create_data.py has read are under `lens`, and their images undistorted on loading.
+    Lenses that tools/create_data.py has read are in `lens`, and their images are undistorted when loaded.
 
     Args:
         camera: of an info file.
@@ -102,10 +102,11 @@ def check_undistorted(camera: Mapping, name: str) -> None:
 def lidar2ego(frame: Mapping) -> np.ndarray:  # (4, 4)
     """The pose of a frame's lidar, from which `lidar2cam` starts, in the ego frame, float64.
 
-    A frame without `lidar_points` is of a vehicle without lidar: its cameras' matrices start from the ego frame.
+    A frame without `lidar_points` belongs to a vehicle without lidar: the matrices of its cameras start from the ego
+    frame.
 
     Raises:
-        ValueError: a lidar whose pose the frame does not say.
+        ValueError: a lidar without pose.
     """
     if 'lidar_points' not in frame:
         return np.eye(4)
@@ -124,11 +125,11 @@ def window_calibration(
 ) -> dict[str, np.ndarray]:  # (T, N, 4, 4) and (T, 4, 4)
     """cam2img, bev2cam, bev2global and road2bev of the frames of a window.
 
-    Where a frame has a road: road_heights too, (T, h, w), or (T, 0, 0) if all of them are planes, and their road_grid.
+    If a frame has a road, also road_heights, (T, h, w), or (T, 0, 0) if all of them are planes, and their road_grid.
     """
     cameras, poses = [], []
     for frame in frames:
-        # A camera that is not calibrated either borrows what is never used.
+        # A camera without calibration gets values that are never used.
         calibrated = [name if name in frame['images'] else next(iter(frame['images']), name) for name in camera_names]
         cameras.append(frame_cameras(frame, calibrated, bev_frame))
         poses.append(frame_poses(frame, bev_frame))
@@ -166,7 +167,7 @@ def _bev2ego(frame: Mapping, bev_frame: str) -> np.ndarray:
 def _matrix(
     record: Mapping, key: str, frame: Mapping, camera: str = '', shape: tuple[int, int] = (4, 4)
 ) -> np.ndarray:  # `shape`
-    """A matrix of a frame, or of the frame's road, lidar or camera; larger ones are cut, flat ones shaped."""
+    """A matrix of a frame, or of the frame's road, lidar or camera; larger ones are cropped, flat ones reshaped."""
     value = record.get(key)
     try:
         matrix = np.asarray(value, np.float64)

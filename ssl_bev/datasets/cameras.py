@@ -23,12 +23,12 @@ def choose_cameras(
     Args:
         sets: of cameras that frames have, in the order in which they first appear -> how many frames have them, and the
             token of the first of these.
-        names: wanted cameras in their order; empty: all. Then frames may lack some, which a warning says.
-        may_miss: frames may lack wanted cameras too.
+        names: requested cameras in their order; empty: all. Then frames may lack some, with a warning.
+        may_miss: frames may also lack requested cameras.
         source: of the frames, for messages.
 
     Raises:
-        ValueError: a wanted camera that no frame has, or that one lacks and may not.
+        ValueError: a requested camera that no frame has, or that a frame lacks without permission.
     """
     there = all_cameras([{'images': cameras} for cameras in sets])
     names = list(names) or there
@@ -53,16 +53,16 @@ def choose_cameras(
 
 
 def all_cameras(frames: Sequence[Mapping]) -> list[str]:
-    """The cameras of all frames, in the order of the first frame that has most of them; then others as they come.
+    """The cameras of all frames, in the order of the first frame that has most of them; then the others in order.
 
-    So a frame that lacks a camera changes nothing, be it the first.
+    So a frame that lacks a camera changes nothing, even if it is the first.
     """
     fullest = max(frames, key=lambda frame: len(frame['images']), default={'images': {}})
     return list(dict.fromkeys([*fullest['images'], *(name for frame in frames for name in frame['images'])]))
 
 
 class SharedNames:
-    """(camera, stem of the file name) that several images have, no name for their labels: `(camera, stem) in names`.
+    """(camera, stem of the file name) that several images share: `(camera, stem) in names`.
 
     Args:
         images: of each image the hashes of camera and stem, and of the path; see `image_hashes`.
@@ -89,7 +89,7 @@ class SharedNames:
 def image_hashes(
     images: Mapping[str, Mapping],
 ) -> list[tuple[int, int]]:
-    """Of each image of a frame the hash of its camera and the stem of its file name, and that of its path."""
+    """For each image of a frame, the hash of its camera and file stem, and the hash of its path."""
     paths = {camera: entry['img_path'] for camera, entry in images.items()}
     return [(_hash(camera, os.path.splitext(os.path.basename(path))[0]), _hash(path)) for camera, path in paths.items()]
 

@@ -1,7 +1,7 @@
-"""Info files in a form that is mapped into memory instead of read: quick to open, and shared by all processes.
+"""Info files in a form that is mapped into memory instead of read: fast to open, and shared by all processes.
 
-The first process that opens a large info file reads it and writes what it found into the user's cache folder; those
-that open it at the same time wait for that. A cache that is not of the info file as it is now is written again.
+The first process that opens a large info file reads it and writes a cache into the cache folder of the user; others
+that open it at the same time wait. A cache of an older state of the info file is written again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def open_info_table(path: str | Path) -> InfoTable:
 
 
 def cache_path(path: str | Path) -> Path:
-    """Where the cache of an info file is: below `$SSL_BEV_CACHE`, or else the user's cache folder."""
+    """The path of the cache of an info file: below `$SSL_BEV_CACHE`, or else the user's cache folder."""
     path = Path(path).resolve()
     folder = os.environ.get('SSL_BEV_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'ssl_bev')
     return Path(folder).expanduser() / 'infos' / f'{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}'
@@ -89,7 +89,7 @@ def _save(table: InfoTable, cache: Path, state: dict) -> None:
 
 
 def _load(cache: Path, state: dict) -> InfoTable | None:
-    """The table; None if there is none of this state, whole."""
+    """The table; None if there is no complete one of this state."""
     try:
         with cache.open('rb') as file:
             if json.loads(np.load(file, allow_pickle=False).tobytes()) != state:

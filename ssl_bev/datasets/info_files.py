@@ -18,7 +18,7 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
 
     Args:
         path: a pickle with the keys metainfo and data_list.
-        temporal_needs: what needs the temporal fields, for the error; empty: they are not needed.
+        temporal_needs: arguments that need the temporal fields, for the error; empty: none.
 
     Raises:
         FileNotFoundError: no such file.
@@ -33,7 +33,7 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
 
 
 def temporal_fault(frames: Sequence[Mapping]) -> str:
-    """What temporal fields the first frame lacks that lacks some; '' if none does."""
+    """The missing temporal fields of the first frame that lacks some; '' if there is none."""
     for frame in frames:
         missing = [key for key in TEMPORAL_KEYS if key not in frame]
         if missing:
@@ -46,7 +46,7 @@ def check_temporal(path: str | Path, needs: Sequence[str], fault: str) -> None:
 
     Args:
         path: of the info file, for the error.
-        needs: what needs the temporal fields, for the error.
+        needs: arguments that need the temporal fields, for the error.
         fault: see `temporal_fault`.
 
     Raises:
@@ -60,7 +60,7 @@ def check_temporal(path: str | Path, needs: Sequence[str], fault: str) -> None:
 
 
 def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Sequence[dict]) -> set[str]:
-    """The tokens of the scenes that a list names (by token or name) among the frames; a name may be that of several.
+    """The tokens of the scenes that a list names (by token or name) among the frames; several may share a name.
 
     Raises:
         FileNotFoundError: no such file.
@@ -79,7 +79,7 @@ def find_scenes(argument: str, source: str | Path | Sequence[str], frames: Seque
 
 
 def check_disjoint(source: str | Path | Sequence[str], frames: Sequence[dict]) -> None:
-    """Check that no frame is of a scene that a list names (by token or name).
+    """Check that no frame belongs to a scene that a list names (by token or name).
 
     Raises:
         FileNotFoundError: no such file.
@@ -95,7 +95,7 @@ def check_disjoint(source: str | Path | Sequence[str], frames: Sequence[dict]) -
 
 
 def _scene_tokens(frames: Sequence[dict]) -> dict[str, set[str]]:
-    """Tokens by token and by name; scenes of several data sets may share a name."""
+    """Tokens by token and by name; scenes of several datasets may share a name."""
     tokens: dict[str, set[str]] = {}
     for frame in frames:
         for key in (frame['scene_name'], frame['scene_token']):

@@ -1,4 +1,4 @@
-"""What a dataset needs of info files: columns to choose frames by, and the frames themselves, serialised."""
+"""The contents of info files for a dataset: columns to select frames, and the frames themselves, serialised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .info_files import read_info_file, temporal_fault
 from .serialised_list import ChainedList, SerialisedList
 from .windows import flatten_frames
 
-# keyframe: position of the frame's keyframe, its own if it is no sweep; scene: -1 where the frame names none.
+# keyframe: position of the keyframe of the frame, its own if it is no sweep; scene: -1 if the frame names none.
 _COLUMNS = np.dtype(
     [
         ('keyframe', np.int64),
@@ -32,14 +32,14 @@ class InfoTable:
     """Info files, in memory or mapped from files that processes share. F frames: keyframes, each before its sweeps.
 
     Args:
-        metainfo: of the info files, the first before others.
+        metainfo: of the info files; the first one takes precedence.
         temporal_fault: see `ssl_bev.datasets.info_files.temporal_fault`.
         scenes: (token, name) of each scene.
         cameras: sets of cameras that frames have.
-        columns: of each frame, (F,): numbers, with those of its scene and its cameras in the lists above.
-        frames: the frames, without what no transform reads.
+        columns: numbers for each frame, (F,), with the indices of its scene and its cameras in the lists above.
+        frames: the frames, without fields that no transform reads.
         images: see `image_hashes`, of the images of all frames, (I, 2) uint64.
-        image_ends: where the images of each frame end among them, (F,).
+        image_ends: end of the images of each frame among them, (F,).
     """
 
     metainfo: dict
@@ -120,7 +120,7 @@ class InfoTable:
         return order if with_sweeps else order[keyframe[order] == order]
 
     def scene_numbers(self) -> np.ndarray:  # (F,)
-        """Equal where the tokens of the scenes are; -1 where a frame has none."""
+        """A number for each scene token; -1 for frames without one."""
         numbers = _Numbers()
         return np.array([*(numbers[token] for token, _ in self.scenes), -1])[self.columns['scene']]
 
@@ -146,7 +146,7 @@ class InfoTable:
 
 
 class _Numbers(dict):
-    """Numbers for what is asked for, in that order."""
+    """Consecutive numbers for keys, in the order of the first request."""
 
     def __missing__(self, key: Hashable) -> int:
         return self.setdefault(key, len(self))

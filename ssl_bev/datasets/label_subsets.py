@@ -14,12 +14,12 @@ def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 
     """The scenes whose labels may be used.
 
     Scenes are ranked by a hash of seed and token, so the subset does not depend on their order, on the platform or
-    on a library's generator, and a smaller fraction is part of a larger one.
+    on the generator of a library, and a smaller fraction is part of a larger one.
 
     Args:
         scene_tokens: all scenes; repeated tokens count once.
         fraction: above 0, at most 1. At least one scene is drawn.
-        seed: another seed, another order.
+        seed: of the ranking.
 
     Raises:
         ValueError: a fraction outside (0, 1], or no scene.
@@ -34,7 +34,7 @@ def draw_label_subset(scene_tokens: Iterable[str], fraction: float, seed: int = 
 
 
 def write_label_subset(path: str | Path, scene_tokens: Sequence[str], fraction: float, seed: int) -> None:
-    """Publish a subset: one scene token a line below a comment line that says how it was drawn."""
+    """Publish a subset: one scene token per line, after a comment line with its settings."""
     write_scene_list(path, scene_tokens, f'{len(scene_tokens)} labelled scenes: fraction {fraction}, seed {seed}')
 
 
@@ -62,7 +62,7 @@ def write_label_subsets(
 
 
 def read_scene_list(source: str | Path | Sequence[str]) -> list[str]:
-    """Scene tokens or names from a list, or from a file with one a line (# starts a comment).
+    """Scene tokens or names from a list, or from a file with one per line (# starts a comment).
 
     Raises:
         FileNotFoundError: no such file.

@@ -10,14 +10,14 @@ from ssl_bev.files.manifest_folder import NPZ_ERRORS
 
 
 def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.ndarray:  # (P, F) float32
-    """Read the points of a lidar: rows of float32 as nuScenes and KITTI have them, or the array `points` of an .npz.
+    """Read the points of a lidar: rows of float32 as in nuScenes and KITTI, or the array `points` of an .npz.
 
-    Where an .npz has an array `intensity` too, (P,), that is the last feature.
+    If an .npz also has an array `intensity`, (P,), it is the last feature.
 
     Args:
-        path: of the file; what does not end in .npz is rows of float32.
-        num_features: F, numbers of a point, x, y, z first.
-        context: what the file belongs to, for error messages.
+        path: of the file; a file that does not end in .npz contains rows of float32.
+        num_features: F, values per point, x, y, z first.
+        context: of the file, for error messages.
 
     Raises:
         FileNotFoundError: no such file.

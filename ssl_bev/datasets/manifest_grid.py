@@ -16,7 +16,7 @@ def manifest_grid(content: Mapping, path: Path) -> BEVGrid:
     """The grid of a manifest that has `GRID_KEYS`.
 
     Raises:
-        ValueError: ranges that are no whole multiples of the cell size; it names the manifest.
+        ValueError: ranges that are no whole multiples of the cell size; the message names the manifest.
     """
     try:
         return BEVGrid(tuple(content['x_range']), tuple(content['y_range']), content['cell_size'])

@@ -13,7 +13,7 @@ def move_labels(
     old2new: np.ndarray,  # (4, 4), about the vertical axis
     outside: int,
 ) -> np.ndarray:  # (K, H, W)
-    """Labels on the same grid of the new frame, read at the nearest cell; `outside` where there was none."""
+    """Labels on the same grid in the new frame, read at the nearest cell; `outside` where there is none."""
     new2old = np.linalg.inv(old2new)
     old = grid.cell_centers().double().numpy() @ new2old[:2, :2].T + new2old[:2, 3]
     low = np.array([grid.x_range[0], grid.y_range[0]])

@@ -18,13 +18,13 @@ from ssl_bev.structures import BEVDataSample
 class BEVDataPreprocessor(BaseDataPreprocessor):
     """Turn a collated batch into a float image tensor (B, T, N, 3, H, W); points and data samples move to its device.
 
-    Images are padded with zeros (after normalisation) on the right and at the bottom, where pixel coordinates and
-    so `bev2img` stay as they are. `img_shape` remains the size without padding; `pad_shape` is added.
+    Images are padded with zeros (after normalisation) on the right and at the bottom, so pixel coordinates and
+    `bev2img` do not change. `img_shape` remains the size without padding; `pad_shape` is added.
 
     Args:
-        mean: of each channel, in the channels' final order.
+        mean: of each channel, in the final order of channels.
         std: the same.
-        bgr_to_rgb: True: turn the images' BGR into RGB.
+        bgr_to_rgb: True: convert BGR images to RGB.
         pad_size_divisor: height and width become multiples of it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The folder of estimated roads: one file per frame, and a manifest that says how they were found.
+"""The folder of estimated roads: one file per frame, and a manifest with their settings.
 
 {folder}/manifest.json           with the grid of the heights
 {folder}/{frame token}.npz       road2ego (4, 4) float64; heights (h, w) float32, metres over its plane z = 0, or (0, 0)
@@ -28,7 +28,7 @@ def write_road(
     road2ego: np.ndarray,  # (4, 4)
     heights: np.ndarray | None = None,  # (h, w), metres
 ) -> None:
-    """Write the road of a frame, whole or not at all."""
+    """Write the road of a frame, completely or not at all."""
     heights = np.zeros((0, 0)) if heights is None else heights
     _FOLDER.write(folder, token, road2ego=np.asarray(road2ego, np.float64), heights=np.asarray(heights, np.float32))
 
@@ -75,5 +75,5 @@ class RoadReader:
 
 
 def add_roads(frames: Sequence[Mapping], folder: str | Path | None) -> list[Mapping]:
-    """The frames with their roads from a folder, or as they are if it is None."""
+    """The frames with their roads from a folder, or unchanged if it is None."""
     return list(frames) if folder is None else list(map(RoadReader(folder), frames))

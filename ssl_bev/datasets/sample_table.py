@@ -1,4 +1,4 @@
-"""The samples of a dataset as a few arrays, which take no time to make and little memory to share."""
+"""The samples of a dataset as a few arrays, which are fast to make and need little shared memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SampleTable(Sequence):
-    """A list of samples, each a dict that is made when it is asked for.
+    """A list of samples, each a dict that is made when it is requested.
 
     Args:
         windows: positions of each sample's frames, oldest first, (S, T).
         frame_valid: which of them are true history, (S, T) bool.
         labelled: which samples are labelled, (S,) bool.
-        scenes: number of each sample's scene, (S,).
+        scenes: index of the scene of each sample, (S,).
         scene_tokens: of all scenes.
     """
 

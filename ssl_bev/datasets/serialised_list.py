@@ -13,13 +13,13 @@ from ssl_bev.files.plain_pickle import load_plain
 
 
 class SerialisedList(Sequence):
-    """A read-only list of plain data in one buffer, which processes share as they would not share many objects.
+    """A read-only list of plain data in one buffer, which processes can share, unlike many objects.
 
-    Each access gives a new copy, and runs nothing that a pickle might ask for.
+    Each access returns a new copy, and never runs code from a pickle.
 
     Args:
-        buffer: the pickles of all items, one after another, uint8. What is mapped from a file is mapped again, not
-            copied, where the list is copied or sent to another process.
+        buffer: the pickles of all items, one after another, uint8. If it is mapped from a file, it is mapped again, not
+            copied, when the list is copied or sent to another process.
         ends: where each item ends.
     """
 

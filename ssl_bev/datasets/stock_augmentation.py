@@ -1,4 +1,4 @@
-"""What mmdet3d's own augmentations did, read from the keys that they leave."""
+"""The effect of mmdet3d's augmentations, read from the keys that they write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def image_augmentation(
 ) -> np.ndarray:  # (3, 3) float64
     """From pixels of a view's file to pixels of its augmented image: resized, cropped, flipped, in this order.
 
-    Convention: the corner of an image is (0, 0). See `AdaptMultiViewImages` for what mmdet3d does to which key.
+    Convention: the corner of an image is (0, 0). See `AdaptMultiViewImages` for the keys of mmdet3d.
 
     Args:
         results: of the pipeline.
@@ -24,7 +24,7 @@ def image_augmentation(
         file_size: height and width of the image file.
 
     Raises:
-        ValueError: augmentations in another order, or not enough to tell.
+        ValueError: augmentations in another order, or keys that are not sufficient.
     """
     before, after = (_intrinsics(results[key][view]) for key in ('ori_cam2img', 'cam2img'))
     augmentation = after @ np.linalg.inv(before)
@@ -52,10 +52,10 @@ def image_augmentation(
 
 
 def lidar_augmentation(results: Mapping) -> np.ndarray:  # (4, 4) float64
-    """From the lidar frame before to the lidar frame after the points were flipped, turned, scaled and moved.
+    """From the lidar frame before to the lidar frame after the points were flipped, rotated, scaled and translated.
 
     Raises:
-        ValueError: two turns, scalings or shifts, of which mmdet3d keeps the last only, or an unknown step.
+        ValueError: two rotations, scalings or translations, of which mmdet3d keeps only the last, or an unknown step.
     """
     flow = list(results.get('transformation_3d_flow', ()))
     twice = sorted({step for step in flow if step in ('R', 'S', 'T') and flow.count(step) > 1})

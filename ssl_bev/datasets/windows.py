@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# Seconds; nuScenes' keyframes are 0.5 s apart. The world moves on, and drivers turn off.
+# Seconds; nuScenes' keyframes are 0.5 s apart. The scene changes in a longer gap.
 MAX_TIME_GAP = 2.0
 # Boxes and lidar sweeps are most of a stock info file, and nothing here reads them.
 _DROPPED_KEYS = ('instances', 'cam_instances', 'cam_sweep_instances', 'lidar_sweeps', 'image_sweeps', 'sweeps')
 
 
 def flatten_frames(data_list: Sequence[Mapping], with_sweeps: bool) -> list[dict]:
-    """The frames in the order of time within their scenes, each keyframe followed by its sweeps if wanted.
+    """The frames in order of time within their scenes, each keyframe followed by its sweeps if requested.
 
     Frames of a stock info file, which name no scene, become scenes of one frame.
     """
@@ -36,13 +36,13 @@ def segment_starts(
     timestamps: np.ndarray,  # (F,), seconds
     max_time_gap: float,
 ) -> np.ndarray:  # (F,)
-    """For each frame the first one of its stretch of one scene in which time goes on without a gap.
+    """For each frame, the first frame of its segment: consecutive frames of one scene without a gap in time.
 
     Args:
-        scenes: number of each frame's scene; below 0 where a frame names none and stands alone.
+        scenes: index of the scene of each frame; below 0 if a frame names none and is alone.
         timestamps: of the frames, in the order of `flatten_frames`.
-        max_time_gap: seconds between two frames beyond which the later one has no history. Time that does not go
-            forward ends the history, too.
+        max_time_gap: seconds between two frames beyond which the later one has no history. Time that does not increase
+            also ends the history.
     """
     gaps = np.diff(timestamps)
     starts = np.arange(len(scenes))
@@ -57,7 +57,7 @@ def scene_windows(
 ) -> tuple[np.ndarray, np.ndarray]:  # (F, T) positions, (F, T) bool
     """One window per frame, its last: positions of its frames, oldest first, and which of them are true history.
 
-    A window that reaches beyond its segment's first frame repeats that frame, marked False.
+    A window that extends beyond the first frame of its segment repeats this frame, marked False.
 
     Args:
         starts: the first frame of each frame's segment, see `segment_starts`.

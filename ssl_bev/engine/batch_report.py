@@ -1,4 +1,4 @@
-"""What a batch holds, for whoever looks for the sample that broke a run: tokens and paths, and ranges of all arrays."""
+"""A report on a batch, to find the sample that broke a run: tokens, paths, and ranges of all arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def batch_samples(batch: Mapping | None) -> list[dict[str, Any]]:
-    """The texts and whole numbers of each sample's metainfo: tokens, paths, indices."""
+    """The strings and integers in the metainfo of each sample: tokens, paths, indices."""
     samples = (batch or {}).get('data_samples') or ()
     return [
         {key: value for key, value in sample.metainfo.items() if _is_text(value)}
@@ -28,7 +28,7 @@ def batch_ranges(batch: Any) -> dict[str, dict[str, Any]]:
 
 
 def finite_json(value: Any) -> Any:
-    """Numbers that JSON does not know become texts."""
+    """Numbers that JSON cannot express become strings."""
     if isinstance(value, Mapping):
         return {str(key): finite_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

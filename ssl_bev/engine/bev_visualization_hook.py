@@ -1,4 +1,4 @@
-"""Panels of some validation samples, handed to the runner's visualizer."""
+"""Panels of some validation samples, for the visualizer of the runner."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ssl_bev.visualization import draw_sample
 
 @HOOKS.register_module()
 class BEVVisualizationHook(Hook):
-    """At each validation, draw the first samples as panels: cameras, predicted map, truth.
+    """At each validation, draw the first samples as panels: cameras, predicted map, BEV labels.
 
     They go to the backends of the visualizer as `val_{number}`: files of `LocalVisBackend` in `vis_data/vis_image`, and
-    the tab "Images" of `TensorboardVisBackend`. Their step is the epoch, as that of the validation's metrics.
+    the tab "Images" of `TensorboardVisBackend`. Their step is the epoch, as for the metrics of the validation.
 
         default_hooks = dict(visualization=dict(type='BEVVisualizationHook', num_samples=2))
         visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
     Args:
-        num_samples: how many samples; those that the first process validates.
+        num_samples: number of samples, the first ones of the first process.
 
     Raises:
         ValueError: `num_samples` is not positive.

@@ -1,4 +1,4 @@
-"""Training in bfloat16 on any device. mmengine's AmpOptimWrapper wants a GPU."""
+"""Training in bfloat16 on any device. mmengine's AmpOptimWrapper needs a GPU."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ssl_bev.half_precision import has_half_precision
 class BF16OptimWrapper(OptimWrapper):
     """Runs the forward pass under autocast to bfloat16; weights, gradients and optimizer stay float32.
 
-    bfloat16 has the range of float32, so that no loss scaling is needed. CPUs with AVX-512 BF16 or AMX gain most where
-    convolutions are also `channels_last`; on one that would have to emulate bfloat16 all stays float32.
+    bfloat16 has the range of float32, so that no loss scaling is needed. CPUs with AVX-512 BF16 or AMX gain most if
+    convolutions are also `channels_last`. On a CPU that would emulate bfloat16, everything stays float32.
     """
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Stop when cameras have other places than in training: a model may learn something of each place."""
+"""Stop if the cameras have another order than in training, since a model may learn from their positions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class CameraOrderHook(Hook):
-    """Compare the cameras of each data set that a run reads with those of its checkpoint, or of its first data set.
+    """Compare the cameras of each dataset of a run with those of its checkpoint, or of its first dataset.
 
-    BEVFormer learns an embedding of each camera's place among the others. Two info files may have the same cameras in
-    another order, or one camera less. Cameras that only one of both has are no error: a rig may be another one.
+    BEVFormer learns an embedding for the position of each camera in the list. Two info files may have the same cameras
+    in another order, or one camera less. Cameras that only one of them has are no error: the rig may be another one.
 
-    Data sets say their cameras in `metainfo['camera_names']`, which `BEVDataset` does; mmengine saves it with the
-    weights. Others are not compared.
+    Datasets list their cameras in `metainfo['camera_names']`, as `BEVDataset` does; mmengine saves it with the
+    weights. Other datasets are not compared.
 
     Raises:
-        ValueError: naming the cameras and their places.
+        ValueError: with the cameras and their positions.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class CameraOrderHook(Hook):
         self.names, self.source = meta.get('camera_names'), 'the checkpoint'
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Each epoch, as phases have their own data."""
+        """Compare in each epoch, since phases have their own data."""
         self._compare(runner.train_dataloader.dataset, 'training')
 
     def before_val_epoch(self, runner: Runner) -> None:

@@ -1,4 +1,4 @@
-"""Schedules of a run that goes on with epochs of another length, as on another number of processes."""
+"""Schedules of a run that continues with epochs of another length, as on another number of processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INITIAL = 'initial_'
 
 
 def initial_settings(optim_wrapper: OptimWrapper) -> list[dict[str, float]]:
-    """What schedules start from, such as the learning rate, of each parameter group of a fresh optimizer."""
+    """Initial settings, such as the learning rate, of each parameter group of a new optimizer."""
     return [
         {key.removeprefix(_INITIAL): value for key, value in group.items() if key.startswith(_INITIAL)}
         for group in optim_wrapper.param_groups
@@ -25,13 +25,13 @@ def replay_schedules(
     iterations: int,
     epochs: int,
 ) -> None:
-    """Give the runner fresh schedules, taken to a place by all steps before it.
+    """Give the runner new schedules, advanced by all steps so far.
 
     Args:
-        settings: of `initial_settings`.
+        settings: from `initial_settings`.
         schedules: their configs.
-        iterations: done since the schedules began, in today's epochs.
-        epochs: whole ones among them.
+        iterations: done since the schedules began, in epochs of the current length.
+        epochs: complete ones among them.
     """
     for group, initial in zip(runner.optim_wrapper.param_groups, settings, strict=True):
         group.update(initial, **{_INITIAL + key: value for key, value in initial.items()})

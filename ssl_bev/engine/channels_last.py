@@ -13,12 +13,12 @@ from .model_wrappers import unwrapped
 
 
 def to_channels_last(model: nn.Module) -> None:
-    """Bring the weights into that layout, in place; images follow at the first convolution.
+    """Convert the weights to this layout, in place; images follow at the first convolution.
 
-    Group norms on a CPU get their input in the usual layout: the backward pass of torch's takes twice as long with
-    channels last in float32, and nine times as long in bfloat16.
+    Group norms on a CPU get their input in the usual layout: with channels last, their backward pass in torch takes
+    twice as long in float32, and nine times as long in bfloat16.
     """
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own types lack it
     for module in model.modules():
         if isinstance(module, nn.GroupNorm):
             module.register_forward_pre_hook(_contiguous_on_cpu)
@@ -30,9 +30,9 @@ def _contiguous_on_cpu(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Bring the weights into that layout before training: `custom_hooks = [dict(type='ChannelsLastHook')]`.
+    """Convert the weights to this layout before training: `custom_hooks = [dict(type='ChannelsLastHook')]`.
 
-    A model on several processes is wrapped anew: torch exchanges gradients in the layout that weights have when they
+    A model on several processes is wrapped again: torch exchanges gradients in the layout that weights have when they
     are wrapped, and mixes up the elements of the first gradients if it changes later.
     """
 

@@ -1,4 +1,4 @@
-"""Stop when a checkpoint does not fit the model, instead of training on from random weights."""
+"""Stop if a checkpoint does not fit the model, instead of training from random weights."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .model_wrappers import unwrapped
 
 
 def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str, min_share: float = 0.0) -> str:
-    """Check that the weights fit the model where both have a parameter of the same name, and say how much does.
+    """Check that weights fit the model where both have a parameter of the same name, and return a summary.
 
     Args:
         source: where the weights come from, for the error.
-        min_share: part of the file's numbers that the model must have a place for, 0 ... 1.
+        min_share: fraction of the numbers in the file that must fit the model, 0 ... 1.
 
     Raises:
-        ValueError: naming the source, the parameters and both shapes; that no name is common to both; or that less than
-            `min_share` of the file fits.
+        ValueError: shapes that differ (the message names source, parameters and both shapes); no common name; or less
+            than `min_share` of the file fits.
     """
     expected = model.state_dict()
     common = [name for name in state_dict if name in expected]
@@ -88,15 +88,15 @@ def load_weights(
 
 @HOOKS.register_module()
 class CheckpointShapeHook(Hook):
-    """Check a checkpoint's shapes against the model; mmengine only warns, and leaves such parameters untouched.
+    """Check a checkpoint's shapes against the model; mmengine only warns, and does not change such parameters.
 
     Args:
         reinitialize: regular expressions of parameter names that may differ in shape when training starts with
             `load_from` (a class layer for other classes); they keep their initial values. Not when resuming.
-        min_share: part of the checkpoint's numbers that the model must have a place for, 0 ... 1; when resuming, all.
+        min_share: fraction of the numbers in the checkpoint that must fit the model, 0 ... 1; when resuming, all.
 
     Raises:
-        ValueError: naming the file, the parameters and both shapes, or how little of the file fits.
+        ValueError: with the file, the parameters and both shapes, or the fraction of the file that fits.
     """
 
     priority = 'VERY_HIGH'

@@ -1,4 +1,4 @@
-"""Which dataloaders and datasets a config names."""
+"""The dataloaders and datasets of a config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def train_dataloaders(config: Config | Mapping) -> list[ConfigDict]:
 
 
 def datasets_of(loader: Mapping) -> list[ConfigDict]:
-    """The datasets of a dataloader, those inside wrappers such as `ConcatDataset` and `RepeatDataset`."""
+    """The datasets of a dataloader, also those inside wrappers such as `ConcatDataset` and `RepeatDataset`."""
     return _inside(loader['dataset'])
 
 

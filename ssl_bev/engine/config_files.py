@@ -12,10 +12,10 @@ from mmengine.registry import init_default_scope
 
 
 def load_config(config: str | Path | Config, options: Mapping[str, Any] | None = None) -> Config:
-    """A config with options laid over it. What it imports is registered, and its scope is the default one.
+    """A config with options that replace its values. Its imports are registered, and its scope becomes the default.
 
     Args:
-        config: path of a config file, relative to the current directory, or a config, which stays as it is.
+        config: path of a config file, relative to the current directory, or a config, which is not changed.
         options: `a.b.c` -> value that replaces the config's.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How much of an epoch is done, in units that survive another number of processes."""
+"""The completed part of an epoch, in units that are independent of the number of processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 @dataclass(frozen=True)
 class EpochProgress:
-    """Batches of each process in the running epoch: those done, and all. A checkpoint holds it as a dict."""
+    """Batches of each process in the current epoch: completed ones, and all. A checkpoint contains it as a dict."""
 
     done: int
     batches: int
@@ -27,7 +27,7 @@ class EpochProgress:
         return asdict(self)
 
     def continued_by(self, other: EpochProgress) -> EpochProgress:
-        """The same place in an epoch of another shape: no sample is left out, less than a batch is seen twice."""
+        """The same position in an epoch of another shape: no sample is left out, less than a batch is seen twice."""
         samples = self.done * self.batch_size * self.processes
         done = other.batches if self.done == self.batches else samples // (other.batch_size * other.processes)
         return replace(other, done=min(done, other.batches))

@@ -1,8 +1,9 @@
-"""Resume at any iteration with the samples, random numbers and gradients that the straight run has from there on."""
+"""Resume at any iteration with the samples, random numbers and gradients of the uninterrupted run."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from mmdet3d.registry import HOOKS
@@ -24,24 +25,24 @@ PROGRESS, GRADIENTS, BUFFERS = 'epoch_progress', 'accumulated_gradients', 'proce
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Make what is random in training a function of the place in the run, and save what mmengine leaves out.
+    """Make everything random in training a function of the position in the run, and save what mmengine leaves out.
 
-    mmengine saves no random state and begins epochs from their start. With this hook each iteration and each sample
-    draws from a seed of its own, a function of (seed, rank, phase, epoch of the phase, place in the epoch), for Python,
-    numpy and torch, however many workers read. Checkpoints note the place in the epoch, and hold the gradients that
-    wait for an update and each process's own buffers, such as running statistics. So a run resumes from any of them bit
-    by bit, without reading what was seen. The phase is that of a `TwoPhaseHook`, if there is one: fine-tuning draws the
-    same after pretraining in the same run as in its own run.
+    mmengine saves no random state and starts epochs from their beginning. With this hook each iteration and each sample
+    has its own seed, a function of (seed, rank, phase, epoch of the phase, position in the epoch), for Python, numpy
+    and torch, with any number of workers. Checkpoints contain the position in the epoch, accumulated gradients, and the
+    buffers of each process, such as running statistics. So a run resumes from any checkpoint bit by bit, without
+    reading seen samples again. The phase is that of a `TwoPhaseHook`, if there is one: fine-tuning draws the same
+    numbers after pretraining in the same run as in a separate run.
 
-    On another number of processes, or with another batch size, a run goes on after the samples that were seen, with
-    schedules of today's length, and warns: it cannot be the same run. On several processes, saving needs
-    `SafeCheckpointHook` or `PreemptionHook`: the stock hook knows of the first process alone.
+    On another number of processes, or with another batch size, a run continues after the samples that were seen, with
+    schedules of the new length, and warns that it cannot be the same run. On several processes, saving needs
+    `SafeCheckpointHook` or `PreemptionHook`: the hook of mmengine saves only the first process.
 
     Raises:
         ValueError: a train loop other than over epochs, or a train dataset without indices.
     """
 
-    priority = 'LOWEST'  # after DistSamplerSeedHook and whatever else draws random numbers or saves
+    priority = 'LOWEST'  # after DistSamplerSeedHook and all else that draws random numbers or saves
 
     def __init__(self) -> None:
         self._seed = 0
@@ -59,7 +60,7 @@ class ExactResumeHook(Hook):
             ResumableEpochLoop.replace(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Find the place in the epoch; on another number of processes, translate it before mmengine reads it."""
+        """Find the position in the epoch; on another number of processes, convert it before mmengine reads it."""
         if not (runner._resume and isinstance(runner._train_loop, BaseLoop)):
             return
         meta, now = checkpoint['meta'], EpochProgress.of(runner)
@@ -81,7 +82,7 @@ class ExactResumeHook(Hook):
             self._state = ProcessState(*own)
 
     def before_train(self, runner: Runner) -> None:
-        """Agree on rank 0's seed, and go to the place of the checkpoint."""
+        """Use the seed of rank 0 on all processes, and go to the position of the checkpoint."""
         seed = torch.tensor(runner.seed)
         broadcast(seed)
         self._seed = int(seed)
@@ -90,7 +91,7 @@ class ExactResumeHook(Hook):
         self._first_iteration = runner.iter - done
         self._state.restore(unwrapped(runner.model))
         if self._fresh_settings is not None:
-            self._replay_schedules(runner)
+            self._replay_schedules(runner, self._fresh_settings)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed the epoch."""
@@ -104,15 +105,15 @@ class ExactResumeHook(Hook):
         seed_everything(derive_seed(runner.train_loop.epoch_seed, 'iteration', batch_idx))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """The next epoch begins here."""
+        """Remember where the next epoch begins."""
         self._first_iteration = runner.iter
 
     def before_save_on_all_processes(self, runner: Runner) -> None:
-        """Gather what each process has of its own."""
+        """Gather the states of all processes."""
         self._gathered = gather_states(unwrapped(runner.model))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note the place in the epoch, and add gradients and buffers."""
+        """Add the position in the epoch, gradients and buffers."""
         if not isinstance(runner._train_loop, ResumableEpochLoop):
             return
         meta = checkpoint['meta']
@@ -147,17 +148,18 @@ class ExactResumeHook(Hook):
         phases = self._phases(runner)
         return phases.first_iteration(epoch) if phases else epoch * len(runner.train_loop.dataloader)
 
-    def _replay_schedules(self, runner: Runner) -> None:
+    def _replay_schedules(self, runner: Runner, settings: list[dict[str, float]]) -> None:
         phases = self._phases(runner)
         if phases:
             schedules, first_epoch = phases.schedules(runner)
         else:
             schedules, first_epoch = runner.cfg.get('param_scheduler') or [], 0
         first = self._start_of(runner, first_epoch)
-        replay_schedules(runner, self._fresh_settings, schedules, runner.iter - first, runner.epoch - first_epoch)
+        replay_schedules(runner, settings, schedules, runner.iter - first, runner.epoch - first_epoch)
 
     def _prepare_samplers(self, loader: DataLoader, place: tuple[str, int]) -> None:
-        for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
+        samplers: tuple[Any, Any] = (loader.sampler, getattr(loader.batch_sampler, 'sampler', None))
+        for sampler in samplers:
             if hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(derive_seed(*place))
                 if sampler.seed == self._seed_before_resume:

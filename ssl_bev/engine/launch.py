@@ -14,11 +14,11 @@ from ssl_bev.checkpoints import find_last_good, with_safe_loading
 
 
 def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str = 'none') -> None:
-    """Set where a run writes and how its processes find each other. Paths are relative to the current directory.
+    """Set the work directory of a run and how its processes connect. Paths are relative to the current directory.
 
     Args:
         cfg: of a config file, as `load_config` reads it; changed in place.
-        work_dir: for logs and checkpoints; by default the config's, else work_dirs/{name of the config file}.
+        work_dir: for logs and checkpoints; default: that of the config, else work_dirs/{name of the config file}.
         launcher: 'none' or what started several processes: 'pytorch', 'slurm', 'mpi'.
     """
     cfg.launcher = launcher
@@ -45,7 +45,7 @@ def use_checkpoint(cfg: Config, resume: str | None) -> None:
         if checkpoint is None:
             print(f'no checkpoint in {cfg.work_dir} yet: training starts from {cfg.get("load_from") or "new weights"}')
     else:
-        checkpoint = resume and Path(resume).absolute()
+        checkpoint = Path(resume).absolute() if resume else None
     if checkpoint:
         if not checkpoint.is_file():
             raise FileNotFoundError(f'checkpoint {checkpoint} to resume from does not exist')
@@ -66,7 +66,7 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, what: str) -> Runner:
-    """The runner of a config with the data that it needs first, so that what is missing is found before the run.
+    """The runner of a config, with its data already opened, so that missing files are found before the run.
 
     Args:
         cfg: as `prepare_run` left it.
@@ -78,7 +78,7 @@ def build_runner(cfg: Config, what: str) -> Runner:
 
 
 def run_and_close(runner: Runner, what: str) -> Any:
-    """Let the runner `train` or `test`, and leave the process group if this process joined one."""
+    """Call `train` or `test` of the runner, and leave the process group if this process joined one."""
     try:
         return getattr(runner, what)()
     finally:
@@ -87,7 +87,7 @@ def run_and_close(runner: Runner, what: str) -> Any:
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:
-    """Join gloo before mmengine would ask for a GPU, and keep GPU numbers away from DistributedDataParallel."""
+    """Join a gloo group before mmengine looks for a GPU, and pass no GPU numbers to DistributedDataParallel."""
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False)

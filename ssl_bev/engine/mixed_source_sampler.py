@@ -13,17 +13,17 @@ from torch.utils.data import Sampler
 
 @DATA_SAMPLERS.register_module()
 class MixedSourceSampler(Sampler):
-    """Deal `per_batch[i]` samples of source i into each batch, shuffled, for `batches` batches an epoch.
+    """Put `per_batch[i]` samples of source i into each batch, shuffled, with `batches` batches per epoch.
 
-    For recipes that are compared by their steps: an epoch is as long with few frames as with many. A source with fewer
-    samples than an epoch needs comes round again in a new order; of a source with more, each epoch sees others. mmdet's
-    `MultiSourceSampler` mixes alike, but never ends an epoch and does not resume.
+    It is for recipes that are compared by their steps: an epoch is as long with few frames as with many. A source with
+    fewer samples than an epoch needs is repeated in a new order; from a larger source, each epoch sees other samples.
+    `MultiSourceSampler` of mmdet mixes in the same way, but never ends an epoch and does not resume.
 
     Args:
         dataset: a `ConcatDataset`, whose datasets are the sources; any other dataset is one source.
         per_batch: samples of each source in a batch; the dataloader's batch_size must be their sum.
-        batches: batches of an epoch on each process; None: until every source came round once.
-        seed: of the shuffling; None: one that all processes agree on.
+        batches: batches of an epoch on each process; None: until every source was used once.
+        seed: of the shuffling; None: a seed that all processes share.
 
     Raises:
         ValueError: `per_batch` does not fit the sources, or a number below 1.

@@ -1,4 +1,4 @@
-"""No update from a loss or gradient that is not finite, and a file that says which batch it was."""
+"""No update from a loss or gradient that is not finite, and a report on its batch."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ssl_bev.files import write_text
 
 from .batch_report import batch_ranges, batch_samples, finite_json
 from .model_wrappers import unwrapped
 
-_SKIPS = 'non_finite_skips'  # in checkpoints, so that a resumed run goes on counting
+_SKIPS = 'non_finite_skips'  # in checkpoints, so that a resumed run continues to count
 
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
-    """Look at loss and gradients before each update; if they are not finite, do not update, and stop or go on.
+    """Check loss and gradients before each update; if they are not finite, do not update, and stop or continue.
 
-    All processes agree, and weights and optimizer stay as they were. Each affected process writes
+    All processes do the same, and weights and optimizer do not change. Each affected process writes
     `non_finite/iteration_{number}_process_{rank}.json` into the work directory: tokens and paths of the batch, all
     losses, the norm of the gradient, parameters whose gradient is not finite, and the ranges of all that the batch has.
-    With gradient accumulation the whole update is left out. Where a `GradScaler` tries out scales (half precision),
-    its gradients are its own matter, and only the loss counts.
+    With gradient accumulation the whole update is left out. With a `GradScaler` (half precision), which causes such
+    gradients itself when it tries scales, only the loss is checked.
 
     Args:
-        action: 'stop' raises an error; 'skip' goes on with the next batch.
-        max_skips: how many updates a run may skip before it stops.
+        action: 'stop' raises an error; 'skip' continues with the next batch.
+        max_skips: number of updates that a run may skip before it stops.
 
     Raises:
         ValueError: another action, or a negative number.
-        FloatingPointError: in training; also where skipping is of no use because a running statistic took it up.
+        FloatingPointError: in training; also if skipping does not help because a running statistic is not finite.
 
     Example:
         >>> custom_hooks = [dict(type='NonFiniteHook', action='skip', max_skips=10)]
@@ -64,7 +65,7 @@ class NonFiniteHook(Hook):
         self._left_out: dict[str, Any] | None = None  # what is known of an update that was not made
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Watch the optimizer, which is another one in each phase."""
+        """Watch the optimizer, which is a new one in each phase."""
         self._bad_loss = self._loss_is_bad = self._left_out = None
         wrapper = runner.optim_wrapper
         if self._watched is not wrapper:
@@ -79,7 +80,7 @@ class NonFiniteHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Report, and stop or go on."""
+        """Report, and stop or continue."""
         if self._loss_is_bad is None and self._bad_loss is not None:  # gradients are accumulated
             self._loss_is_bad = bool(self._bad_loss)
         if not (self._loss_is_bad or self._left_out):
@@ -106,32 +107,26 @@ class NonFiniteHook(Hook):
     def _step(self, runner: Runner, step: Any, **options: Any) -> None:
         scaler = getattr(self._watched, 'loss_scaler', None)
         scales = scaler is not None and scaler.is_enabled()
-        norm = self._gradient_norm()
+        norm = _gradient_norm(runner.optim_wrapper.optimizer)
         flag = torch.zeros_like(norm, dtype=torch.bool) if scales else ~norm.isfinite()
         if self._any_bad_loss is not None:
             flag = flag | self._any_bad_loss
         flag, bad = flag.int(), flag if self._bad_loss is None else self._bad_loss
         all_reduce(flag, 'max')
-        # One reading, for each waits for the GPU.
+        # Read once, since each reading waits for the GPU.
         flag, bad, norm = torch.stack([value.double() for value in (flag, bad, norm)]).tolist()
-        norm = None if scales else norm
-        self._any_bad_loss, self._loss_is_bad, self._norm = None, bool(bad), norm
+        self._any_bad_loss, self._loss_is_bad, self._norm = None, bool(bad), None if scales else norm
         if flag:
             gradients = {name: p.grad for name, p in unwrapped(runner.model).named_parameters() if p.grad is not None}
-            self._left_out = dict(gradient_norm=norm, parameters=_not_finite(gradients))
+            self._left_out = dict(gradient_norm=self._norm, parameters=_not_finite(gradients))
         else:
             step(**options)
 
     def _clip(self, clip: Callable, parameters: Sequence[Tensor], **options: Any) -> Tensor | float | None:
-        """Clip as ever; where the norm has been read already, mmengine's log need not wait for it again."""
+        """Clip as usual; a norm that was read already saves the log of mmengine another wait."""
         norm = clip(parameters, **options)
         known = norm is not None and self._norm is not None and options.get('norm_type', 2) == 2
         return self._norm if known else norm
-
-    def _gradient_norm(self) -> Tensor:  # ()
-        groups = self._watched.optimizer.param_groups
-        gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-        return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros((), device=get_device())
 
     def _report(self, runner: Runner, batch: dict | None, losses: dict | None) -> Path:
         content = dict(
@@ -148,6 +143,11 @@ class NonFiniteHook(Hook):
         path = Path(runner.work_dir) / 'non_finite' / name
         write_text(path, json.dumps(finite_json(content), indent=1))
         return path
+
+
+def _gradient_norm(optimizer: Optimizer) -> Tensor:  # ()
+    gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros((), device=get_device())
 
 
 def _not_finite(tensors: dict[str, Tensor]) -> list[str]:

@@ -11,10 +11,10 @@ from .phases import PhasePlan
 
 
 def build_phase_optimizer(runner: Runner, plan: PhasePlan, index: int, iterations: int) -> None:
-    """Give the runner a fresh optimizer wrapper and fresh schedules for a phase.
+    """Give the runner a new optimizer wrapper and new schedules for a phase.
 
     Args:
-        index: which phase; one that keeps the optimizer's state takes the config of the phase that it keeps it from.
+        index: of the phase; if it keeps the state of the optimizer, it also keeps the config of that earlier phase.
         iterations: length of the phase.
     """
     phase, source = plan[index], index
@@ -51,6 +51,6 @@ def phase_schedules(runner: Runner, plan: PhasePlan, index: int, iterations: int
 
 
 def keep_moments(runner: Runner, old_state: Mapping) -> None:
-    """Carry the moments of an optimizer's state dict over to the runner's fresh optimizer, but not its settings."""
+    """Copy the moments of an optimizer state dict to the new optimizer of the runner, but not its settings."""
     optimizer = runner.optim_wrapper.optimizer
     optimizer.load_state_dict({**optimizer.state_dict(), 'state': old_state['state']})

@@ -1,17 +1,17 @@
-"""The loss weights of each phase, checked against the model before the first phase costs hours."""
+"""The loss weights of each phase, checked against the model before training."""
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any
 
 from .phases import Phase, PhasePlan
 
 
-def phase_weights(plan: PhasePlan, model: nn.Module) -> list[dict[str, float] | None]:
-    """The loss weights of each phase; None for all where the model weighs no losses. The model's own stay as they are.
+def phase_weights(plan: PhasePlan, model: Any) -> list[dict[str, float] | None]:
+    """The loss weights of each phase; None for all if the model has no loss weights. Those of the model do not change.
 
     Raises:
-        ValueError: a phase wants something of a model that lacks the method for it, or names a loss that it lacks.
+        ValueError: a phase needs a method that the model lacks, or names an unknown loss.
     """
     for phase in plan.phases:
         if phase.losses is not None:
@@ -20,7 +20,8 @@ def phase_weights(plan: PhasePlan, model: nn.Module) -> list[dict[str, float] | 
             _must_have(model, ('init_fine_from_coarse',), phase, 'init_classes')
     if not hasattr(model, 'get_loss_weights'):
         return [None] * len(plan)
-    configured, weights = model.get_loss_weights(), []
+    configured = model.get_loss_weights()
+    weights: list[dict[str, float] | None] = []
     for phase in plan.phases:
         wanted = configured if phase.losses is None else phase.losses
         try:
@@ -32,7 +33,7 @@ def phase_weights(plan: PhasePlan, model: nn.Module) -> list[dict[str, float] | 
     return weights
 
 
-def _must_have(model: nn.Module, methods: tuple[str, ...], phase: Phase, key: str) -> None:
+def _must_have(model: Any, methods: tuple[str, ...], phase: Phase, key: str) -> None:
     missing = [name for name in methods if not hasattr(model, name)]
     if missing:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A training schedule as data: named phases, one after the other, and which of them an epoch belongs to."""
+"""A training schedule as data: named phases in order, and the phase of each epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CLASS_INITS = ('coarse',)
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """The end of an error message about an unknown name: what was probably meant, and what there is."""
+    """The end of an error message about an unknown name: the most similar name, and all known ones."""
     near = get_close_matches(name, known, n=3)
     hint = f'did you mean {" or ".join(map(repr, near))}? ' if near else ''
     return f'{hint}known: {", ".join(map(str, known))}'
@@ -71,10 +71,10 @@ class PhasePlan:
     """Phases in their order.
 
     Args:
-        phases: `Phase` arguments, one mapping a phase.
+        phases: `Phase` arguments, one mapping per phase.
 
     Raises:
-        ValueError: no phase, a name twice, a first phase that wants to keep an optimizer state, or a bad phase.
+        ValueError: no phase, a name twice, a first phase that keeps an optimizer state, or a bad phase.
     """
 
     def __init__(self, phases: Sequence[Mapping]) -> None:
@@ -103,7 +103,7 @@ class PhasePlan:
         return sum(phase.epochs for phase in self.phases[:index])
 
     def locate(self, epoch: int) -> tuple[int, int]:
-        """Index of the phase that an epoch belongs to, and how many epochs of that phase came before.
+        """Index of the phase of an epoch, and the number of epochs of that phase before it.
 
         Raises:
             ValueError: the epoch lies outside all phases.
@@ -127,6 +127,6 @@ class PhasePlan:
 
 
 def phases_of(config: Mapping) -> Sequence[Mapping]:
-    """The phases of a config; one where it has no `TwoPhaseHook`."""
+    """The phases of a config; a single one if it has no `TwoPhaseHook`."""
     hooks = [hook for hook in config.get('custom_hooks', []) if hook['type'] == 'TwoPhaseHook']
     return hooks[0]['phases'] if hooks else [dict(name='training', epochs=config['train_cfg']['max_epochs'])]

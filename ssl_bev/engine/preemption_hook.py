@@ -1,4 +1,4 @@
-"""Save and leave when the machine is taken away."""
+"""Save and exit when the job is preempted."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from .saving import save_whole
 from .worker_signals import shield_workers
 
 EXIT_CODE = 143  # of a process that SIGTERM ends
-_SAME_SIGNAL = 2.0  # seconds in which torchrun passes on a signal that its processes got as well
+_SAME_SIGNAL = 2.0  # seconds in which torchrun forwards a signal that its processes got as well
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
     """After a signal: save at the next iteration, on which all processes agree, and exit with code 143.
 
-    One process that is signalled is enough. A second signal exits at once, without saving. `resume=True` goes on from
-    the checkpoint; with `ExactResumeHook` as if nothing had happened. During validation a run leaves at once if the end
-    of the epoch is saved (with `SafeCheckpointHook`), else after it; the resumed run does not repeat that validation.
+    It is enough to signal one process. A second signal exits at once, without saving. `resume=True` continues from the
+    checkpoint; with `ExactResumeHook` the result is that of an uninterrupted run. During validation a run exits at once
+    if the end of the epoch is saved (with `SafeCheckpointHook`), else after it; the resumed run does not repeat this
+    validation.
 
     Args:
         signals: their names.
@@ -64,7 +65,7 @@ class PreemptionHook(Hook):
         self._previous = {number: signal.signal(number, self._receive) for number in self.signals}
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Let signals to all processes pass by the workers."""
+        """Make workers ignore signals to all processes."""
         shield_workers(runner.train_loop.dataloader, self.signals)
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -79,19 +80,19 @@ class PreemptionHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Save and leave, if any process was signalled."""
+        """Save and exit if any process was signalled."""
         if self._agreed():
             self._leave(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence | None = None
     ) -> None:
-        """Leave where nothing is to be saved: processes may have unequally many samples, and cannot agree here."""
+        """Exit if nothing is to be saved; with different numbers of samples, processes cannot exchange it here."""
         if self._received and self._saved_iteration == runner.iter:
             self._leave(runner, None)
 
     def after_val(self, runner: Runner) -> None:
-        """Save the end of the epoch and leave, if any process was signalled."""
+        """Save the end of the epoch and exit if any process was signalled."""
         if self._previous and self._agreed():
             self._leave(runner, dict(epoch=runner.epoch, iter=runner.iter))
 
@@ -128,6 +129,6 @@ class PreemptionHook(Hook):
             runner.logger.warning(f'{names}: leaving; the end of the epoch is saved')
         else:
             path = save_whole(runner, runner.work_dir, self.filename, meta=meta, by_epoch=False)
-            barrier()  # whoever leaves first ends the others
+            barrier()  # the first process that exits ends the others
             runner.logger.warning(f'{names}: saved {path} after {meta["iter"]} iterations; go on with --resume')
         raise SystemExit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""What each process has of its own in the middle of a run: gradients that wait for an update, running statistics."""
+"""The state of each process in the middle of a run: accumulated gradients and running statistics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ProcessState(NamedTuple):
         return cls(gradients, {name: buffer.cpu().clone() for name, buffer in model.named_buffers()})
 
     def without_buffers_of(self, first: ProcessState) -> ProcessState:
-        """Only the buffers that differ from the first process's: those are among the weights of a checkpoint."""
+        """Only the buffers that differ from those of the first process, which are among the weights of a checkpoint."""
         own = {name: b for name, b in self.buffers.items() if not torch.equal(b, first.buffers[name])}
         return self._replace(buffers=own)
 

@@ -1,4 +1,4 @@
-"""The log's numbers, read from the device at once."""
+"""All logged losses, read from the device at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @HOOKS.register_module()
 class ReadLossesHook(Hook):
-    """Read all losses of an iteration together: mmengine's log reads one after another and waits for the GPU each time.
+    """Read all losses of an iteration together; mmengine reads them one by one and waits for the GPU each time.
 
     Example:
         >>> custom_hooks = [dict(type='ReadLossesHook')]
@@ -22,8 +22,8 @@ class ReadLossesHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Put tensors on the CPU in the place of those on the device."""
+        """Replace tensors on the device by tensors on the CPU."""
         tensors = {name: value for name, value in (outputs or {}).items() if isinstance(value, Tensor)}
-        if tensors:
+        if outputs and tensors:
             numbers = torch.stack([value.detach().reshape(()).double() for value in tensors.values()]).cpu()
             outputs.update(zip(tensors, numbers, strict=True))

@@ -1,4 +1,4 @@
-"""mmengine's loop over epochs, able to begin in the middle of one."""
+"""mmengine's loop over epochs, which can start in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .seeded_loader import seeded_loader
 
 
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """What `ExactResumeHook` makes of mmengine's `EpochBasedTrainLoop`."""
+    """The loop that `ExactResumeHook` uses instead of mmengine's `EpochBasedTrainLoop`."""
 
     first_batch = 0  # of the next epoch; those before it were trained on already
     epoch_seed = 0
 
     @classmethod
     def replace(cls, runner: Runner) -> ResumableEpochLoop:
-        """Put such a loop into the place of the runner's, with all that it knows.
+        """Replace the loop of the runner by such a loop, with the same state.
 
         Raises:
             ValueError: the runner's loop is not `EpochBasedTrainLoop`.
@@ -27,7 +27,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 'use train_cfg=dict(by_epoch=True, max_epochs=...)'
             )
         resumable = cls.__new__(cls)
-        vars(resumable).update(vars(loop))
+        resumable.__dict__.update(vars(loop))
         runner._train_loop = resumable
         return resumable
 

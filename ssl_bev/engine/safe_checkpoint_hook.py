@@ -1,4 +1,4 @@
-"""mmengine's CheckpointHook, with files that are whole and a resume that finds the last good one."""
+"""mmengine's CheckpointHook with complete files, and a resume that finds the last good one."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .saving import remove_leftovers, save_whole
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """Save so that a kill or a full disk at any moment leaves a checkpoint to go on from; load without running code.
+    """Save so that a kill or a full disk at any time leaves a good checkpoint; load without running code.
 
-    Checkpoints get their name when they are on the disk; then `last_checkpoint` names them; then older ones are removed
-    (mmengine removes them first). With `resume=True` and no `load_from` a run goes on from the last good checkpoint
-    of its work directory, and warns of damaged ones. What is loaded, `load_from` included, goes through torch's
-    `weights_only` unpickler, which knows mmengine's log buffers here and nothing that could run code. Other arguments
-    are those of `CheckpointHook`.
+    Checkpoints are renamed when they are on disk; then `last_checkpoint` names them; then older ones are removed
+    (mmengine removes them first). With `resume=True` and no `load_from`, a run continues from the last good checkpoint
+    of its work directory, and warns about damaged ones. All files, also that of `load_from`, are read by torch's
+    `weights_only` unpickler, which here also knows the log buffers of mmengine, but nothing that could run code. Other
+    arguments are those of `CheckpointHook`.
 
     Raises:
         ValueError: a run is to be resumed and no checkpoint is whole.
@@ -47,7 +47,7 @@ class SafeCheckpointHook(CheckpointHook):
         runner._load_from = with_safe_loading(runner._load_from)
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, and clear what killed runs left there."""
+        """Find the folder, and remove partial files of killed runs."""
         super().before_train(runner)
         if self._is_local() and is_main_process():
             remove_leftovers(self.out_dir)
@@ -79,7 +79,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         one = len(self.key_indicators) == 1
         before = {'': self.best_ckpt_path} if one else dict(self.best_ckpt_path_dict)
-        self._set_best(dict.fromkeys(before))  # so that it is not removed before the new one is there
+        self._set_best(dict.fromkeys(before))  # so that it is not removed before the new one is written
         runner.save_checkpoint = partial(save_whole, runner, note=False)
         try:
             super()._save_best_checkpoint(runner, metrics)
@@ -106,7 +106,7 @@ class SafeCheckpointHook(CheckpointHook):
         runner.logger.info(f'{ckpt_path} is published as {name}')
 
     def _keep(self, runner: Runner, step: int) -> list[int]:
-        """Note which checkpoints are kept; those that no longer are."""
+        """Record the kept checkpoints, and return those that are no longer kept."""
         before = [kept for kept in self.keep_ckpt_ids if kept != step]
         self.keep_ckpt_ids.clear()
         self.keep_ckpt_ids.extend([*before, step])  # holds the last `max_keep_ckpts`

@@ -1,4 +1,4 @@
-"""Writing a run's checkpoint so that a crash at any moment leaves one to go on from."""
+"""Writing checkpoints so that a crash at any time leaves a good one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ssl_bev.files import replacing, write_text
 
 
 def save_whole(runner: Runner, folder: str | Path, filename: str, note: bool = True, **options: Any) -> Path:
-    """Save a checkpoint whole or not at all; to be called on all processes, of which the first writes.
+    """Save a checkpoint completely or not at all; call it on all processes, the first one writes.
 
     Args:
-        note: then tell `last_checkpoint` in the work directory.
-        options: of `runner.save_checkpoint`.
+        note: afterwards, update `last_checkpoint` in the work directory.
+        options: for `runner.save_checkpoint`.
 
     Raises:
-        OSError: the file cannot be written; the checkpoints of before are still there.
+        OSError: the file cannot be written; earlier checkpoints are still there.
     """
     path = Path(folder) / filename
     runner.call_hook('before_save_on_all_processes')
@@ -34,7 +34,7 @@ def save_whole(runner: Runner, folder: str | Path, filename: str, note: bool = T
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove what a killed process left of checkpoints that it was writing."""
+    """Remove the partial files of checkpoints that a killed process was writing."""
     for leftover in Path(folder).glob('.*.tmp'):
         number = leftover.name.split('.')[-2]
         if number.isdigit() and not _is_alive(int(number)):

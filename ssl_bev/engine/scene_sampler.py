@@ -1,4 +1,4 @@
-"""Whole scenes for each process, for evaluation that follows a sequence."""
+"""Whole scenes for each process, for evaluation over sequences."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.utils.data import Sampler
 class SceneContiguousSampler(Sampler):
     """Give each process whole scenes, in the dataset's order, each sample once.
 
-    mmengine's `DefaultSampler` deals samples out in turn, which tears scenes apart between processes, and repeats some
-    so that all processes have equally many. Here processes may have unequally many, which only evaluation can take.
+    mmengine's `DefaultSampler` distributes samples in turn, which splits scenes between processes, and repeats some
+    so that all processes have the same number. Here the numbers may differ, which only evaluation can handle.
 
     Args:
         dataset: has `scene_tokens`, the scene of each sample.
@@ -40,7 +40,7 @@ class SceneContiguousSampler(Sampler):
 
 
 def deal_scenes(scenes: list[str], num_shares: int) -> list[list[int]]:
-    """Split sample indices into shares of whole scenes, of lengths as equal as a greedy choice makes them.
+    """Split sample indices into parts of whole scenes, with lengths balanced by a greedy choice.
 
     Args:
         scenes: the scene of each sample.

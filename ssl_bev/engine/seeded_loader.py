@@ -1,4 +1,4 @@
-"""Batches of a dataloader from any place of an epoch on, with random numbers that depend on the place alone."""
+"""Batches of a dataloader from any position of an epoch, with random numbers that depend only on the position."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class SeededDataset(Dataset):
 
 
 class SeededBatchSampler(Sampler):
-    """Batches from the given one on; each index comes with a seed of its own."""
+    """Batches from the given one on; each index comes with its own seed."""
 
-    def __init__(self, batches: Sampler, seed: int, first: int) -> None:
+    def __init__(self, batches: Any, seed: int, first: int) -> None:
         self.batches, self.seed, self.first = batches, seed, first
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -52,9 +52,8 @@ class SeededBatchSampler(Sampler):
 def seeded_loader(loader: DataLoader, seed: int, first: int = 0) -> DataLoader:
     """A loader of the same batches without the first ones, which are not read.
 
-    What a sample draws depends on `seed` and its place in the epoch, not on the worker that reads it, nor on how many
-    there are. Workers are started again. Reading without workers leaves Python's, numpy's and torch's generators seeded
-    otherwise.
+    The random numbers of a sample depend on `seed` and its position in the epoch, not on the worker or the number of
+    workers. Workers are started again. Reading without workers changes the seeds of Python, numpy and torch.
 
     Raises:
         ValueError: the loader has no batches of indices.

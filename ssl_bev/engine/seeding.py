@@ -1,4 +1,4 @@
-"""Random states as a pure function of the place in a run, so that a resumed run draws what the straight run drew."""
+"""Random states as a function of the position in a run, so that a resumed run draws the same numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, numpy's and torch's global generators, those of all GPUs included."""
+    """Seed the global generators of Python, numpy and torch, also on all GPUs."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002, the state that transforms draw from
     torch.manual_seed(seed)

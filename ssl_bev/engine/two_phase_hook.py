@@ -24,13 +24,13 @@ class TwoPhaseHook(Hook):
     """Switch losses, train dataloader, optimizer and schedule from phase to phase.
 
     The phase is a function of `runner.epoch`, computed before each epoch, so that a resumed run is in the right
-    phase by construction. What happens once, when a phase starts, does not happen again when a run resumes inside it.
+    phase by construction. Actions at the start of a phase are not repeated when a run resumes inside it.
     Pretraining and fine-tuning as two runs (the second with `load_from` and one phase of the same name) give the same
     weights as one run with both phases, given the same seed and `ExactResumeHook`.
 
-    Loaders, learning rates and schedules need nothing of the model. Loss weights need a model with two methods:
-    `get_loss_weights()` gives a dict of name -> weight of all its losses, `set_loss_weights(weights)` sets them, 0 for
-    those not named, and raises ValueError for a name that it does not know. It may freeze what has no loss: a
+    Loaders, learning rates and schedules work with any model. Loss weights need a model with two methods:
+    `get_loss_weights()` returns a dict of name -> weight of all its losses, `set_loss_weights(weights)` sets them, 0
+    for those not named, and raises ValueError for unknown names. It may freeze parameters without a loss: a
     distributed model is then wrapped again. An average of the weights (mmengine's `EMAHook`) restarts with each phase.
 
     Args:
@@ -47,7 +47,7 @@ class TwoPhaseHook(Hook):
               its length. None: that of the config file, restarted. []: constant.
             - init_classes: 'coarse' starts the rows of the fine class layer from the coarse classes they belong to
               (`model.init_fine_from_coarse()`).
-            - reset_optimizer: False keeps the optimizer's moments over the start of the phase.
+            - reset_optimizer: False keeps the moments of the optimizer at the start of the phase.
 
     Raises:
         ValueError: unknown keys, losses or dataloaders, epochs that do not add up to max_epochs, and loss weights or
@@ -76,7 +76,7 @@ class TwoPhaseHook(Hook):
         self._weights: list[dict[str, float] | None] = []
 
     def before_run(self, runner: Runner) -> None:
-        """Check all phases, and build their dataloaders, before the first one costs hours."""
+        """Check all phases, and build their dataloaders, before training."""
         if not self._trains(runner):
             return
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -93,7 +93,7 @@ class TwoPhaseHook(Hook):
         if any(phase.optim_wrapper is None for phase in self.plan.phases) and 'optim_wrapper' not in runner.cfg:
             raise ValueError('TwoPhaseHook restarts the optimizer from its config: build the runner by Runner.from_cfg')
         self._weights = phase_weights(self.plan, unwrapped(runner.model))
-        with kept_random_state():  # a run with one phase less initialises its model the same
+        with kept_random_state():  # a run with one phase less initialises its model in the same way
             self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
         runner.train_loop._max_iters = self._first_iteration(len(self.plan))
         for index in range(len(self.plan)):
@@ -128,7 +128,8 @@ class TwoPhaseHook(Hook):
             self._start(runner, index)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note whose optimizer state the checkpoint holds."""
+        """Record the phase of the optimizer state in the checkpoint."""
+        assert self._active is not None  # before_train_epoch has set it
         checkpoint['meta']['phase'] = self.plan[self._active].name
 
     def first_iteration(self, epoch: int) -> int:
@@ -141,6 +142,7 @@ class TwoPhaseHook(Hook):
     def schedules(self, runner: Runner) -> tuple[list[dict], int]:
         """Configs of the running phase's schedules, and the epoch with which they begin."""
         index = self._active
+        assert index is not None
         return phase_schedules(runner, self.plan, index, self._iterations(index)), self.plan.first_epoch(index)
 
     def _start(self, runner: Runner, index: int) -> None:
@@ -163,7 +165,7 @@ class TwoPhaseHook(Hook):
         runner.logger.info(self._describe(runner, index))
 
     def _weigh(self, runner: Runner, index: int) -> None:
-        """Set the phase's loss weights; where other parameters are trained now, distribute the model again."""
+        """Set the loss weights of the phase; if other parameters are trained now, wrap the model again."""
         if self._weights[index] is None:
             return
         model = unwrapped(runner.model)
@@ -227,7 +229,7 @@ class TwoPhaseHook(Hook):
         parts = [
             f'Phase {index + 1}/{len(self.plan)} {phase.name!r}: epochs {first + 1} to {first + phase.epochs}',
             f'losses {losses or "of the model"}',
-            f'{len(self._loaders[index].dataset)} samples',
+            f'{len(self._loaders[index].dataset)} samples',  # type: ignore[arg-type]
             f'learning rate from {" / ".join(f"{rate:g}" for rate in rates)}',
             'optimizer restarted' if phase.reset_optimizer else 'optimizer state kept',
         ]

@@ -1,4 +1,4 @@
-"""Dataloader workers that outlive a signal to all processes of a job, so that the main process can still save."""
+"""Dataloader workers that ignore a signal to all processes of a job, so that the main process can still save."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 
 class _Shielded:
-    """A `worker_init_fn` that listens to the main process alone; then the one of before."""
+    """A `worker_init_fn` that ignores signals of others than the main process, then calls the previous one."""
 
     def __init__(self, function: Callable[[int], Any] | None, signals: Sequence[int]) -> None:
         self.function, self.signals = function, signals
@@ -26,10 +26,10 @@ class _Shielded:
 
 
 def shield_workers(loader: DataLoader, signals: Sequence[int]) -> None:
-    """Let workers that this loader starts from now on go on when others than their main process signal them.
+    """Let workers that this loader starts from now on ignore signals of others than their main process.
 
-    `timeout`, job managers and `kill` with a negative number signal all processes of a job. A worker that dies of it
-    takes the main process along before that can save. Workers still end with the main process.
+    `timeout`, job managers and `kill` with a negative number signal all processes of a job. If a worker dies of it, the
+    main process ends before it can save. Workers still end with the main process.
     """
     if not isinstance(loader.worker_init_fn, _Shielded):
         loader.worker_init_fn = _Shielded(loader.worker_init_fn, signals)

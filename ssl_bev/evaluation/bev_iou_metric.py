@@ -28,11 +28,11 @@ RINGS = ((0, 10), (10, 20), (20, 30))
 
 @METRICS.register_module()
 class BEVIoUMetric(BaseMetric):
-    """Per-class IoU and mIoU at threshold 0.5 and at each class's best threshold, and at 0.5 in rings around the car.
+    """Per-class IoU and mIoU at threshold 0.5, at the best threshold of each class, and at 0.5 in rings around the car.
 
-    A cell counts as predicted where its probability is at least the threshold; cells labelled 255 do not count. Counts
+    A cell counts as predicted if its probability is at least the threshold; cells labelled 255 do not count. Counts
     are summed over the dataset before dividing. A class without a positive cell in the ground truth has the IoU NaN, is
-    left out of the mean, and named in the log. Per sample some hundred integers are kept, so that samples which a
+    left out of the mean, and is named in the log. A few hundred integers are kept per sample, so that samples which a
     distributed sampler repeats are counted once: results are the same on any number of processes.
 
     Reported, each after `prefix/`: mIoU, IoU_{class} (at 0.5), mIoU_best, IoU_best_{class}, threshold_{class},
@@ -41,19 +41,19 @@ class BEVIoUMetric(BaseMetric):
 
     Args:
         classes: names to report. Each is a class of prediction and ground truth, or a key of `merge`.
-        thresholds: those tried for the best one.
+        thresholds: candidates for the best one.
         rings: (inner, outer) distances of cell centres from the origin of the BEV frame, metres; must not overlap.
-        merge: coarse class -> fine classes that make it up, where prediction or ground truth has no class of the coarse
-            name: a cell is positive where any of them is; its probability is the highest of theirs.
+        merge: coarse class -> fine classes that make it up, if prediction or ground truth has no class of the coarse
+            name: a cell is positive if any of them is; its probability is the highest of theirs.
         chosen_thresholds: class -> threshold chosen elsewhere (on validation data), reported in addition.
-        tolerance: metres by which a cell may lie beside the truth, see `tolerant_histogram`; below a cell's size it
-            forgives nothing. 0: none.
-        exclusive: predict at most one class a cell, its most probable one (the first of equals): what argmax does
-            beside a background of the threshold's probability. The ground truth stays as it is.
+        tolerance: allowed distance of a cell from the ground truth in metres, see `tolerant_histogram`; below the size
+            of a cell it has no effect. 0: none.
+        exclusive: predict at most one class per cell, the most probable one (the first of equals), like argmax
+            with a background whose probability is the threshold. The ground truth does not change.
         prefix: of the reported names.
 
     Raises:
-        ValueError: bad arguments, unknown classes, or data samples that lack something or do not fit each other.
+        ValueError: bad arguments, unknown classes, or data samples that lack fields or do not match each other.
     """
 
     default_prefix = 'bev'
@@ -162,7 +162,7 @@ class BEVIoUMetric(BaseMetric):
         return named | {f'{name}_{c}{suffix}': value for c, value in zip(self.classes, values.tolist(), strict=True)}
 
     def _select(self, maps: Tensor, names: Sequence[str], key: str) -> Tensor:
-        """The reported classes out of a sample's classes; merged ones are the maximum, 255 only where none is 1."""
+        """The reported classes from the classes of a sample; merged ones are the maximum, 255 only where none is 1."""
         selected = []
         for name in self.classes:
             parts = (name,) if name in names else self.merge.get(name, (name,))

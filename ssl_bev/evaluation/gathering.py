@@ -16,8 +16,8 @@ Result = TypeVar('Result')
 class CountRows:
     """Counts of many samples as the rows of one array.
 
-    One small tensor kept for each sample would do the same, but they fragment the memory that the sample's large
-    temporary tensors leave, so that the next ones no longer fit: 3 MB a sample are lost on a CPU.
+    Small tensors for each sample would fragment the memory that the large temporary tensors of the samples leave, so
+    that the next ones no longer fit: 3 MB per sample are lost on a CPU.
     """
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class CountRows:
 
 
 def gather_by_token(results: Sequence[tuple[str, Result]], size: int, metric: str) -> list[Result]:
-    """One result a sample, however the samples were dealt to the processes; the same list on each of them.
+    """One result per sample, for any distribution of samples over processes; the same list on each process.
 
-    mmengine's own collection trusts that samples come in turn (rank 0, 1, .., 0, 1, ..) and cuts off what exceeds the
-    dataset; by token it does not matter who has which sample, how many, or twice.
+    mmengine's own collection assumes that samples come in turn (rank 0, 1, .., 0, 1, ..) and drops those that exceed
+    the dataset. With tokens, processes may have any samples, any number of them, also twice.
 
     Args:
         results: sample token and result, of this process.
-        size: number of samples in the dataset; another number of results is warned about.
+        size: number of samples in the dataset; another number of results gives a warning.
         metric: name of the metric, for the warning.
     """
     by_token = {token: result for part in all_gather_object(list(results)) for token, result in part}

@@ -1,4 +1,4 @@
-"""Counts from which IoU at many thresholds follows, in one pass over the cells.
+"""Counts for IoU at many thresholds, in one pass over the cells.
 
 A histogram has the axes (K, R, 2, B): class, region, ground truth 0 or 1, and the number of thresholds that the
 predicted probability reaches. Regions are the range rings and, last, the cells in no ring.
@@ -18,9 +18,9 @@ def ring_index(
     cell_centers: Tensor,  # (H, W, 2), metres
     rings: Sequence[tuple[float, float]],
 ) -> Tensor:  # (H, W), int64
-    """The ring in which each cell's centre lies, by its distance from the origin; len(rings) where there is none.
+    """The ring of the centre of each cell, by its distance from the origin; len(rings) if there is none.
 
-    A ring reaches from its inner radius, included, to its outer one, excluded.
+    A ring includes its inner radius and excludes its outer one.
     """
     distance = cell_centers.norm(dim=-1)
     index = torch.full(distance.shape, len(rings), dtype=torch.int64, device=distance.device)
@@ -50,7 +50,7 @@ def iou_from_histogram(
 ) -> Tensor:  # (..., B - 1), float64
     """IoU at each threshold; NaN where the ground truth has no positive cell.
 
-    Of the three kinds of cells of `tolerant_histogram` it is P R / (P + R - P R), with precision P and recall R; that
+    For the three kinds of cells of `tolerant_histogram` it is P R / (P + R - P R), with precision P and recall R; that
     holds for strict counts as well.
     """
     at_least = histogram.flip(-1).cumsum(-1).flip(-1).double()  # cells that reach at least so many thresholds

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def format_table(classes: Sequence[str], rings: Sequence[str], metrics: Mapping[str, float]) -> str:
-    """One row a class and one for the mean; IoU in percent, '-' where it is NaN."""
+    """One row per class and one for the mean; IoU in percent, '-' for NaN."""
     header = ['class', 'IoU@0.5', 'best', 'at', *rings]
     rows = []
     for name in (*classes, None):

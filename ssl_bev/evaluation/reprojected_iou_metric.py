@@ -1,4 +1,4 @@
-"""IoU of reprojected BEV predictions against labels in the images: an evaluation that needs no BEV label."""
+"""IoU of reprojected BEV predictions against labels in the images: an evaluation without BEV labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .gathering import gather_by_token
 
 @METRICS.register_module()
 class ReprojectedIoUMetric(BaseMetric):
-    """Per-class IoU at probability 0.5 over the labelled pixels that the BEV grid covers, in all and in each camera.
+    """Per-class IoU at probability 0.5 over labelled pixels inside the BEV grid, for all cameras and for each one.
 
     The pipeline must load pseudo-labels (`LoadPseudoLabels`), whose classes are those that the model predicts. A pixel
     of the targets counts where it is labelled, below the horizon, and its road point lies inside the grid; it is of the
@@ -38,8 +38,8 @@ class ReprojectedIoUMetric(BaseMetric):
 
     Args:
         classes: names to report.
-        shared_ground_only: count only pixels whose road point is labelled in another camera as well: how well is a
-            camera explained that was left out of the loss (`LoadPseudoLabels.ignore_cameras`)?
+        shared_ground_only: count only pixels whose road point is labelled in another camera as well: this
+            evaluates a camera that was left out of the loss (`LoadPseudoLabels.ignore_cameras`).
         prefix: of the reported names.
 
     Raises:
@@ -114,7 +114,7 @@ def labelled_by_others(
     road: Road | Tensor,  # (1), or road2bev (4, 4)
     image_size: tuple[int, int],
 ) -> Tensor:  # (N, h, w) bool
-    """True where another camera has a label for the road point behind the pixel."""
+    """True where another camera has a label for the road point of the pixel."""
     cameras, height, width = target.shape[1:]
     stride = image_size[1] // width
     labelled = known(target).any(0)

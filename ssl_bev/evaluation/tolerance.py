@@ -1,6 +1,6 @@
-"""IoU that forgives small shifts: what is predicted near the truth is right, and the truth near it is found.
+"""IoU with a tolerance: predictions close to the ground truth are correct, and ground truth close to them is found.
 
-A strict IoU of lines that are one or two cells wide falls to nothing when they are drawn a cell beside the truth.
+The strict IoU of lines that are one or two cells wide is almost 0 if they are predicted one cell off.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def tolerant_histogram(
     thresholds: Tensor,  # (M,), ascending
     radius: float,  # cells
 ) -> Tensor:  # (K, R, 3, M + 1), int64
-    """Like `iou_histogram`, with three kinds of cells: those far from any true one and those near one, by what is
-    predicted there, as the first and the last; between them the true ones, by the best that is predicted near them.
+    """Like `iou_histogram`, with three kinds of cells: first cells far from any true cell, last cells close to one,
+    both by their prediction; between them the true cells, by the best prediction close to them.
 
-    Cells whose truth is unknown count in none of them.
+    Cells with unknown ground truth are in none of them.
     """
     near = dilate((target == 1).float(), radius).to(target.dtype)
     predicted = iou_histogram(probability, near.masked_fill(target == IGNORE, IGNORE), region, num_regions, thresholds)
@@ -39,7 +39,7 @@ def dilate(
     maps: Tensor,  # (K, H, W), not negative
     radius: float,  # cells
 ) -> Tensor:  # (K, H, W)
-    """The highest value of the cells whose centres are at most so far away; beyond the map there is nothing."""
+    """The highest value of the cells whose centres are at most this far away; outside of the map there is nothing."""
     reach = math.floor(radius + 1e-6)
     height, width = maps.shape[1:]
     padded = F.pad(maps, (reach,) * 4)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A name beside a file to write to. At the end that takes the file's place; after an error all is as before.
+    """A temporary file to write to, beside a file. At the end it replaces the file; after an error nothing changes.
 
-    The new content is on the disk before it gets the name, so that a crash of the machine, too, leaves one of both
-    whole. The folder is made where missing. A process that is killed leaves its temporary file, `.{name}.{pid}.tmp`.
+    The new content is on disk before it gets the name, so that also a crash of the machine leaves the old or the new
+    file complete. The folder is created if missing. A killed process leaves its temporary file, `.{name}.{pid}.tmp`.
 
     Raises:
         OSError: the file cannot be written, such as on a full disk; it names the file.
@@ -34,7 +34,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all, see `replacing`."""
+    """Write a file completely or not at all, see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 

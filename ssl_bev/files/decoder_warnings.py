@@ -1,7 +1,7 @@
-"""What libjpeg complains about while it decodes: it writes to the process's standard error and goes on, painting grey.
+"""Warnings of libjpeg while it decodes: it writes them to standard error and continues with grey pixels.
 
-OpenCV has no other way to hear of it, so the file descriptor is pointed to a file meanwhile. Threads share that time;
-if anything was written during a decoding, it is done once more alone, to know whose complaint it was.
+OpenCV offers no other access to them, so the file descriptor is redirected to a file meanwhile. Threads share this
+redirection; if there was a warning during a decoding, it is repeated alone, to find the image of the warning.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PREFIXES = ('Corrupt JPEG data', 'Premature end of JPEG', 'Invalid SOS', 'Incon
 
 
 def decode_and_listen(decode: Callable[[], Result]) -> tuple[Result, list[str]]:
-    """What `decode` returns, and the lines that libjpeg complained with."""
+    """The result of `decode`, and the warnings of libjpeg."""
     with _capture.window(alone=False) as lines:
         result = decode()
     if lines:
@@ -29,7 +29,7 @@ def decode_and_listen(decode: Callable[[], Result]) -> tuple[Result, list[str]]:
 
 
 class _Capture:
-    """Standard error as a file while anybody is inside `window`; what is not libjpeg's is passed on afterwards."""
+    """Standard error as a file while any thread is inside `window`; other lines are forwarded afterwards."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
@@ -40,10 +40,10 @@ class _Capture:
 
     @contextlib.contextmanager
     def window(self, alone: bool) -> Iterator[list[str]]:
-        """Yield a list that is filled at the end with libjpeg's lines of that time."""
+        """Yield a list that is filled at the end with the lines of libjpeg of that time."""
         lines: list[str] = []
         with self._change:
-            # Whoever wants to be alone goes first: others would come for ever.
+            # A thread that needs to be alone goes first; otherwise it might wait forever.
             self._waiting += alone
             self._change.wait_for(lambda: not self._is_alone and not (self._inside if alone else self._waiting))
             self._waiting -= alone
@@ -65,7 +65,7 @@ class _Capture:
                 self._change.notify_all()
 
     def forget(self) -> None:
-        """Give standard error back, if it is redirected."""
+        """Restore standard error if it is redirected."""
         if self._inside and self._stderr is not None:
             os.dup2(self._stderr, _STDERR)
 
@@ -102,7 +102,7 @@ _capture = _Capture()
 
 
 def _start_anew() -> None:
-    """After a fork: locks of threads that are gone would never be released, and the file is the parent's."""
+    """After a fork: locks of threads that no longer exist are never released, and the file belongs to the parent."""
     global _capture
     _capture.forget()
     _capture = _Capture()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def sha256(files: Iterable[Path]) -> str:
-    """The SHA-256 of the files' contents one after the other; of a single file as `sha256sum` prints it."""
+    """The SHA-256 of the concatenated contents of files; for a single file the same as `sha256sum`."""
     digest = hashlib.sha256()
     for file in files:
         with file.open('rb') as stream:

@@ -1,4 +1,4 @@
-"""What the frames of an info file must have before anybody looks at them; info files come from many programs."""
+"""Checks of the frames of an info file before use; info files come from many programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTS = ('scene_token', 'scene_name', 'prev', 'next', 'location')
 
 
 def read_info_content(path: str | Path, what: str, remedy: str) -> dict:
-    """An info file of mmdet3d's v2 schema: metainfo, and data_list, a list of frames, which may hold sweeps.
+    """An info file of mmdet3d's v2 schema: metainfo, and data_list, a list of frames, which may have sweeps.
 
     Args:
         path: of the file.

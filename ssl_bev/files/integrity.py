@@ -1,4 +1,4 @@
-"""Is a JPEG or PNG file whole? What its markers and checksums tell, without decoding it."""
+"""Check from markers and checksums whether a JPEG or PNG file is complete, without decoding it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 
 
 def is_jpeg(content: bytes) -> bool:
-    """True where a file starts as JPEG files do."""
+    """True if a file starts like a JPEG file."""
     return content.startswith(_JPEG)
 
 
 def is_png(content: bytes) -> bool:
-    """True where a file starts as PNG files do."""
+    """True if a file starts like a PNG file."""
     return content.startswith(_PNG)
 
 
 def integrity_fault(content: bytes) -> str:
-    """What is wrong with a picture file, such as 'truncated'; '' where nothing is, or for other formats.
+    """The fault of an image file, such as 'truncated'; '' if there is none, or for other formats.
 
-    Bytes behind the end of the picture, as some cameras append them, are no fault.
+    Bytes after the end of the image, which some cameras append, are no fault.
     """
     if not content:
         return 'truncated'
@@ -40,7 +40,7 @@ def _jpeg_fault(content: bytes) -> str:
     position, scans = 2, 0
     zeros_mean_detail = is_sequential = False
     while True:
-        # Parsed from the start: the thumbnail in a header has an end of its own.
+        # Parsed from the start, since the thumbnail in a header has its own end marker.
         position = content.find(b'\xff', position)
         if position < 0:
             return 'truncated'
@@ -65,18 +65,18 @@ def _jpeg_fault(content: bytes) -> str:
             end = _MARKER.search(content, position)
             if end is None:
                 return 'truncated'
-            # Scans of one component after the first hold colour alone, which has another table.
+            # Scans of one component after the first contain only colour, which has another table.
             has_brightness = segment[:1] != b'\x01' or scans == 1
-            data = content[position : end.start()].rstrip(b'\0')  # some cameras fill up with zeros
+            data = content[position : end.start()].rstrip(b'\0')  # some cameras pad with zeros
             if is_sequential and has_brightness and zeros_mean_detail and _ZEROS in data:
                 return f'damaged (zeros instead of image data at byte {position + data.find(_ZEROS)})'
             position = end.start()
 
 
 def _zeros_mean_detail(segment: bytes) -> bool:
-    """True where a table of codes for detail gives the shortest code, all zeros, to a coefficient and not to flatness.
+    """True if the code table for detail gives the shortest code, all zeros, to a coefficient and not to flatness.
 
-    Then bits of zero draw the same wild pattern everywhere, which no picture holds for long.
+    Then zero bits draw the same pattern everywhere, which does not occur over a long part of a real image.
     """
     while len(segment) > 17:
         kind, count = segment[0] >> 4, sum(segment[1:17])

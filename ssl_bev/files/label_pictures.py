@@ -1,4 +1,4 @@
-"""Pictures whose values are class ids, in all the ways that programs store them."""
+"""Images whose values are class ids, in all formats that programs use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GREY, _PALETTE = 0, 3  # colour types of PNG
 
 
 def read_ids(path: str | Path, context: str = '') -> np.ndarray:  # (H, W) uint8
-    """Read class ids: the stored values themselves, not the brightness or colour that they are shown with.
+    """Read class ids: the stored values, not the brightness or colour with which they are shown.
 
-    A picture with a palette gives its indices; 1, 2 and 4 bits give 0 and 1, 0 ... 3, 0 ... 15 (decoders stretch them
-    to 0 ... 255); 16 bits are taken where no id is above 255.
+    An image with a palette gives its indices; 1, 2 and 4 bits give 0 and 1, 0 ... 3, 0 ... 15 (decoders stretch them
+    to 0 ... 255); 16 bits are accepted if no id is above 255.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a damaged file, a colour picture, ids above 255, or a JPEG, whose values are not exact.
+        ValueError: a damaged file, a colour image, ids above 255, or a JPEG, whose values are not exact.
     """
     content = read_picture_file(path, context)
     where = f'label picture {path}' + (f' ({context})' if context else '')

@@ -1,6 +1,6 @@
-"""Lenses that distort: from the picture that a camera took to the one that a pinhole would have taken.
+"""Lenses that distort: from the image of a camera to that of an ideal pinhole camera.
 
-Convention: as everywhere (docs/conventions.md) the centre of the first pixel is (0.5, 0.5); OpenCV has it at (0, 0).
+Convention: the centre of the first pixel is (0.5, 0.5), see docs/conventions.md; in OpenCV it is (0, 0).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Lens(NamedTuple):
     Attributes:
         model: 'pinhole' (Brown's, `cv2.undistort`) or 'fisheye' (Kannala and Brandt's, `cv2.fisheye`).
         coefficients: in OpenCV's order.
-        cam2img: (3, 3) of the file's picture.
-        size: height and width of the file's picture.
+        cam2img: (3, 3) of the image file.
+        size: height and width of the image file.
         new_cam2img: (3, 3) of the undistorted image.
         new_size: its height and width.
     """
@@ -41,10 +41,10 @@ class Lens(NamedTuple):
 
     @classmethod
     def of(cls, camera: Mapping) -> Lens | None:
-        """The lens of a camera of an info file; None: its pictures are not distorted.
+        """The lens of a camera of an info file; None: its images are not distorted.
 
         Raises:
-            ValueError: something else than a lens.
+            ValueError: an invalid lens.
         """
         lens = camera.get('lens')
         if lens is None:
@@ -64,15 +64,15 @@ class Lens(NamedTuple):
         )
 
     def undistort(self, picture: np.ndarray) -> np.ndarray:  # (h, w, 3) -> (H, W, 3) uint8
-        """The undistorted image, black where the file shows nothing.
+        """The undistorted image, black where the file has no content.
 
         Raises:
-            ValueError: a picture of another size.
+            ValueError: an image of another size.
         """
         return self._remap(picture, cv2.INTER_LINEAR, 0)
 
     def undistort_labels(self, values: np.ndarray, outside: int) -> np.ndarray:  # (h, w) -> (H, W) uint8
-        """Labels of the file's picture in the undistorted image, by the nearest pixel; `outside` where there is none.
+        """Labels of the image file in the undistorted image, by the nearest pixel; `outside` where there is none.
 
         Raises:
             ValueError: labels of another size.
@@ -80,7 +80,7 @@ class Lens(NamedTuple):
         return self._remap(values, cv2.INTER_NEAREST, outside)
 
     def check(self) -> None:
-        """Check that the picture shows enough of the undistorted image to believe in the coefficients.
+        """Check that the file covers enough of the undistorted image for plausible coefficients.
 
         Raises:
             ValueError: less than half.
@@ -93,7 +93,7 @@ class Lens(NamedTuple):
             )
 
     def seen(self) -> np.ndarray:  # (H, W) bool
-        """True where the file shows what the undistorted image should."""
+        """True where the file covers the undistorted image."""
         u, v = _sources(self)
         height, width = self.size
         return (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
@@ -108,14 +108,14 @@ class Lens(NamedTuple):
 
 
 def file_size(camera: Mapping) -> tuple[int, int] | None:
-    """Height and width of the picture file of a camera of an info file; None: it does not say."""
+    """Height and width of the image file of a camera in an info file; None: unknown."""
     known = camera.get('lens') or camera
     return (known['height'], known['width']) if known.get('height') and known.get('width') else None
 
 
-@lru_cache(maxsize=32)  # of some megabytes each; a rig has few cameras
+@lru_cache(maxsize=32)  # some megabytes each; a rig has few cameras
 def _sources(lens: Lens) -> tuple[np.ndarray, np.ndarray]:  # (H, W) float32, (H, W) float32
-    """Where each pixel of the undistorted image is in the file's picture, in OpenCV's pixels."""
+    """The position of each pixel of the undistorted image in the image file, in OpenCV pixels."""
     old, new = (_opencv(matrix) for matrix in (lens.cam2img, lens.new_cam2img))
     coefficients = np.array(lens.coefficients)
     size = lens.new_size[::-1]
@@ -126,14 +126,14 @@ def _sources(lens: Lens) -> tuple[np.ndarray, np.ndarray]:  # (H, W) float32, (H
     x = (np.arange(size[0]) - new[0, 2]) / new[0, 0]
     y = (np.arange(size[1]) - new[1, 2]) / new[1, 1]
     radius = np.hypot(x, y[:, None])
-    # Beyond its reach the polynomial turns back, and would show what is inside once more.
+    # Outside of its valid range the polynomial decreases and would show the inside a second time.
     beyond = radius > _reach(lens, radius.max())
     u[beyond] = v[beyond] = _NOWHERE
     return u, v
 
 
 def _reach(lens: Lens, largest: float) -> float:
-    """The radius, at depth 1, up to which what lies further out is further out in the picture."""
+    """The radius, at depth 1, up to which the distorted radius increases."""
     radius = np.linspace(0, largest, _STEPS)
     if lens.model == 'fisheye':
         angle = np.arctan(radius)

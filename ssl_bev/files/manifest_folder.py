@@ -1,4 +1,4 @@
-"""A folder of one file per frame, with a manifest that says how they were made."""
+"""A folder of one file per frame, with a manifest of their settings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .rules import Key
 from .text_files import read_manifest_file
 
 MANIFEST = 'manifest.json'
-# What numpy raises on bytes that are no .npz.
+# Errors of numpy on files that are no .npz.
 NPZ_ERRORS = (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError, NotImplementedError, RuntimeError, TypeError)
 
 
 @dataclass(frozen=True)
 class ManifestFolder:
-    """What the folders of one kind have in common; the arrays of a frame are {folder}/{frame token}.npz.
+    """Common properties of the folders of one kind; the arrays of a frame are in {folder}/{frame token}.npz.
 
     Args:
-        content: what they hold, plural, for error messages.
+        content: of the files, plural, for error messages.
         how_to_make: the tool that makes them, for error messages.
-        keys: what a manifest must say.
+        keys: required in a manifest.
     """
 
     content: str
@@ -39,7 +39,7 @@ class ManifestFolder:
         return Path(folder) / f'{token}.npz'
 
     def write(self, folder: str | Path, token: str, **arrays: np.ndarray) -> None:
-        """Write the arrays of a frame, whole or not at all."""
+        """Write the arrays of a frame, completely or not at all."""
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)
         write_bytes(self.path(folder, token), content.getvalue())
@@ -65,7 +65,7 @@ class ManifestFolder:
             ) from error
 
     def start(self, folder: str | Path, settings: Mapping) -> None:
-        """Write the manifest of a new folder, or check that an old one was made in the same way.
+        """Write the manifest of a new folder, or check that an existing one has the same settings.
 
         Raises:
             ValueError: the folder holds files that were made in another way, or something else.
@@ -74,7 +74,7 @@ class ManifestFolder:
             write_bytes(self.manifest_path(folder), json.dumps(settings, indent=1).encode())
 
     def check(self, folder: str | Path, settings: Mapping) -> bool:
-        """Whether files of this kind are there, made in this way; False for a folder that is new.
+        """Whether files of this kind with these settings exist; False for a new folder.
 
         Raises:
             ValueError: the folder holds files that were made in another way, or something else.
@@ -105,7 +105,7 @@ class ManifestFolder:
 
 
 def check_made_with(folder: str | Path, content: str, found: Mapping, settings: Mapping) -> None:
-    """Raise ValueError where the settings that made a folder's content are not these, and name those that differ."""
+    """Raise ValueError if a folder was made with other settings, and name those that differ."""
     settings = json.loads(json.dumps(settings))
     different = [key for key in {**settings, **found} if settings.get(key) != found.get(key)]
     if different:

@@ -1,4 +1,4 @@
-"""Picture files: reading that notices damage, and writing."""
+"""Image files: reading that detects damage, and writing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .decoder_warnings import decode_and_listen
 from .integrity import integrity_fault, is_jpeg
 from .png_text import with_text
 
-# What PIL raises on bytes that are no picture, or one of absurd size.
+# Errors of PIL on files that are no image, or have an absurd size.
 PIL_ERRORS = (OSError, SyntaxError, ValueError, OverflowError, struct.error, Image.DecompressionBombError)
 _SURPLUS = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 
@@ -25,23 +25,23 @@ def read_picture(
     flag: int = cv2.IMREAD_COLOR,
     context: str = '',
 ) -> np.ndarray:  # (H, W) or (H, W, 3)
-    """Read a picture in OpenCV's channel order (BGR), without its EXIF rotation.
+    """Read an image in the channel order of OpenCV (BGR), without its EXIF rotation.
 
     Args:
-        path: a JPEG or PNG file, or what else OpenCV decodes.
-        flag: an `cv2.IMREAD_*` flag; 16 bits a channel are kept by `cv2.IMREAD_UNCHANGED`, and an error otherwise.
-        context: what the picture belongs to, for error messages.
+        path: a JPEG or PNG file, or another format of OpenCV.
+        flag: an `cv2.IMREAD_*` flag; 16 bits per channel are kept by `cv2.IMREAD_UNCHANGED`, and an error otherwise.
+        context: of the image, for error messages.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a truncated or damaged file, one that is no picture, or one of 16 bits. OpenCV by itself paints
-            what is missing grey and cuts 16 bits down, whatever range they use.
+        ValueError: a truncated or damaged file, one that is no image, or one of 16 bits. OpenCV alone fills
+            missing parts with grey and truncates 16 bits, whatever range they use.
     """
     return decode_picture(read_picture_file(path, context), path, flag, context)
 
 
 def read_picture_file(path: str | Path, context: str = '') -> bytes:
-    """The bytes of a picture file that is whole as far as its markers and checksums tell; raises as `read_picture`."""
+    """The bytes of an image file that is complete according to markers and checksums; raises as `read_picture`."""
     where = f' ({context})' if context else ''
     try:
         content = Path(path).read_bytes()
@@ -53,7 +53,7 @@ def read_picture_file(path: str | Path, context: str = '') -> bytes:
 
 
 def decode_picture(content: bytes, path: str | Path, flag: int, context: str = '') -> np.ndarray:
-    """Decode what `read_picture_file` gave; see `read_picture`."""
+    """Decode the result of `read_picture_file`; see `read_picture`."""
     where = f' ({context})' if context else ''
     keeps_all = flag == cv2.IMREAD_UNCHANGED
     flags = flag if keeps_all else flag | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
@@ -77,11 +77,11 @@ def decode_picture(content: bytes, path: str | Path, flag: int, context: str = '
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """Height and width of a picture file, from its header.
+    """Height and width of an image file, from its header.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no picture.
+        ValueError: no image.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'picture not found: {path}')
@@ -98,7 +98,7 @@ def write_png(
     strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
     text: tuple[str, str] | None = None,
 ) -> None:
-    """Write a picture atomically, with one of OpenCV's strategies of compression and perhaps (keyword, text) in it."""
+    """Write an image atomically, with a compression strategy of OpenCV and optionally a (keyword, text) in it."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, strategy]
     done, encoded = cv2.imencode('.png', picture, settings)
     if not done:
@@ -108,7 +108,7 @@ def write_png(
 
 
 def _is_padding(complaint: str, content: bytes) -> bool:
-    """True where the surplus bytes are zeros or ones before the end, as some cameras fill their buffers with."""
+    """True if the surplus bytes before the end are all zeros or ones, with which some cameras pad buffers."""
     found = _SURPLUS.search(complaint)
     if not found or not is_jpeg(content):
         return False

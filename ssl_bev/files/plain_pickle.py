@@ -1,7 +1,7 @@
-"""Pickles of plain data, read without running what a pickle might ask for.
+"""Pickles of plain data, read without running code from them.
 
-A pickle is a program that may call anything by name. Here each name that plain data needs is answered by a stand-in
-that does the one thing that is needed, and every other name is an error.
+A pickle is a program that may call anything by name. Here each name that plain data needs gets a stand-in that does
+only what is needed, and every other name is an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 
 class _Dtype:
-    """Answers to `numpy.dtype`: numbers and texts in native or fixed byte order."""
+    """Stand-in for `numpy.dtype`: numbers and strings in native or fixed byte order."""
 
     def __init__(self, name: str, align: bool = False, copy: bool = False) -> None:
         self.dtype = np.dtype(name)
@@ -32,7 +32,7 @@ class _Dtype:
 
 
 class _NdarrayName:
-    """Answers to `numpy.ndarray`, which pickle only hands to `_reconstruct`."""
+    """Stand-in for `numpy.ndarray`, which pickle only passes to `_reconstruct`."""
 
 
 class PlainArray(np.ndarray):
@@ -47,7 +47,7 @@ class PlainArray(np.ndarray):
 
 
 def _reconstruct(subtype: type, shape: tuple, typecode: bytes) -> PlainArray:
-    """Answers to numpy's function of this name: an empty array, whose state comes next."""
+    """Stand-in for numpy's function of this name: an empty array, whose state comes next."""
     return PlainArray((0,), np.int8)
 
 
@@ -57,12 +57,12 @@ def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
 
 
 def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
-    """Answers to numpy's `_frombuffer`, which protocol 5 uses."""
+    """Stand-in for numpy's `_frombuffer`, which protocol 5 uses."""
     return np.frombuffer(data, dtype.dtype).reshape(shape, order=order)
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Answers to `codecs.encode`, by which protocol 2 writes bytes."""
+    """Stand-in for `codecs.encode`, with which protocol 2 writes bytes."""
     if not isinstance(text, str) or encoding != 'latin1':
         raise pickle.UnpicklingError(f'bytes in the encoding {encoding!r}')
     return text.encode('latin1')
@@ -93,23 +93,23 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(content: bytes) -> Any:
-    """As `pickle.loads`, of containers, numbers, texts and numpy arrays of these.
+    """Like `pickle.loads`, for containers, numbers, strings and numpy arrays of these.
 
     Raises:
-        pickle.UnpicklingError: it asks for anything else. A damaged pickle may raise any error.
+        pickle.UnpicklingError: any other name. A damaged pickle may raise any error.
     """
     return _PlainUnpickler(io.BytesIO(content)).load()
 
 
 def read_plain_pickle(path: str | Path, name: str, remedy: str) -> Any:
-    """Read a pickle of containers, numbers, texts and numpy arrays of these.
+    """Read a pickle of containers, numbers, strings and numpy arrays of these.
 
     Args:
         name: what the file is, and
         remedy: what to do, for the error.
 
     Raises:
-        ValueError: the file is damaged, no pickle, or asks for anything else.
+        ValueError: the file is damaged, no pickle, or uses any other name.
     """
     content = Path(path).read_bytes()
     try:

@@ -1,4 +1,4 @@
-"""A line of text inside a PNG file, behind its header, where it is read without decoding the picture."""
+"""A line of text in a PNG file, after its header, where it can be read without decoding the image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _KIND = b'tEXt'
 
 
 def with_text(png: bytes, keyword: str, text: str) -> bytes:
-    """A PNG file's content with a text of ASCII characters in it."""
+    """The content of a PNG file with an ASCII text in it."""
     block = _KIND + keyword.encode('ascii') + b'\0' + text.encode('ascii')
     framed = (len(block) - 4).to_bytes(4, 'big') + block + zlib.crc32(block).to_bytes(4, 'big')
     return png[:_HEADER_END] + framed + png[_HEADER_END:]
 
 
 def read_text(path: str | Path, keyword: str) -> str | None:
-    """The text of a PNG file that `with_text` gave it; None where there is none."""
+    """The text that `with_text` wrote into a PNG file; None if there is none."""
     with Path(path).open('rb') as file:
         start = file.read(4096)
         length = int.from_bytes(start[_HEADER_END : _HEADER_END + 4], 'big')

@@ -1,4 +1,4 @@
-"""Rules for values of JSON and YAML: each returns a value in its final form, or says which rule it breaks."""
+"""Rules for values of JSON and YAML: each returns the final value, or names the rule that it breaks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Fault(ValueError):
 
     Args:
         rule: such as 'must be a number'.
-        value: that breaks it; `...` where there is none.
+        value: that breaks it; `...` if there is none.
         remedy: what to do.
-        keys: where the value stands, the outermost key first.
+        keys: path of the value, the outermost key first.
     """
 
     def __init__(self, rule: str, value: object = ..., remedy: str = '', keys: Sequence[str] = ()) -> None:
@@ -28,12 +28,12 @@ class Fault(ValueError):
         super().__init__(f'{key}{rule}{got}{"; " if remedy else ""}{remedy}')
 
     def inside(self, key: str) -> Fault:
-        """The same fault, seen from outside of `key`."""
+        """The same fault with `key` added to its path."""
         return Fault(self.rule, self.value, self.remedy, (key, *self.keys))
 
 
 class Key(NamedTuple):
-    """A key of a record: its rule, and the value where it is missing."""
+    """A key of a record: its rule, and its default value."""
 
     rule: Rule
     default: Any = _REQUIRED
@@ -44,8 +44,8 @@ def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None, othe
 
     Args:
         keys: the known ones.
-        wrong: keys that people write instead -> the remedy.
-        others: other keys may be there, and stay as they are; otherwise they are an error.
+        wrong: common wrong keys -> the remedy.
+        others: other keys are allowed and not changed; otherwise they are an error.
     """
     wrong = wrong or {}
 
@@ -70,7 +70,7 @@ def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None, othe
 
 
 def mapping(rule: Rule, of: str, key_rule: Rule | None = None, least: int = 1) -> Rule:
-    """An object with values of one rule, and keys that are names by default; `least` of them, 0 or 1, must be there."""
+    """An object with values of one rule, and keys that are names by default; at least `least` of them, 0 or 1."""
 
     def check(value: Any) -> dict:
         if not isinstance(value, Mapping) or len(value) < least:
@@ -152,7 +152,7 @@ def true_or_false(value: Any) -> bool:
 
 
 def name(value: Any) -> str:
-    """A text that is fit to be the name of a file."""
+    """A string that can be a file name."""
     is_fit = isinstance(value, str) and 0 < len(value) <= 200 and not value.startswith('.')
     if not is_fit or any(not (c.isalnum() or c in '_-.') for c in value):
         raise Fault('must be a name of letters, digits, _, - and . (files are called after it)', value)

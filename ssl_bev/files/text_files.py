@@ -1,4 +1,4 @@
-"""Text files as programs and people write them: lists, JSON and YAML. What is none is an error with the file's name."""
+"""Text files: lists, JSON and YAML. An invalid file is an error with its name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_json(path: str | Path, what: str, keep: Keep | None = None) -> Any:
     Args:
         path: of the file.
         what: it is, for errors.
-        keep: gets each object as it is parsed, the inner ones first, and returns what takes its place.
+        keep: gets each object as it is parsed, the inner ones first, and returns its replacement.
 
     Raises:
         FileNotFoundError: no such file.
@@ -66,13 +66,13 @@ def read_yaml(path: str | Path, what: str) -> Any:
 
 
 def read_manifest_file(path: str | Path, what: str, remedy: str, keys: Mapping[str, Key]) -> dict:
-    """The JSON object that says how the files of a folder were made.
+    """The JSON object with the settings of the files of a folder.
 
     Args:
         path: of the file.
         what: it is, for errors.
         remedy: what to do, for errors.
-        keys: what it must say; more may stand there.
+        keys: required ones; others are allowed.
 
     Raises:
         FileNotFoundError: no such file.

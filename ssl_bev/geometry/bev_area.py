@@ -19,13 +19,13 @@ def cut_area(
 ) -> Tensor:  # (B, C, h', w')
     """Cut the area of another grid out of a map, with cells about as large as they are.
 
-    Where the area's edges are edges of cells, this is a slice. Elsewhere the map is interpolated at whole numbers of
-    rows and columns, in the aspect of `area`.
+    If the edges of the area are edges of cells, this is a slice. Otherwise the map is interpolated to whole numbers of
+    rows and columns, in the aspect ratio of `area`.
 
     Args:
         bev: map on `grid`.
         grid: range and cells of the map.
-        area: its range is wanted; its cells count by the aspect of their rows and columns only.
+        area: the range to cut out; of its cells, only the aspect ratio of rows and columns matters.
 
     Raises:
         ValueError: the map is not on its grid, or the area reaches beyond it.

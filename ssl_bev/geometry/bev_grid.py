@@ -1,4 +1,4 @@
-"""The one owner of BEV ranges, cell sizes and cell centres."""
+"""BEV ranges, cell sizes and cell centres; no other code computes them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BEVGrid:
         y_range: tuple[float, float],
         shape: tuple[int, int],
     ) -> BEVGrid:
-        """The grid of so many rows (along y) and columns (along x).
+        """The grid with this number of rows (along y) and columns (along x).
 
         Raises:
             ValueError: no rows or columns, an empty range, or cells that are not square.
@@ -66,7 +66,7 @@ class BEVGrid:
                 f'bev_shape {(rows, columns)} (rows, columns) makes cells of {width:.4f} m along x and {height:.4f} m '
                 f'along y over x_range {tuple(x_range)} and y_range {tuple(y_range)}; they must be square'
             )
-        return cls(tuple(x_range), tuple(y_range), width)
+        return cls(x_range, y_range, width)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -20,13 +20,15 @@ def cell_points(
 
     Args:
         cell_size: edge of a cell, metres.
-        radii: of each of the K classes: how far from the centre its paint may lie, metres; None: it is an area.
-        margins: of each class: how far around a look at its surroundings goes, metres; None: there is none.
+        radii: for each of the K classes, the largest distance of paint from the centre, metres; None: the class is an
+            area.
+        margins: for each class, the radius of the circle on which its surroundings are read, metres; None: they are not
+            read.
         device: of the result.
 
     Returns:
-        (x, y) offsets from the centre; how many of them, the first ones, are spread evenly over the cell; and for each
-        class which points lie within its radius, of an area all, and which on the circle of its margin.
+        (x, y) offsets from the centre; the number of offsets, the first ones, that are spread evenly over the cell; and
+        for each class the points within its radius (all for an area) and those on the circle of its margin.
     """
     number = math.ceil(cell_size / _SPACING)
     along = ((torch.arange(number, device='cpu') + 0.5) / number - 0.5) * cell_size
@@ -42,8 +44,8 @@ def cell_points(
         for m in margins
     ]
     offsets = torch.cat([offsets, *(margin * _directions(_AROUND) for margin in circles)])
-    on_device = [[points.to(device) for points in group] for group in ([n.nonzero()[:, 0] for n in near], around)]
-    return offsets.to(device), len(in_cell), *on_device
+    asked = [points.nonzero()[:, 0].to(device) for points in near]
+    return offsets.to(device), len(in_cell), asked, [points.to(device) for points in around]
 
 
 def _ring(radius: float) -> Tensor:  # (S, 2)

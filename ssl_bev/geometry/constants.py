@@ -1,4 +1,4 @@
-"""Numbers of Python on a device, copied there once: each copy would wait for all that a GPU has yet to do."""
+"""Python numbers on a device, copied there once, since each copy waits for all queued work of a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def constant(
     like: Tensor,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """These numbers on the device of a tensor, in its precision or in `dtype`; nobody may change them in place."""
+    """These numbers on the device of a tensor, in its precision or in `dtype`; do not change them in place."""
     return _constant(values, dtype or like.dtype, like.device)
 
 

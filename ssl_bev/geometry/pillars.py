@@ -16,7 +16,7 @@ def points_over_road(
 ) -> Tensor:  # (B or 1, Q, D, 3), metres in the BEV frame
     """Points above each cell's centre, cells in row-major order.
 
-    Convention: heights are measured along the BEV frame's z from the ground, or from z = 0 if `road` is None.
+    Convention: heights are measured from the ground along z of the BEV frame, or from z = 0 if `road` is None.
     """
     xy = grid.cell_centers(heights.device).flatten(0, 1)
     base = xy.new_zeros(1, len(xy), 1) if road is None else lift_to_road(xy, Road.of(road).to(xy))[..., 2:]

@@ -32,7 +32,7 @@ def project_points(
 
     Returns:
         pixels (u, v), depth in metres, and visible: True in front of the camera and inside the image.
-        Pixels of points that are not in front of the camera are finite but mean nothing.
+        Pixels of points that are not in front of the camera are finite but meaningless.
     """
     _check(points, 3, 'points')
     homogeneous = points @ bev2img[..., :3, :3].mT + bev2img[..., None, :3, 3]
@@ -52,7 +52,7 @@ def pixel_rays(
 ) -> tuple[Tensor, Tensor]:  # (..., 1, 3), (..., P, 3)
     """The lines of sight of pixels: the point at depth d is `origin + d * direction`, metres in the BEV frame.
 
-    Where a projection cannot be inverted, as that of a camera that is missing, the values mean nothing.
+    If a projection cannot be inverted, such as that of a missing camera, the values are meaningless.
     """
     _check(pixels, 2, 'pixels')
     # Double precision, as pixels and metres differ by a factor of a thousand; inv_ex does not wait for the GPU.
@@ -67,7 +67,7 @@ def ground_lift(
 ) -> Tensor:  # (..., 4, 3)
     """The linear map from (x, y, 1) in the BEV plane to the homogeneous point of the road above or below it.
 
-    `road2bev` is the pose of the road frame, whose plane z = 0 is the road. Where the BEV frame is the ego frame
+    `road2bev` is the pose of the road frame, whose plane z = 0 is the road. If the BEV frame is the ego frame,
     it is the identity; in the lidar frame it is `inv(lidar2ego)`, 1.84 m lower and slightly tilted.
     """
     bev2road = invert_rigid(road2bev)
@@ -101,7 +101,7 @@ def covered_area(
 def determinant_of(
     matrix: Tensor,  # (..., 3, 3)
 ) -> Tensor:  # (...)
-    """The determinant, computed at double precision; unlike `torch.linalg.det` it needs no solver of the GPU."""
+    """The determinant in double precision; unlike `torch.linalg.det`, it needs no GPU solver."""
     first, second, third = matrix.double().unbind(-1)
     return (torch.linalg.cross(first, second) * third).sum(-1).to(matrix.dtype)
 
@@ -112,7 +112,7 @@ def pixel_centers(
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:  # (w,), (h,), pixels
-    """The u of the columns and the v of the rows of `stride` x `stride` blocks of pixels, at their centres.
+    """The u of the columns and the v of the rows of the centres of `stride` x `stride` blocks of pixels.
 
     Raises:
         ValueError: the stride does not divide the image.

@@ -20,9 +20,9 @@ def reproject(
     image_size: tuple[int, int],
     stride: int,
 ) -> tuple[Tensor, Tensor, Tensor]:  # (B, K, N, h, w), (B, N, h, w), (B, N, h, w)
-    """Read a BEV map at the road point behind every `stride`-th image pixel, differentiably.
+    """Read a BEV map at the road point of every `stride`-th image pixel, differentiably.
 
-    Convention: value (i, j) stands for the image position ((j + 0.5) stride, (i + 0.5) stride).
+    Convention: value (i, j) is at the image position ((j + 0.5) stride, (i + 0.5) stride).
 
     Args:
         bev: logits or any other map.
@@ -30,13 +30,13 @@ def reproject(
         bev2img: projections into the images.
         road: where the ground is.
         image_size: height and width of the images, pixels; multiples of the stride.
-        stride: distance of the pixels read.
+        stride: distance between the pixels.
 
     Returns:
         The map in the images; the ground area of one pixel in square metres; and valid: True below the horizon,
         in front of the camera and inside the grid. Values and areas that are not valid are 0.
 
-    Source: arXiv 2602.18066, section on differentiable reprojection; for the flat road it is one homography a camera.
+    Source: arXiv 2602.18066, section on differentiable reprojection; for the flat road it is one homography per camera.
     """
     grid.check(bev)
     pixels = pixel_grid(image_size, stride, bev2img.device)

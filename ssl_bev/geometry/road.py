@@ -1,9 +1,10 @@
-"""Where the ground is: a plane, or heights over a plane. Everything that needs the ground takes it from here."""
+"""The ground: a plane, or heights over a plane. All code that needs the ground uses this module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +22,9 @@ _SLOPE_STEP = 0.5  # metres to either side
 class Road:
     """The surface z = height(x, y) of the road frame.
 
-    Convention: `heights` lie on a grid over the x and y of the *road* frame, so they stay as they are when the BEV
-    frame is turned or mirrored. They are interpolated between cells; beyond the grid the height of its edge goes on.
-    In the BEV frame, the ground is asked for above or below a position (x, y), along the frame's z.
+    Convention: `heights` lie on a grid over the x and y of the *road* frame, so they do not change when the BEV
+    frame is turned or mirrored. They are interpolated between cells; outside of the grid, the height of its edge
+    continues. In the BEV frame, the ground is the point above or below a position (x, y), along z of the frame.
 
     Args:
         road2bev: poses of the road frame in the BEV frame.
@@ -39,7 +40,8 @@ class Road:
     grid: BEVGrid | None = None
 
     def __post_init__(self) -> None:
-        if self.is_plane:
+        if self.heights is None or not self.heights.numel():
+            object.__setattr__(self, 'heights', None)
             return
         if self.grid is None:
             raise ValueError('heights of a road need their grid, got None')
@@ -57,31 +59,32 @@ class Road:
 
     @classmethod
     def cat(cls, roads: Sequence[Road], dim: int = 0) -> Road:
-        """Roads one after another along a batch dimension; all of them have heights, or none."""
-        heights = None if roads[0].is_plane else torch.cat([road.heights for road in roads], dim)
+        """Concatenate roads along a batch dimension; all of them have heights, or none."""
+        maps = [road.heights for road in roads if road.heights is not None]
+        heights = torch.cat(maps, dim) if maps else None
         return cls(torch.cat([road.road2bev for road in roads], dim), heights, roads[0].grid)
 
     @property
     def is_plane(self) -> bool:
         """Whether there are no heights."""
-        return self.heights is None or not self.heights.numel()
+        return self.heights is None
 
-    def __getitem__(self, index: object) -> Road:
+    def __getitem__(self, index: Any) -> Road:
         """Index the batch dimensions, as in `road[:, None]`."""
-        heights = None if self.is_plane else self.heights[index]
+        heights = None if self.heights is None else self.heights[index]
         return Road(self.road2bev[index], heights, self.grid)
 
     def to(self, like: Tensor) -> Road:
         """The road in the precision and on the device of a tensor."""
-        return Road(self.road2bev.to(like), None if self.is_plane else self.heights.to(like), self.grid)
+        return Road(self.road2bev.to(like), None if self.heights is None else self.heights.to(like), self.grid)
 
     @full_precision
     def rise(
         self,
         xy: Tensor,  # (..., P, 2), metres in the BEV frame
     ) -> Tensor:  # (..., P), metres
-        """How far the ground lies above the plane, along the z of the BEV frame; batch dimensions broadcast."""
-        if self.is_plane:
+        """Height of the ground above the plane, along z of the BEV frame; batch dimensions broadcast."""
+        if self.heights is None or self.grid is None:
             return xy.new_zeros(*torch.broadcast_shapes(xy.shape[:-2], self.road2bev.shape[:-2]), xy.shape[-2])
         # The general inverse: an augmented BEV frame may be scaled.
         bev2road = torch.linalg.inv_ex(self.road2bev.double()).inverse
@@ -118,7 +121,7 @@ def height_over_road(
     points: Tensor,  # (..., P, 3), metres in the BEV frame
     road: Road | Tensor,
 ) -> Tensor:  # (..., P), metres
-    """How far points are above the ground, measured across the road's plane; batch dimensions broadcast."""
+    """Height of points above the ground, perpendicular to the plane of the road; batch dimensions broadcast."""
     road = Road.of(road)
     bev2road = invert_rigid(road.road2bev)
     height = transform_points(bev2road, points)[..., 2]

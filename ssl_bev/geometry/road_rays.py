@@ -1,4 +1,4 @@
-"""Where the lines of sight of pixels meet the ground."""
+"""Intersections of the rays of pixels with the ground."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pixels_on_road(
     bev2img: Tensor,  # (..., 4, 4)
     road: Road | Tensor,  # (...), or road2bev (..., 4, 4)
 ) -> tuple[Tensor, Tensor, Tensor]:  # (..., P, 2), (..., P), (..., P)
-    """The first point of the ground that each pixel sees; of a plane as `pixels_to_ground`.
+    """The first point of the ground that each pixel sees; for a plane, the same as `pixels_to_ground`.
 
     Returns:
         xy in metres; the ground area in square metres that one square pixel covers there; and valid: True where the
@@ -37,7 +37,7 @@ def pixels_on_road(
         points = origin + depth[..., None] * direction
         return points[..., 2] - lift_to_road(points[..., :2], road)[..., 2]
 
-    # Walk along all rays until they have crossed the ground, then narrow down where.
+    # Step along all rays until they have crossed the ground, then refine the crossing.
     depth = torch.full_like(direction[..., 0], _DEPTHS[0])
     height = above(depth)
     start, end, over, under = depth, depth, height, height

@@ -44,9 +44,9 @@ def visible_cells(
     Args:
         grid: the cells.
         bev2img: projections into the images.
-        road: where the ground is; of each sample, or of each camera where they are of several moments.
+        road: the ground of each sample, or of each camera if the cameras are of several times.
         image_size: height and width of the images, pixels.
-        offsets: (x, y) of the points around each cell's centre; from there to them, the ground is taken for even.
+        offsets: (x, y) of the points around each cell's centre; between them, the ground is assumed to be even.
     """
     road = Road.of(road)
     if road.road2bev.dim() == 3:

@@ -18,7 +18,7 @@ def sample_bev(
     xy: Tensor,  # (B, h, w, 2), metres
     mode: str = 'bilinear',
 ) -> Tensor:  # (B, C, h, w)
-    """Read a BEV map at positions in metres; the border's value is repeated over half a cell, zeros beyond.
+    """Read a BEV map at positions in metres; the value of the border continues for half a cell, then zeros follow.
 
     Raises:
         ValueError: the map's shape is not the grid's.
@@ -39,7 +39,7 @@ def warp_bev(
     mode: str = 'bilinear',
     road: Road | None = None,  # (B)
 ) -> tuple[Tensor, Tensor]:  # (B, C, H, W), (B, H, W)
-    """Carry a BEV map from its source frame into a target frame on the same grid.
+    """Warp a BEV map from its source frame into a target frame on the same grid.
 
     Args:
         bev: map in the source frame.
@@ -47,8 +47,8 @@ def warp_bev(
         target2source: pose of the target frame in the source frame; without a road, only its SE(2) part in the x, y
             plane counts.
         mode: 'bilinear' or 'nearest'.
-        road: where the ground of the target frame is: its points are carried along, however the vehicle tilts between
-            the frames.
+        road: the ground of the target frame: its points are warped correctly also if the vehicle tilts between the
+            frames.
 
     Returns:
         The map seen from the target frame, and valid: True where the target cell's centre lies inside the source.
@@ -60,6 +60,6 @@ def warp_bev(
     else:
         xy = transform_points(target2source.to(centers), lift_to_road(centers, road.to(centers)))[..., :2]
     xy = xy.unflatten(1, grid.shape)
-    # A centre on the very edge, as after a shift by half a cell, is outside whichever way it was rounded.
+    # A centre exactly on the edge, as after a shift by half a cell, is outside, however it was rounded.
     valid = (grid.normalize(xy).abs() <= 1 - 1e-6).all(-1)
     return sample_bev(bev, grid, xy, mode), valid

@@ -1,4 +1,4 @@
-"""An unmodified detector that learns from our objectives as well, beside its own head."""
+"""An unmodified detector that also learns from our objectives, beside its own head."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from .predictions import write_predictions
 class DetectorWithObjectives(BaseModel):
     """A detector of mmdetection3d, with a segmentation head on its BEV features and our objectives beside its losses.
 
-    The detector computes the same as without us. Where no objective has a weight, neither the head nor an
-    objective runs, and weights, losses, gradients and boxes are those of the detector alone under the same seed.
+    The computation of the detector does not change. If no objective has a weight, neither the head nor an
+    objective runs, and weights, losses, gradients and boxes are those of the detector alone with the same seed.
 
     Its samples come from a pipeline of mmdetection3d with `AdaptMultiViewImages` and, at its end,
     `PackDetectionWithBEV`. Weights of the detector alone are loaded by
     `detector=dict(init_cfg=dict(type='Pretrained', checkpoint=...))`, and the detector alone loads those of this model
     with `prefix='detector.'` added.
 
-    Convention: features (B, C, rows, columns) of which rows grow with y and columns with x, as those of pillars and
-    voxels do in mmdetection3d's own models. The area of the head's `grid` is cut out of them.
+    Convention: features are (B, C, rows, columns); rows grow with y and columns with x, as for pillars and
+    voxels in the models of mmdetection3d. The area of the `grid` of the head is cut out of them.
 
     Args:
-        detector: config of the detector. Its data preprocessor is the model's.
-        tap: name of the module whose output is the BEV features, such as 'pts_neck'. Of a module that is called
+        detector: config of the detector. Its data preprocessor is also that of this model.
+        tap: name of the module whose output is the BEV features, such as 'pts_neck'. If the module is called
             several times, the last output counts.
         point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max) of the features, metres, as in the detector.
         seg_head: config of `BEVSegHead`.
         objectives: name -> config of an `Objective` that reads a map. Each is logged as `loss_{name}`.
-        loss_weights: name of an objective -> weight; a missing one counts as 0. None: each weighs 1. `TwoPhaseHook`
-            sets them by phase. The detector's own losses always count.
-        level: which of several maps that the module gives, the place in a list or the key of a dict.
+        loss_weights: name of an objective -> weight; a missing one counts as 0. None: all are 1. `TwoPhaseHook`
+            sets them by phase. The losses of the detector always count.
+        level: index or key of the map, if the module outputs a list or dict of maps.
         bev_frame: frame of the features, which must be that of the samples.
-        predict_maps: True: predictions hold `pred_bev_seg` as those of `BEVSegmentor`; False: boxes only.
+        predict_maps: True: predictions contain `pred_bev_seg`, as for `BEVSegmentor`; False: boxes only.
 
     Raises:
         ValueError: an unknown tap, a label grid beyond the features, or an objective that reads no map.
@@ -68,15 +68,16 @@ class DetectorWithObjectives(BaseModel):
     ) -> None:
         if len(point_cloud_range) != 6:
             raise ValueError(f'point_cloud_range must be two corners (x, y, z), six numbers, got {point_cloud_range}')
-        detector = MODELS.build(copy.deepcopy(detector))  # detectors write into their configs
-        super().__init__(detector.data_preprocessor)
-        self.detector = detector
-        check_tap(detector, tap)
+        built = MODELS.build(copy.deepcopy(detector))  # detectors write into their configs
+        super().__init__(built.data_preprocessor)
+        self.detector = built
+        check_tap(built, tap)
         self.tap, self.level = tap, level
-        self.x_range, self.y_range = (tuple(point_cloud_range[axis::3]) for axis in (0, 1))
+        x_min, y_min, _, x_max, y_max, _ = point_cloud_range
+        self.x_range, self.y_range = (x_min, x_max), (y_min, y_max)
         self.bev_frame = bev_frame
         self.predict_maps = predict_maps
-        with kept_random_state():  # what is drawn next is what the detector alone would draw
+        with kept_random_state():  # later random numbers are those of the detector alone
             self.seg_head = MODELS.build(seg_head)
             self.objectives = ObjectiveSet(objectives or {})
         check_area(self.x_range, self.y_range, self.seg_head.grid)
@@ -100,7 +101,7 @@ class DetectorWithObjectives(BaseModel):
         return dict(self.objectives.weights)
 
     def set_loss_weights(self, weights: Mapping[str, float]) -> None:
-        """Set the weights of all objectives; those not named become 0, and what only they train pauses.
+        """Set the weights of all objectives; those not named become 0, and modules that only they train pause.
 
         Raises:
             ValueError: an unknown objective or a negative weight.
@@ -112,10 +113,8 @@ class DetectorWithObjectives(BaseModel):
         """Start the fine classes from the coarse ones, see `BEVSegHead`."""
         self.seg_head.init_fine_from_coarse()
 
-    def forward(
-        self, inputs: Any, data_samples: list[BaseDataElement] | None = None, mode: str = 'tensor', **kwargs: Any
-    ) -> Any:
-        """As the detector's, with `loss_{name}` of each objective, and `pred_bev_seg` in each predicted sample."""
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'tensor', **kwargs: Any) -> Any:
+        """Like the detector, with `loss_{name}` of each objective, and `pred_bev_seg` in each predicted sample."""
         if mode == 'loss':
             return self.loss(inputs, data_samples, **kwargs)
         if mode == 'predict' and self.predict_maps:
@@ -123,10 +122,10 @@ class DetectorWithObjectives(BaseModel):
         return self.detector(inputs, data_samples, mode=mode, **kwargs)
 
     def loss(self, inputs: Any, data_samples: list[BaseDataElement], **kwargs: Any) -> dict[str, Tensor]:
-        """The detector's losses, and always one for each objective.
+        """The losses of the detector, and always one for each objective.
 
         Raises:
-            ValueError: an objective whose loss is called as one of the detector's, or samples that lack something.
+            ValueError: an objective whose loss has the name of one of the detector, or samples that lack fields.
         """
         if self.objectives.active:
             rig = self._rig(data_samples)
@@ -144,10 +143,10 @@ class DetectorWithObjectives(BaseModel):
         return {**losses, **ours}
 
     def predict(self, inputs: Any, data_samples: list[BaseDataElement], **kwargs: Any) -> list[BaseDataElement]:
-        """The detector's results, with maps.
+        """The results of the detector, with maps.
 
         Raises:
-            ValueError: test-time augmentation, of which the maps are in different frames.
+            ValueError: test-time augmentation, since its maps are in different frames.
         """
         if data_samples and isinstance(data_samples[0], list):
             raise ValueError('test-time augmentation gives boxes only; set predict_maps=False')
@@ -158,8 +157,9 @@ class DetectorWithObjectives(BaseModel):
 
     def _maps(self, outputs: list) -> dict[str, BEVMap]:
         features = tapped_features(outputs, self.tap, self.level)
+        rows, columns = features.shape[2:]
         try:
-            grid = BEVGrid.from_shape(self.x_range, self.y_range, tuple(features.shape[2:]))
+            grid = BEVGrid.from_shape(self.x_range, self.y_range, (rows, columns))
         except ValueError as error:
             raise ValueError(f'tap {self.tap!r} does not fit its point_cloud_range: {error}') from error
         return self.seg_head.maps(cut_area(features, grid, self.seg_head.grid))

@@ -1,4 +1,4 @@
-"""The contract of a BEV encoder: what it is given and what it gives. A new encoder is one class that keeps it."""
+"""The contract of a BEV encoder: its inputs and outputs. A new encoder is one class that keeps it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ssl_bev.structures import CameraRig
 
 @dataclass(frozen=True)
 class FrameInputs:
-    """What one frame of B samples gives to an encoder.
+    """Inputs of an encoder from one frame of B samples.
 
     Args:
         image_features: levels of (B, N, C, h, w), made by backbone and neck; empty without a backbone.
-        image_size: height and width of the images that the features cover, padding included, pixels. The rig's
-            `bev2img` leads to pixels of these images.
+        image_size: height and width of the images that the features cover, padding included, pixels. `bev2img` of
+            the rig projects to pixels of these images.
         points: B clouds (P, F), x, y, z first, metres in this frame's BEV frame; empty unless the pipeline loads them.
-        state_valid: (B,) bool, False where the state is not of the sample's own past and must have no effect, as at the
-            start of a scene. None: it is everywhere.
-        prepared: of this frame, what the encoder's `prepare_window` made; None: it was not called.
+        state_valid: (B,) bool, False if the state is not the past of the sample and must have no effect, as at the
+            start of a scene. None: it is always valid.
+        prepared: result of `prepare_window` for this frame; None: it was not called.
     """
 
     image_features: Sequence[Tensor] = ()
@@ -36,8 +36,8 @@ class FrameInputs:
 class BEVEncoder(BaseModule):
     """Turns the sensors of one frame into BEV features.
 
-    `stateful` says whether the encoder remembers. Of a stateless one, frames before those that are trained or
-    predicted are never computed.
+    `stateful` says whether the encoder has a state. For a stateless encoder, frames before those that are trained or
+    predicted are not computed.
 
     Example:
         >>> @MODELS.register_module()
@@ -50,10 +50,10 @@ class BEVEncoder(BaseModule):
     stateful = False
 
     def prepare_window(self, rig: CameraRig, image_size: tuple[int, int] | None) -> Sequence[Any] | None:
-        """What hangs on calibration alone, of all T frames of a window at once; each frame finds its own in its inputs.
+        """Compute what depends only on calibration, for all T frames of a window at once; frames get it as `prepared`.
 
-        An encoder that must ask the device for a number, such as how many cells are seen, asks once here instead of
-        once a frame: a GPU idles while the host waits.
+        An encoder that needs a number from the device, such as the count of visible cells, reads it once here instead
+        of once per frame, since a GPU idles while the host waits.
 
         Args:
             rig: of the window, with the dimension T.
@@ -70,12 +70,12 @@ class BEVEncoder(BaseModule):
         Args:
             inputs: image features or points of the frame.
             rig: calibration and pose of the frame: `bev2img` (B, N, 4, 4), `camera_valid` (B, N), `bev2global`
-                (B, 4, 4) float64, `road`: where the ground is.
-            state: what the call for the frame before returned; None: there was none. It belongs to the encoder, nobody
-                else looks into it, and it must not be changed in place. Poses that it needs it keeps itself.
+                (B, 4, 4) float64, `road`: the ground.
+            state: returned by the call for the previous frame; None: there was none. It is private to the encoder and
+                must not be changed in place. It contains all poses that the encoder needs.
 
         Returns:
-            BEV features (B, C, H, W), whose rows grow with y and whose columns grow with x, over the range that the
-            encoder was configured for; and the next state, None if it has none.
+            BEV features (B, C, H, W), whose rows grow with y and whose columns grow with x, over the configured range
+            of the encoder; and the next state, None if it has none.
         """
         raise NotImplementedError

@@ -8,14 +8,14 @@ from torch import nn
 
 
 def bev_layers(in_channels: int, out_channels: int, num_blocks: int, norm_cfg: dict | None = None) -> nn.Sequential:
-    """A 3x3 convolution to `out_channels`, then residual blocks, at the map's resolution.
+    """A 3x3 convolution to `out_channels`, then residual blocks, at the resolution of the map.
 
     Args:
         in_channels: of the map.
         out_channels: of the result.
         num_blocks: residual blocks of two 3x3 convolutions each.
-        norm_cfg: normalisation as in mmcv. None: groups of eight channels, whose statistics no samples share, so that
-            small batches and cameras that differ between samples do no harm.
+        norm_cfg: normalisation as in mmcv. None: group norm with eight channels per group, whose statistics are not
+            shared between samples, so small batches and different cameras per sample do no harm.
     """
     if norm_cfg is None:
         if out_channels % 8:

@@ -14,26 +14,26 @@ from ssl_bev.structures import BEVDataSample, CameraRig
 
 from .bev_encoder import FrameInputs
 from .moved_arguments import refuse_moved
-from .objectives import Frame, ObjectiveSet, Window
+from .objectives import BEVMap, Frame, ObjectiveSet, Window
 from .pause import Pause
 from .predictions import write_predictions
 
 
 @MODELS.register_module()
 class BEVSegmentor(BaseModel):
-    """BEV segmentation, trained by BEV labels, by reprojection, by consistency over time, or by whatever else.
+    """BEV segmentation, trained by BEV labels, reprojection, temporal consistency, or any other objective.
 
     Args:
-        bev_encoder: a `BEVEncoder`: what the sensors of a frame give -> BEV features.
+        bev_encoder: config of a `BEVEncoder`: sensor data of a frame -> BEV features.
         seg_head: config of `BEVSegHead`: BEV features -> maps.
         objectives: name -> config of an `Objective`. Each is logged as `loss_{name}`.
-        loss_weights: name of an objective -> weight; a missing one counts as 0. None: each weighs 1. `TwoPhaseHook`
+        loss_weights: name of an objective -> weight; a missing one counts as 0. None: all are 1. `TwoPhaseHook`
             sets them by phase.
         img_backbone, img_neck: image feature extractor, any mmdet modules; None for an encoder without images.
 
-    The same losses always come out. What has no weight costs nothing: it is not computed, and parameters that only it
-    trains want no gradient. Where no objective with a weight reads a map, the BEV encoder does not run: a quick stage
-    for the image backbone.
+    The set of losses is always the same. An objective without a weight costs nothing: it is not computed, and
+    parameters that only it trains get no gradient. If no objective with a weight reads a map, the BEV encoder does not
+    run: a fast stage for the image backbone.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BEVSegmentor(BaseModel):
         return dict(self.objectives.weights)
 
     def set_loss_weights(self, weights: Mapping[str, float]) -> None:
-        """Set the weights of all objectives; those not named become 0, and what only they train pauses.
+        """Set the weights of all objectives; those not named become 0, and modules that only they train pause.
 
         Raises:
             ValueError: an unknown objective or a negative weight.
@@ -83,7 +83,7 @@ class BEVSegmentor(BaseModel):
         data_samples: list[BEVDataSample],
         mode: str = 'tensor',
     ) -> dict[str, Tensor] | list[BEVDataSample]:
-        """As mmengine's models: 'loss' gives losses, 'predict' data samples, 'tensor' logits of the last frame."""
+        """As in mmengine: 'loss' gives losses, 'predict' data samples, 'tensor' logits of the last frame."""
         rig = CameraRig.from_data_samples(data_samples)
         if mode == 'loss':
             return self.loss(inputs, rig, data_samples)
@@ -101,7 +101,7 @@ class BEVSegmentor(BaseModel):
     def frames(
         self, inputs: dict[str, Any], rig: CameraRig, num_frames: int = 1, with_maps: bool = True
     ) -> list[Frame]:
-        """The window's last frames, oldest first; for a stateful encoder the others come first, without gradient."""
+        """The last frames of the window, oldest first. A stateful encoder runs over earlier ones without gradient."""
         first = rig.num_frames - num_frames
         start = 0 if with_maps and getattr(self.bev_encoder, 'stateful', False) else first
         frames, state = [], None
@@ -110,14 +110,13 @@ class BEVSegmentor(BaseModel):
         features = self.window_features(inputs, start, first) if self.img_backbone is not None else None
         for t in range(start, rig.num_frames):
             if t == first:
-                # Older torch caches half-precision weights under no_grad too, and those have no gradient.
+                # Older torch also caches half-precision weights under no_grad, and those have no gradient.
                 torch.clear_autocast_cache()
             with torch.set_grad_enabled(torch.is_grad_enabled() and t >= first):
                 state_valid = rig.frame_valid[:, t - 1] if t > start else None
-                frame = self.frame_inputs(
-                    inputs, rig, t, state_valid, prepared and prepared[t - start], features and features[t - start]
-                )
-                maps = {}
+                own = features[t - start] if features else None
+                frame = self.frame_inputs(inputs, rig, t, state_valid, prepared and prepared[t - start], own)
+                maps: dict[str, BEVMap] = {}
                 if with_maps:
                     bev, state = self.bev_encoder(frame, rig.frame(t), state)
                     maps = self.seg_head.maps(bev) if t >= first else {}
@@ -134,10 +133,10 @@ class BEVSegmentor(BaseModel):
         prepared: Any = None,
         features: Sequence[Tensor] | None = None,
     ) -> FrameInputs:
-        """What one frame of the windows gives to the encoder, with its image features or those made here."""
+        """Encoder inputs for one frame of the windows, with the given image features or those computed here."""
         if features is None:
             features = self.extract_features(inputs['img'][:, index]) if self.img_backbone is not None else ()
-        last = index - rig.num_frames  # points may be loaded of the last frames only
+        last = index - rig.num_frames  # points may be loaded for the last frames only
         points = [clouds[last] for clouds in inputs.get('points', ())]
         return FrameInputs(features, _image_size(inputs), points, state_valid, prepared)
 
@@ -146,12 +145,12 @@ class BEVSegmentor(BaseModel):
     ) -> list[Sequence[Tensor]]:  # of each frame, levels of (B, N, C, h, w)
         """Image features of the window's frames from `start` on, with gradient from `first` on.
 
-        One call of the backbone for those without gradient and one for those with; frame by frame where batch norms
-        train, whose statistics would otherwise be those of all frames together.
+        The backbone is called once for frames without gradient and once for frames with gradient. If batch norms train,
+        it is called for each frame, since the statistics would otherwise be those of all frames together.
         """
         images = inputs['img'][:, start:]
         parts = [images[:, : first - start], images[:, first - start :]]
-        features = []
+        features: list[Sequence[Tensor]] = []
         for part, with_gradient in zip(parts, (False, True), strict=True):
             if with_gradient:
                 torch.clear_autocast_cache()  # see `frames`
@@ -173,6 +172,7 @@ class BEVSegmentor(BaseModel):
         images: Tensor,  # (B, N, 3, H, W)
     ) -> list[Tensor]:  # levels of (B, N, C, h, w)
         """Image features of N images of each sample, such as those of one frame."""
+        assert self.img_backbone is not None
         levels = self.img_backbone(images.flatten(0, 1))
         if self.img_neck is not None:
             levels = self.img_neck(levels)
@@ -180,5 +180,5 @@ class BEVSegmentor(BaseModel):
 
 
 def _image_size(inputs: dict[str, Any]) -> tuple[int, int] | None:
-    # Features cover the padded image, so that is the size that pixel coordinates are normalised by.
+    # Features cover the padded image, so pixel coordinates are normalised by its size.
     return tuple(inputs['img'].shape[-2:]) if 'img' in inputs else None

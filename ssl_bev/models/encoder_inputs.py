@@ -16,7 +16,7 @@ def camera_features(
     level: int,
     in_channels: int,
 ) -> Tensor:  # (B, N, C, h, w)
-    """One level of the image features, of as many samples and cameras as the rig of this frame.
+    """One level of the image features, with the number of samples and cameras of the rig.
 
     Raises:
         ValueError: no such level, or a shape that contradicts the configuration or the rig.

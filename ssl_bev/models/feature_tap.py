@@ -29,7 +29,7 @@ def check_tap(model: nn.Module, name: str) -> None:
 
 @contextmanager
 def tapped(model: nn.Module, name: str) -> Iterator[list]:
-    """Collect the outputs of a module while the model runs; the model computes as it does without us."""
+    """Collect the outputs of a module while the model runs; the computation does not change."""
     outputs: list = []
 
     def keep(module: nn.Module, inputs: tuple, output: Any) -> None:
@@ -43,12 +43,12 @@ def tapped(model: nn.Module, name: str) -> Iterator[list]:
 
 
 def tapped_features(outputs: list, name: str, level: int | str = 0) -> Tensor:  # (B, C, h, w)
-    """The map among what a module gave when it was last called.
+    """The BEV features in the last output of a module.
 
     Args:
-        outputs: of `tapped`.
-        name: of the module, for the errors.
-        level: which of several maps, the place in a list or the key of a dict.
+        outputs: from `tapped`.
+        name: of the module, for error messages.
+        level: index or key of the map, if the output is a list or dict of maps.
 
     Raises:
         ValueError: the module was not called, has no such level, or gives no map.
@@ -57,10 +57,10 @@ def tapped_features(outputs: list, name: str, level: int | str = 0) -> Tensor:  
         raise ValueError(f'tap {name!r}: the detector did not call this module as it ran; tap another one')
     features = outputs[-1]
     if isinstance(features, (list, tuple, Mapping)):
-        levels = list(features) if isinstance(features, Mapping) else list(range(len(features)))
+        levels = dict(features) if isinstance(features, Mapping) else dict(enumerate(features))
         if level not in levels:
-            raise ValueError(f'tap {name!r} has no level {level!r}; its levels are {levels}')
-        features = features[level]
+            raise ValueError(f'tap {name!r} has no level {level!r}; its levels are {list(levels)}')
+        features = levels[level]
     if not isinstance(features, Tensor) or features.dim() != 4:
         what = f'shape {tuple(features.shape)}' if isinstance(features, Tensor) else f'a {type(features).__name__}'
         raise ValueError(f'tap {name!r} must give BEV features (B, C, rows, columns), got {what}')

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 
 
 def starts_pretrained(module: BaseModule) -> bool:
-    """True where `init_cfg`, or one of several, is of the type 'Pretrained'. To be asked by `init_weights`."""
+    """True if `init_cfg`, or one of several, has the type 'Pretrained'; for use in `init_weights`."""
     configs = module.init_cfg or []
     configs = [configs] if isinstance(configs, Mapping) else configs
     return any(config.get('type') in ('Pretrained', 'PretrainedInit') for config in configs)

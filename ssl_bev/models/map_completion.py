@@ -1,4 +1,4 @@
-"""From what the teacher saw over a scene to the BEV map that an annotator would have drawn."""
+"""From the accumulated pseudo-labels of a scene to the BEV map that an annotator would draw."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .predictions import write_predictions
 
 @MODELS.register_module()
 class MapCompletion(BaseModel):
-    """Translate accumulated pseudo-labels into BEV labels; it looks at no image.
+    """Translate accumulated pseudo-labels into BEV labels, without images.
 
-    Pseudo-labels know paint: thin, interrupted by gaps and by vehicles, dashed or solid. Maps know dividers:
+    Pseudo-labels contain paint: thin, interrupted by gaps and by vehicles, dashed or solid. Maps contain dividers:
     continuous, of one width, and a solid line may be an edge instead. A few labelled scenes are enough to learn the
-    difference, for the paint itself has been found already. What it makes of the other scenes' pseudo-labels are
-    targets in the labels' own terms (tools/complete_maps.py), for `loss_completed`.
+    difference, since the paint itself has been found already. From the pseudo-labels of the other scenes the network
+    makes targets of the BEV classes (tools/complete_maps.py), for `loss_completed`.
 
     Args:
         classes: of the accumulated targets, in the order of the evidence (`PackEvidence`).
-        backbone: any module whose last output has the label grid's size, such as mmseg's UNet; it takes two channels
-            for each class.
+        backbone: any module whose last output has the size of the label grid, such as UNet of mmseg; it takes two
+            channels for each class.
         seg_head: config of `BEVSegHead`.
         loss: config of the loss of the fine classes, called as `loss(logits, target)`.
 
@@ -57,7 +57,7 @@ class MapCompletion(BaseModel):
         data_samples: list[BEVDataSample],
         mode: str = 'tensor',
     ) -> dict[str, Tensor] | list[BEVDataSample]:
-        """As mmengine's models: 'loss' gives losses, 'predict' data samples, 'tensor' logits."""
+        """As in mmengine: 'loss' gives losses, 'predict' data samples, 'tensor' logits."""
         for sample in data_samples:
             if tuple(sample.evidence_classes) != self.classes:
                 raise ValueError(

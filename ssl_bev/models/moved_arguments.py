@@ -23,8 +23,8 @@ def refuse_moved(component: object, arguments: Mapping[str, object]) -> None:
     """Refuse arguments that a component does not have.
 
     Raises:
-        ValueError: naming what took the place of an argument of before.
-        TypeError: an argument that there never was.
+        ValueError: for a former argument, with its replacement.
+        TypeError: for an argument that never existed.
     """
     kind = type(component).__name__
     for name in arguments:

@@ -1,4 +1,4 @@
-"""What no loss trains is out of training altogether: no gradient, no weight decay, nothing to reduce."""
+"""Modules that no loss trains are excluded from training: no gradient, no weight decay, no reduction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 
 class Pause:
-    """Takes the parameters of modules out of training, and gives them back when others are named.
+    """Excludes the parameters of modules from training, and includes them again when others are paused.
 
-    Parameters that were frozen by somebody else stay frozen. `DistributedDataParallel` counts the parameters that want
-    a gradient when it wraps a model, so a model whose pauses change must be wrapped again, which `TwoPhaseHook` does.
+    Parameters that are frozen for other reasons stay frozen. `DistributedDataParallel` counts the parameters that need
+    a gradient when it wraps a model, so a model must be wrapped again when its pauses change. `TwoPhaseHook` does this.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A lidar as a BEV encoder: mmdetection3d's own pillar modules, in their order."""
+"""A lidar BEV encoder from the pillar modules of mmdetection3d."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from .bev_encoder import BEVEncoder, FrameInputs
 
 @MODELS.register_module()
 class PillarEncoder(BEVEncoder):
-    """PointPillars up to its BEV features (arXiv 1812.05784), of the modules and configs of a detector.
+    """PointPillars up to its BEV features (arXiv 1812.05784), from the modules and configs of a detector.
 
-    Each cloud is cut into pillars by itself, as a detector's data preprocessor does it. What several modules must agree
-    on is said once, in `voxel_layer`: the voxel encoder is given its `voxel_size` and `point_cloud_range`, the middle
-    encoder the number of rows and columns.
+    Each cloud is divided into pillars separately, as by the data preprocessor of a detector. Settings that several
+    modules share are given once, in `voxel_layer`: the voxel encoder gets `voxel_size` and `point_cloud_range` from it,
+    the middle encoder the number of rows and columns.
 
     Convention: the rows of the BEV grow with y and its columns with x, over the x and y of `point_cloud_range`.
 
     Args:
         voxel_layer: arguments of `mmcv.ops.Voxelization`: max_num_points, point_cloud_range, voxel_size, max_voxels;
             square pillars as high as the range.
-        voxel_encoder: points of pillars -> their features, as `PillarFeatureNet`; its `in_channels` are the points'.
+        voxel_encoder: points of pillars -> their features, as `PillarFeatureNet`; its `in_channels` are those of the
+            points.
         middle_encoder: features of pillars -> their map, as `PointPillarsScatter`.
         backbone: map -> levels, as `SECOND`.
-        neck: levels -> a list whose first map are the BEV features, as `SECONDFPN`. None: the last level.
+        neck: levels -> a list whose first map is the BEV features, as `SECONDFPN`. None: the last level.
         init_cfg: as in mmengine.
 
     Raises:
@@ -76,7 +77,7 @@ class PillarEncoder(BEVEncoder):
         """Encode one frame: BEV features (B, C, H, W), and no state. Clouds may be empty.
 
         Raises:
-            ValueError: as many clouds as samples are needed, and points with the configured number of columns.
+            ValueError: the number of clouds is not that of the samples, or points have another number of columns.
         """
         if len(inputs.points) != len(rig.bev2img):
             raise ValueError(
@@ -97,7 +98,7 @@ class PillarEncoder(BEVEncoder):
         self,
         *clouds: Tensor,  # (P, F)
     ) -> Tensor:  # (B, C, H, W)
-        """The features of each cell's pillar; zero where there is no point."""
+        """The features of the pillar of each cell; zero if it has no point."""
         voxels, coordinates, counts = [], [], []
         for sample, cloud in enumerate(clouds):
             points, cell, count = self.voxel_layer(cloud.float().contiguous())
@@ -105,7 +106,7 @@ class PillarEncoder(BEVEncoder):
             coordinates.append(F.pad(cell, (1, 0), value=sample))  # (sample, z, y, x)
             counts.append(count)
         if not sum(len(count) for count in counts):
-            # Normalisation takes no empty batch: one pillar that belongs to no sample, so that it is scattered nowhere.
+            # Normalisation needs at least one pillar: this one belongs to no sample and is not scattered.
             shape = (1, self.voxel_layer.max_num_points, self.in_channels)
             voxels.append(clouds[0].new_zeros(shape, dtype=torch.float32))
             coordinates.append(coordinates[0].new_full((1, 4), -1))

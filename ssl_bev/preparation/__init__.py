@@ -1,1 +1,1 @@
-"""What runs before training: info files, BEV labels, accumulated and completed targets, splits, and checks of them."""
+"""Steps before training: info files, BEV labels, accumulated and completed targets, splits, and checks."""

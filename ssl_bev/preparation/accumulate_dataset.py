@@ -27,21 +27,21 @@ DEFAULT_GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
 
 @dataclass(frozen=True)
 class Accumulation:
-    """How targets are accumulated.
+    """Settings of accumulation.
 
     Args:
         labels: arguments of `TargetReader`: root, label_map, classes, min_confidence, mover_margin, ego_body, teacher.
         grid: of the targets.
         bev_frame: 'ego' or 'lidar', of the targets.
-        with_sweeps: whether the frames between keyframes have votes and get targets too.
-        single_frames: each frame's targets are of its own cameras alone.
-        raster_cell_size: of the scene's raster, metres; None: half of the grid's.
+        with_sweeps: frames between keyframes also vote and get targets.
+        single_frames: the targets of each frame come only from its own cameras.
+        raster_cell_size: of the raster of the scene, metres; None: half of that of the grid.
         max_distance, max_pixels: as in `SceneEvidence`.
-        full_weight: evidence, in certain pixels, from which on a cell has the full weight.
-        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
-        line_width, edges, paint_width, inside, edge_margin: as in `ReprojectionHead`: which classes are drawn as lines,
-            how wide, metres; classes that are the edge of another one, beside those of the labels; and lines without
-            those along the edge of an area.
+        full_weight: evidence, in certain pixels, from which a cell has the full weight.
+        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane under the wheels.
+        line_width, edges, paint_width, inside, edge_margin: as in `ReprojectionHead`: the classes that are lines and
+            their widths, metres; further classes that are edges of a class; lines without those along the edge of an
+            area.
 
     Raises:
         ValueError: a value out of range.
@@ -86,7 +86,7 @@ class Accumulation:
         return dict(cell_size=cell_size, max_distance=self.max_distance, max_pixels=self.max_pixels)
 
     def settings(self) -> dict:
-        """What the manifest says: everything that the targets depend on, but no place on this machine."""
+        """The contents of the manifest: everything that the targets depend on, without paths of this machine."""
         own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
         lines = ('line_width', 'edges', 'paint_width', 'inside', 'edge_margin')
         labels = {key: value for key, value in self.labels.items() if key not in ('root', 'teacher')}
@@ -109,25 +109,26 @@ def accumulate_dataset(
     workers: int = 1,
     show_progress: bool = True,
 ) -> dict[str, int]:
-    """Write one file of BEV targets for each frame; scenes that are there already are left out.
+    """Write one file of BEV targets for each frame; finished scenes are skipped.
 
     Args:
         info_files: of tools/create_data.py.
-        out: folder, made where missing.
-        accumulation: how.
+        out: folder, created if missing.
+        accumulation: its settings.
         workers: processes.
         show_progress: whether to draw a progress bar.
 
     Returns:
-        How many frames were written and how many were there already.
+        The numbers of frames that were written and that existed already.
 
     Raises:
         FileNotFoundError: no info file, or a missing pseudo-label.
-        ValueError: an argument out of range, a broken file, or a folder with targets that were made in another way.
+        ValueError: an argument out of range, a broken file, or a folder with targets that were made with other
+            settings.
     """
     check_workers(workers)
     scenes = read_scenes(info_files, accumulation.with_sweeps)
-    TargetReader(**accumulation.labels)  # faulty arguments leave no folder behind
+    TargetReader(**accumulation.labels)  # wrong arguments create no folder
     start_folder(out, accumulation.settings())
     todo = [scene for scene in scenes if not all(target_path(out, f['token']).is_file() for f in scene)]
     counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes)) - sum(map(len, todo))}
@@ -138,11 +139,11 @@ def accumulate_dataset(
 
 
 def read_scenes(info_files: Sequence[str | Path], with_sweeps: bool) -> list[list[dict]]:
-    """The frames of each scene, in the order of time.
+    """The frames of each scene, in order of time.
 
     Raises:
         FileNotFoundError: no info file.
-        ValueError: a file without scenes, or without sweeps where they are wanted.
+        ValueError: a file without scenes, or without sweeps if they are needed.
     """
     keyframes = [frame for path in info_files for frame in read_info_file(path, ['accumulation'])['data_list']]
     frames = flatten_frames(keyframes, with_sweeps)

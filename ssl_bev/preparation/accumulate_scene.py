@@ -1,4 +1,4 @@
-"""The pseudo-labels of a scene on one ground raster, and each frame's BEV targets cut out of it."""
+"""The pseudo-labels of a scene on one ground raster, and BEV targets of each frame cropped from it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .scene_evidence import SceneEvidence, View
 class Scene(NamedTuple):
     """The evidence of a scene.
 
-    Convention: its plane has the axes of the global frame and its origin at `origin` there, as kilometres and single
-    precision do not go together.
+    Convention: its plane has the axes of the global frame and its origin at `origin` there, since kilometres lose
+    centimetres in single precision.
     """
 
     evidence: SceneEvidence
@@ -41,9 +41,9 @@ def accumulate_scene(
     """Let all cameras of all frames of a scene vote.
 
     Args:
-        frames: of one scene, as `flatten_frames` gives them.
+        frames: of one scene, from `flatten_frames`.
         labels: reads their pseudo-labels.
-        cell_size: of the raster, metres; half that of the targets keeps lines sharp that lie between their cells.
+        cell_size: of the raster, metres; half that of the targets keeps lines between their cells sharp.
         max_distance, max_pixels: as in `SceneEvidence`.
         rules: of the classes; None: those of the labels, all of them areas.
 
@@ -55,7 +55,7 @@ def accumulate_scene(
         raise ValueError('accumulate_scene needs at least one frame, got none')
     positions = np.array([frame_poses(frame, 'ego')[0][:2, 3] for frame in frames])
     rules = reading_rules(labels.classes) if rules is None else rules
-    # Cameras stand up to some metres from the ego origin.
+    # Cameras are up to some metres away from the ego origin.
     grid, origin = scene_raster(positions, max_distance + 5, cell_size)
     scene = Scene(SceneEvidence(grid, rules, max_distance, max_pixels), origin)
     for frame in frames:
@@ -69,7 +69,7 @@ def scene_raster(
     reach: float,
     cell_size: float,
 ) -> tuple[BEVGrid, np.ndarray]:  # grid, (2,)
-    """The grid of all that is within `reach` metres of a scene's positions along x and y, and its origin."""
+    """The grid of the area within `reach` metres of the positions of a scene along x and y, and its origin."""
     origin = np.floor(positions.min(0))
     reach = cell_size * np.ceil(reach / cell_size)
     cells = np.ceil((positions.max(0) - origin + reach) / cell_size)
@@ -83,7 +83,7 @@ def crop_frame(
     grid: BEVGrid,
     bev_frame: str = 'ego',
 ) -> tuple[np.ndarray, np.ndarray]:  # (K, H, W) float32, (K, H, W) float32
-    """A frame's BEV targets: the probability of each class and the weight of its evidence, as `SceneEvidence.crop`."""
+    """The BEV targets of a frame: probability of each class and weight of its evidence, as `SceneEvidence.crop`."""
     ground = MapGround.of_frame(frame, bev_frame, scene.origin)
     return scene.evidence.crop(ground.to_map(grid.cell_centers(dtype=torch.float64).numpy()))
 

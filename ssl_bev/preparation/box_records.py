@@ -1,4 +1,4 @@
-"""The boxes of keyframes, as mmdet3d's info files hold them."""
+"""The boxes of keyframes, as in info files of mmdet3d."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nuscenes.eval.detection.utils import category_to_detection_name
 from .nuscenes_tables import NuScenesTables
 from .table_values import pose_matrix, vector
 
-# The order of mmdet3d's labels.
+# The order of labels in mmdet3d.
 BOX_CLASSES = (
     'car',
     'truck',
@@ -27,7 +27,7 @@ _MAX_VELOCITY_GAP = 1.5
 
 
 def box_records(tables: NuScenesTables, sample: dict, lidar2global: np.ndarray) -> list[dict]:
-    """The boxes of a keyframe in its lidar's frame."""
+    """The boxes of a keyframe in the frame of its lidar."""
     global2lidar = np.linalg.inv(lidar2global)
     instances = []
     for annotation in tables.annotations[sample['token']]:

@@ -1,4 +1,4 @@
-"""How often each class occurs in a folder of BEV labels, and the loss weights that follow."""
+"""Frequencies of the classes in a folder of BEV labels, and loss weights computed from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ssl_bev.targets import IGNORE
 
 
 def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str, float]:
-    """The share of the known cells that have each class.
+    """The fraction of the known cells that have each class.
 
     Args:
         folder: BEV labels of tools/create_data.py.
@@ -41,8 +41,8 @@ def positive_weights(
 ) -> dict[str, float]:
     """Factors of positive cells: ((1 - f) / f)^power, but at least 1, and at most `highest`.
 
-    Power 1 gives positive and negative cells of a class the same total weight; 0.5, about 1 / sqrt(f), costs fewer
-    false alarms. A class that never occurs gets `highest`.
+    Power 1 gives positive and negative cells of a class the same total weight; 0.5, about 1 / sqrt(f), causes fewer
+    false positives. A class that never occurs gets `highest`.
     """
     share = np.clip(np.array(list(frequencies.values())), 1e-12, 1)
     weights = np.clip(((1 - share) / share) ** power, 1, highest)

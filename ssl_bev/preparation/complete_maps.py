@@ -23,22 +23,22 @@ def complete_maps(
     unseen_weight: float = 0.1,
     show_progress: bool = True,
 ) -> dict[str, int]:
-    """Write one file of targets for each sample; those that are there already are left out.
+    """Write one file of targets for each sample; existing ones are skipped.
 
     Args:
         model: in evaluation mode.
         loader: of a `BEVDataset` whose pipeline ends with `PackEvidence`.
-        out: folder, made where missing; `LoadAccumulatedTargets(root=out, kind='completed')` reads it.
-        source: what names the model, for the manifest, such as its checkpoint and that file's hash.
-        unseen_weight: weight of what is only inferred, where no pseudo-label showed the ground, 0 ... 1. What was seen
-            weighs as much as its evidence, at least this.
+        out: folder, created if missing; `LoadAccumulatedTargets(root=out, kind='completed')` reads it.
+        source: identification of the model for the manifest, such as its checkpoint and hash.
+        unseen_weight: weight of ground that no pseudo-label shows, 0 ... 1. Other ground has the weight of its
+            evidence, at least this one.
         show_progress: whether to draw a progress bar.
 
     Returns:
-        How many frames were written and how many were there already.
+        The numbers of frames that were written and that existed already.
 
     Raises:
-        ValueError: `unseen_weight` out of range, or a folder with targets that were made in another way.
+        ValueError: `unseen_weight` out of range, or a folder with targets that were made with other settings.
     """
     if not 0 <= unseen_weight <= 1:
         raise ValueError(f'unseen_weight must be in [0, 1], got {unseen_weight}')

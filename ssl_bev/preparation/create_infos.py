@@ -47,29 +47,29 @@ def create_data(
 ) -> dict[str, int]:
     """Write `ssl_bev_infos_{train,val}.pkl` (or test) and the folder `label_dir` below `out`.
 
-    Everything is first written into a hidden folder of `out` and moved at the end, so that a failed run leaves what
-    was there before. After an interrupt the same call goes on with the labels that were still missing.
+    Everything is first written into a hidden folder of `out` and moved at the end, so a failed run does not change
+    existing files. After an interrupt, the same call continues with the missing labels.
 
     Args:
         root: nuScenes-format dataset.
         version: its tables, such as v1.0-mini; splits follow the devkit's official lists for it, or splits.json there.
         out: where to write; may be `root`.
         grid: cells of the BEV labels.
-        classes: what the labels hold.
+        classes: of the labels.
         line_width: of line classes that do not set their own, metres.
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         max_sweeps: unlabelled camera frames kept per keyframe; 0: none.
         labels_only: write no info files; then `root` needs no images.
-        infos_only: draw no BEV labels; then `root` needs no maps. Pretraining on images needs no more.
+        infos_only: draw no BEV labels; then `root` needs no maps. This is enough for pretraining on images.
         exclude_scenes: names or tokens of scenes to leave out.
-        label_dir: name of the folder of the BEV labels; each protocol wants its own.
+        label_dir: name of the folder of the BEV labels; each protocol needs its own.
         show_progress: show a progress bar.
 
     Returns:
         Keyframes written per split.
 
     Raises:
-        FileNotFoundError: no root, tables, map, or not a single complete scene.
+        FileNotFoundError: no root, tables, map, or complete scene.
         ValueError: an argument out of range, tables that contradict themselves, or another run at the same time.
     """
     check_bev_frame(bev_frame)
@@ -143,7 +143,7 @@ def _map_files(tables: NuScenesTables, splits: dict[str, list[dict]]) -> dict[st
 
 
 def file_states(paths: Iterable[Path]) -> list[list]:
-    """Name, size and time of change of files: what an interrupted run must find unchanged."""
+    """Name, size and modification time of files, which must not change before an interrupted run continues."""
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(paths)]
 
 
@@ -169,7 +169,7 @@ def _scene_frames(tables: NuScenesTables, records: FrameRecords, scene: dict, im
 
 
 def write_infos(path: Path, frames: list[dict], dataset: str, version: str) -> None:
-    """Write an info file of a data set's frames, which are numbered."""
+    """Write an info file of the numbered frames of a dataset."""
     for index, frame in enumerate(frames):
         frame['sample_idx'] = index
     metainfo = {
@@ -186,7 +186,7 @@ def check_label_dir(out: Path, label_dir: str) -> None:
     """Check that BEV labels may be written to a folder of `out`.
 
     Raises:
-        ValueError: no name of a folder, or one that holds something else.
+        ValueError: no valid folder name, or a folder with other content.
     """
     if Path(label_dir).name != label_dir or label_dir.startswith('.'):
         raise ValueError(f'label_dir must be the name of a folder below --out, got {label_dir!r}')

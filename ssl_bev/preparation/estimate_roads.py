@@ -1,4 +1,4 @@
-"""A road for each frame of a dataset: from lidar, from pseudo-labels, or from the way that the vehicle drove."""
+"""A road for each frame of a dataset: from lidar, from pseudo-labels, or from the path of the vehicle."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ REPORTS = 'scenes'
 
 @dataclass(frozen=True)
 class RoadEstimation:
-    """How roads are estimated.
+    """Settings of road estimation.
 
     Args:
         source: 'lidar', 'labels' or 'poses'.
         data_root: folder of the lidar files, for 'lidar'.
         labels: arguments of `TargetReader`, for 'labels'.
         grid: of the heights.
-        with_sweeps: whether the frames between keyframes get roads too; with 'labels' they need labels.
+        with_sweeps: frames between keyframes also get roads; with 'labels' they need labels.
         planes_only: write no heights.
-        belief: what is believed before anything is measured.
+        belief: the prior.
 
     Raises:
-        ValueError: an unknown source, or one that lacks what it needs.
+        ValueError: an unknown source, or missing settings of a source.
     """
 
     source: str
@@ -64,7 +64,7 @@ class RoadEstimation:
             raise ValueError("source 'labels' needs labels (--pseudo-labels and --label-map)")
 
     def settings(self) -> dict:
-        """What the manifest says: everything that the roads depend on, but no place on this machine."""
+        """The contents of the manifest: everything that the roads depend on, without paths of this machine."""
         labels = {key: value for key, value in (self.labels or {}).items() if key not in ('root', 'teacher')}
         own = {key: getattr(self, key) for key in ('source', 'with_sweeps', 'planes_only')}
         return {**asdict(self.grid), **own, **asdict(self.belief), **labels}
@@ -77,12 +77,12 @@ def estimate_roads(
     workers: int = 1,
     show_progress: bool = True,
 ) -> dict[str, dict]:
-    """Write the road of each frame, and a report of each scene; scenes that are there already are left out.
+    """Write the road of each frame, and a report of each scene; finished scenes are skipped.
 
     Args:
         info_files: of tools/create_data.py.
-        out: folder, made where missing; a dataset's `roads`.
-        estimation: how.
+        out: folder, created if missing; `roads` of a dataset.
+        estimation: its settings.
         workers: processes.
         show_progress: whether to draw a progress bar.
 
@@ -91,12 +91,12 @@ def estimate_roads(
 
     Raises:
         FileNotFoundError: no info file, lidar file or pseudo-label.
-        ValueError: an argument out of range, a broken file, or a folder with roads that were made in another way.
+        ValueError: an argument out of range, a broken file, or a folder with roads that were made with other settings.
     """
     check_workers(workers)
     scenes = read_scenes(info_files, estimation.with_sweeps)
     if estimation.labels is not None:
-        TargetReader(**estimation.labels)  # faulty arguments leave no folder behind
+        TargetReader(**estimation.labels)  # wrong arguments create no folder
     start_folder(out, estimation.settings())
     todo = [scene for scene in scenes if not _is_done(out, scene)]
     for _ in for_each(partial(_write_scene, out, estimation), todo, workers, 'estimating', show_progress=show_progress):
@@ -108,13 +108,13 @@ def estimate_roads(
 def estimate_scene(
     frames: Sequence[Mapping], estimation: RoadEstimation
 ) -> tuple[list[tuple[np.ndarray, np.ndarray | None]], dict]:
-    """The road of each frame of a scene: road2ego (4, 4), and heights (h, w) over it if wanted.
+    """The road of each frame of a scene: road2ego (4, 4), and heights (h, w) over it if requested.
 
     Returns:
-        The roads; and a report: frames; pitch and roll of the planes, degrees, mean and largest amount, up ahead and up
-        to the left being positive; the largest height over or under the plane of the wheels within 30 m ahead; with
-        'lidar' the share of the ground within 30 m that points show, with 'labels' the share of the variance that lies
-        among frames before and after, and the classes that were compared.
+        The roads; and a report: frames; pitch and roll of the planes, degrees, mean and largest absolute value,
+        positive where the road rises ahead and to the left; the largest distance from the plane of the wheels within 30
+        m ahead; with 'lidar' the fraction of the ground within 30 m that has points; with 'labels' the fraction of the
+        variance between frames before and after, and the compared classes.
     """
     poses = np.array([frame_poses(frame, 'ego')[0] for frame in frames])
     model = RoadModel(poses, estimation.belief)
@@ -147,7 +147,7 @@ def _road(ground: Callable, estimation: RoadEstimation) -> tuple[np.ndarray, np.
         return road2ego, None
     xy = estimation.grid.cell_centers(dtype=torch.float64).flatten(0, 1).numpy()
     heights = np.zeros(len(xy))
-    for _ in range(3):  # what is high lies a little aside where the plane is tilted
+    for _ in range(3):  # on a tilted plane, high points are shifted sideways
         points = np.c_[xy, heights] @ road2ego[:3, :3].T + road2ego[:3, 3]
         heights += (ground(points[:, :2]) - points[:, 2]) * road2ego[2, 2]
     return road2ego, heights.reshape(estimation.grid.shape)
@@ -175,7 +175,7 @@ def _summary(grounds: Sequence[Callable]) -> dict[str, list[float] | float]:
 
 
 def _lidar(frame: Mapping, data_root: str) -> np.ndarray | None:
-    """The lowest points of a frame; None where it has no lidar file, as frames between keyframes have none."""
+    """The lowest points of a frame; None without a lidar file, as for frames between keyframes."""
     if not frame.get('lidar_points', {}).get('lidar_path'):
         return None
     results = dict(frames=[frame], bev_frame='ego', data_root=data_root, data_prefix={})
@@ -183,7 +183,7 @@ def _lidar(frame: Mapping, data_root: str) -> np.ndarray | None:
 
 
 def _seen(pose: np.ndarray, points: np.ndarray) -> float:
-    """The share of the square metres of the ground around a frame that have a point; +-30 m along, +-15 m across."""
+    """The fraction of the square metres of the ground around a frame that have a point; +-30 m along, +-15 m across."""
     xy = (points - pose[:2, 3]) @ np.linalg.inv(pose[:2, :2]).T
     cells = BEVGrid((-30, 30), (-15, 15), 1.0)
     index = np.unique(cells.cell_index(torch.from_numpy(xy)).numpy())

@@ -24,8 +24,8 @@ class FrameRecords:
 
     Args:
         tables: of the dataset.
-        max_sweeps: how many unlabelled frames to keep per keyframe, evenly spread; 0: none.
-        with_images: False: nobody will look at the images, so their cameras may be of any kind.
+        max_sweeps: number of unlabelled frames to keep per keyframe, evenly spread; 0: none.
+        with_images: False: images are not used, so their cameras may be of any kind.
     """
 
     def __init__(self, tables: NuScenesTables, max_sweeps: int, with_images: bool = True) -> None:
@@ -39,10 +39,10 @@ class FrameRecords:
         self._cameras: dict[str, dict] = {}
 
     def keyframe(self, scene: dict, sample: dict, frame_index: int) -> dict:
-        """A keyframe without sweeps, at the time of its lidar; where no keyframe has one, of its first camera.
+        """A keyframe without sweeps, at the time of its lidar, or of its first camera if no keyframe has a lidar.
 
         Raises:
-            ValueError: a keyframe without cameras or, where others have it, lidar: poses and calibration hang on them.
+            ValueError: a keyframe without cameras, or without lidar if others have one.
         """
         data = self.tables.keyframe_data[sample['token']]
         cameras = self.tables.cameras(sample)
@@ -75,8 +75,8 @@ class FrameRecords:
     def sweeps(self, keyframe: dict) -> list[dict]:
         """The camera frames after a keyframe and before the next, oldest first.
 
-        The leading camera is the keyframe's first (CAM_FRONT); its pose is the frame's, and of each other camera
-        the image nearest in time is taken. A frame without such an image is left out.
+        The leading camera is the keyframe's first (CAM_FRONT); its pose is the frame's, and for each other camera
+        the image nearest in time is used. A frame without such an image is left out.
         """
         if not self.max_sweeps:
             return []
@@ -111,7 +111,7 @@ class FrameRecords:
         return frames
 
     def _between(self, token: str) -> list[dict]:
-        """The images of a camera after a keyframe's, if another keyframe follows them.
+        """The images of a camera after that of a keyframe, if another keyframe follows them.
 
         Raises:
             ValueError: links that run in a circle or to another sensor.
@@ -138,11 +138,11 @@ class FrameRecords:
                 return records
             records.append(record)
             token = record['next']
-        return []  # after the last keyframe nothing closes the interval
+        return []  # after the last keyframe there is no interval
 
     def _image(self, record: dict, ego2global: np.ndarray, reference2ego: np.ndarray) -> dict:
         cam2ego = self.tables.sensor2ego(record)
-        # Through the global frame: camera and lidar fire at different times, the ego car moves in between.
+        # Through the global frame, since the ego car moves between the times of camera and lidar.
         cam2global = self.tables.ego2global(record) @ cam2ego
         return {
             'img_path': record['filename'],
@@ -162,7 +162,7 @@ class FrameRecords:
         return self._sensor2ego[token]
 
     def _optics(self, record: dict) -> dict:
-        """cam2img, and the lens where it distorts; the undistorted image has size and matrix of the file's."""
+        """cam2img, and the lens if it distorts; the undistorted image has the size and matrix of the file."""
         token = record['calibrated_sensor_token']
         if not self.with_images:
             return {'cam2img': []}

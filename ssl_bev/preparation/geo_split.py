@@ -1,7 +1,7 @@
-"""Splits by place: no validation frame lies near a training frame.
+"""Splits by place: no validation frame is close to a training frame.
 
-On nuScenes' official split more than 80 % of the validation samples lie within 5 m of a training sample (arXiv
-2312.06420), so that a network can remember the map instead of seeing it.
+In the official split of nuScenes, more than 80 % of the validation samples lie within 5 m of a training sample (arXiv
+2312.06420), so a network can memorise the map instead of seeing it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DIRECTIONS = 72
 
 @dataclass(frozen=True)
 class SceneTrack:
-    """Where a scene was driven.
+    """The positions of a scene.
 
     Args:
         token, name: of the scene.
@@ -36,7 +36,7 @@ class SceneTrack:
 
 @dataclass(frozen=True)
 class GeoSplit:
-    """Scenes of a split by place, and those that lie too near to both sides."""
+    """Scenes of a split by place, and those that are too close to both sides."""
 
     train: list[SceneTrack]
     val: list[SceneTrack]
@@ -44,7 +44,7 @@ class GeoSplit:
 
 
 def scene_tracks(data_list: Sequence[dict]) -> list[SceneTrack]:
-    """The tracks of an info file's scenes: keyframes and the camera frames between them."""
+    """The tracks of the scenes of an info file: keyframes and the camera frames between them."""
     positions: dict[str, list] = {}
     scenes: dict[str, tuple[str, str]] = {}
     for frame in flatten_frames(data_list, with_sweeps=True):
@@ -55,23 +55,23 @@ def scene_tracks(data_list: Sequence[dict]) -> list[SceneTrack]:
 
 
 def near_fraction(tracks: Sequence[SceneTrack], others: Sequence[SceneTrack], distance: float) -> float:
-    """The part of the frames of `tracks` that lie within a distance (metres) of a frame of `others`."""
+    """The fraction of the frames of `tracks` that lie within a distance (metres) of a frame of `others`."""
     gaps = np.concatenate([_gaps(track, others) for track in tracks])
     return float((gaps <= distance).mean())
 
 
 def split_by_place(tracks: Sequence[SceneTrack], distance: float, val_fraction: float = 0.2) -> GeoSplit:
-    """Cut each map along a straight line, and drop the scenes that are less than `distance` from the other side.
+    """Divide each map by a straight line, and drop the scenes that are closer than `distance` to the other side.
 
-    Of many directions and offsets the line is taken that comes nearest to `val_fraction` of the frames and drops few:
-    the sum of both errors, as fractions of the frames, is the smallest.
+    The line is chosen from many directions and offsets. It minimises the sum of two fractions of the frames: the
+    deviation from `val_fraction`, and the dropped frames.
 
     Args:
         distance: least distance of a validation frame from a training frame, metres.
         val_fraction: of the frames of each map, in (0, 1).
 
     Raises:
-        ValueError: an argument out of range, or scenes that lie too close together to be split.
+        ValueError: an argument out of range, or scenes that are too close together to be split.
     """
     if not distance > 0:
         raise ValueError(f'distance must be positive (metres), got {distance}')
@@ -104,7 +104,7 @@ def _split_map(tracks: list[SceneTrack], distance: float, val_fraction: float, s
     in_train, in_val = sides
     train = [track for track, chosen in zip(tracks, in_train, strict=True) if chosen]
     val = [track for track, chosen in zip(tracks, in_val, strict=True) if chosen]
-    # What the line cut off may still be far from the other side's scenes.
+    # Scenes beyond the line may still be far from those of the other side.
     for track, placed in zip(tracks, in_train | in_val, strict=True):
         if placed:
             continue

@@ -12,10 +12,10 @@ logger = logging.getLogger(__name__)
 
 
 class ImageIndex:
-    """Looks images up in one listing of each folder, and remembers what was missing.
+    """Looks up images with one listing per folder, and records missing ones.
 
     Args:
-        root: what image paths start from.
+        root: folder that image paths are relative to.
     """
 
     def __init__(self, root: Path) -> None:
@@ -26,7 +26,7 @@ class ImageIndex:
         self._examples: dict[str, str] = {}
 
     def has_images(self, frame: Mapping) -> bool:
-        """True where all images of a frame are there."""
+        """True if all images of a frame exist."""
         missing = [camera['img_path'] for camera in frame['images'].values() if not self.exists(camera['img_path'])]
         kind = 'keyframe images' if frame['is_keyframe'] else 'sweep images'
         self._missing[kind] += len(missing)
@@ -43,7 +43,7 @@ class ImageIndex:
             logger.warning('%d scenes left out, as images are missing: %s', len(self.incomplete_scenes), names)
 
     def exists(self, path: str) -> bool:
-        """True where a path below the root is there."""
+        """True if a path below the root exists."""
         folder, name = os.path.split(path)
         if folder not in self._names:
             full = self.root / folder

@@ -1,4 +1,4 @@
-"""How far two folders of BEV labels of the same frames agree."""
+"""The agreement of two folders of BEV labels of the same frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssl_bev.targets import IGNORE
 
 
 def label_iou(folder: str | Path, truth: str | Path) -> dict[str, float]:
-    """IoU of each class over all frames of `folder`, where both know; NaN where neither folder has any.
+    """IoU of each class over all frames of `folder`, where both are known; NaN if neither folder has the class.
 
     Raises:
         FileNotFoundError: no manifest, or a frame that `truth` lacks.

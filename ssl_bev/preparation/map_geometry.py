@@ -1,7 +1,7 @@
-"""Geometry of a nuScenes map expansion, read straight from its JSON and indexed by place.
+"""Geometry of a nuScenes map expansion, read from its JSON and indexed by position.
 
 The devkit's `get_map_mask` fails on line layers under Shapely 2 and draws lines with a width in pixels; its
-`get_map_geom` cuts the whole map again in each call. Here the map is turned into polygons once, lines included.
+`get_map_geom` crops the whole map in each call. Here the map is converted into polygons once, also its lines.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ KINDS = ('area', 'line', 'boundary', 'long_edges')
 
 @dataclass(frozen=True)
 class ClassSpec:
-    """What a BEV class is made of.
+    """The definition of a BEV class.
 
     Args:
         name: name of the class.
         layers: map layers whose union it is.
         kind: 'area' fills polygons; 'line' draws line layers; 'boundary' draws the outline of the union of polygons,
-            where neighbours touch there is none; 'long_edges' draws the two longest edges of each polygon.
-        line_width: metres, of all kinds but 'area'; None: the common line width.
+            without edges where neighbours touch; 'long_edges' draws the two longest edges of each polygon.
+        line_width: metres, for all kinds except 'area'; None: the common line width.
     """
 
     name: str
@@ -78,7 +78,7 @@ class MapGeometry:
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: not JSON, a version before 1.3, or records that are none.
+            ValueError: no JSON, a version before 1.3, or invalid records.
         """
         path = Path(path)
         if not path.is_file():
@@ -148,7 +148,7 @@ class MapGeometry:
         if token not in self._polygons:
             name = f'polygon {token!r}'
             exterior = self._ring(record, 'exterior_node_tokens', name)
-            # Converters leave `holes` out where there is none.
+            # Converters leave out `holes` if there are none.
             rings = record.get('holes') or []
             if not isinstance(rings, list) or not all(isinstance(ring, Mapping) for ring in rings):
                 raise ValueError(f'map {self.name}: {name}: holes must be a list of records, got {rings!r}')
@@ -186,7 +186,7 @@ class MapGeometry:
         return self._records[layer][token]
 
     def _by_token(self, layer: str) -> dict[str, Mapping]:
-        """The records of a layer; none where the map lacks it, which is an error only where something refers to it."""
+        """The records of a layer; none if the map lacks it, which is an error only if something refers to it."""
         records = self.content.get(layer) or []
         if not isinstance(records, list) or not all(map(_has_token, records)):
             raise ValueError(f'map {self.name}: layer {layer!r} must be a list of records with tokens')

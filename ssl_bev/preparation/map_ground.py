@@ -1,4 +1,4 @@
-"""Between the BEV plane of a frame and a map that is seen from above, by way of the frame's ground."""
+"""Between the BEV plane of a frame and a map seen from above, through the ground of the frame."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def plane_to_map(
     bev2global: np.ndarray,  # (4, 4)
     road2bev: np.ndarray,  # (4, 4)
 ) -> np.ndarray:  # (2, 3)
-    """The affine map from (x, y, 1) of the BEV plane, over the road's plane, to map coordinates, metres."""
+    """The affine map from (x, y, 1) of the BEV plane, over the plane of the road, to map coordinates, metres."""
     a, b, c, d = np.linalg.inv(road2bev)[2]  # the road is where a x + b y + c z + d = 0
     lift = np.array([[1, 0, 0], [0, 1, 0], [-a / c, -b / c, -d / c], [0, 0, 1]])
     return (bev2global @ lift)[:2]
 
 
 class MapGround:
-    """The ground of one frame, as it lies on the map.
+    """The ground of one frame on the map.
 
     Args:
         bev2global: pose of the BEV frame.
-        road: where the ground is in it, or `road2bev`, the pose of its plane.
-        origin: of the map's coordinates in the global frame, metres.
+        road: the ground in it, or `road2bev`, the pose of its plane.
+        origin: of the map coordinates in the global frame, metres.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class MapGround:
         self.plane2map = np.eye(3)
         self.plane2map[:2] = plane_to_map(bev2global, self.road.road2bev.numpy())
         self.plane2map[:2, 2] -= origin
-        # Where the BEV frame is tilted, what is higher lies elsewhere on the map.
+        # If the BEV frame is tilted, higher points are shifted on the map.
         self._lean = bev2global[:2, 2]
         self._map2bev = np.linalg.inv(self.plane2map[:2, :2])
 
@@ -69,7 +69,7 @@ class MapGround:
         self,
         points: np.ndarray,  # (..., 2), metres on the map
     ) -> np.ndarray:  # (...), metres
-        """How far the ground there is above the road's plane, along the z of the BEV frame."""
+        """Height of the ground above the plane of the road, along z of the BEV frame."""
         return self._rise(self.to_bev(points))
 
     def up2img(
@@ -77,11 +77,11 @@ class MapGround:
         bev2img: np.ndarray,  # (4, 4)
         plane2img: np.ndarray,  # (3, 3)
     ) -> np.ndarray:  # (3,)
-        """How the homogeneous pixel of a place on the map changes with a metre of `rise`.
+        """The change of the homogeneous pixel of a map position per metre of `rise`.
 
         Args:
             bev2img: projection into an image.
-            plane2img: its homography from (x, y, 1) of the map, over the road's plane.
+            plane2img: its homography from (x, y, 1) of the map, over the plane of the road.
         """
         return bev2img[:3, 2] - plane2img[:, :2] @ self._lean
 

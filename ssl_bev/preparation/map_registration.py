@@ -1,9 +1,9 @@
-"""The rigid motion that fits a published map to what cameras saw of a scene: real maps are offset by decimetres.
+"""The rigid motion that fits a published map to the evidence of a scene: real maps are offset by decimetres.
 
-Mutual information asks only that the map *tells something* about the evidence. It needs neither calibrated
-probabilities nor paint wherever the map has a line, so worn dividers, arrows and edge lines do no harm. Every class
-counts by the share of its entropy that the map explains: thin paint is not outvoted by the edges of wide roads, which
-teachers see less sharply.
+The criterion is mutual information: the map must only *predict* the evidence. It needs neither calibrated probabilities
+nor paint at each line of the map, so worn dividers, arrows and edge lines do no harm. Each class counts by the fraction
+of its entropy that the map explains, so that thin paint is not dominated by the edges of wide roads, which teachers see
+less sharply.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _BINS = (0.0, 1 / 3, 2 / 3, 1.0)
 
 
 class Correction(NamedTuple):
-    """How a map must move: p -> center + R (p - center) + offset.
+    """The motion of a map: p -> center + R (p - center) + offset.
 
     Args:
         offset: metres.
         rotation: radians, counter-clockwise.
-        center: the point that it turns about, metres.
-        gain: bits a cell that the moved map tells more about the evidence than the published one, all classes counting
-            alike.
+        center: of the rotation, metres.
+        gain: gain in mutual information against the published map, bits per cell, with equal weight of all classes.
     """
 
     offset: tuple[float, float]
@@ -58,22 +57,22 @@ def register_map(
     rotation_sigma: float = 0.01,
     cell_information: float = 0.25,
 ) -> Correction:
-    """Find the motion of the map that makes its mutual information with the evidence greatest.
+    """Find the motion of the map that maximises its mutual information with the evidence.
 
-    A coarse search over offsets and rotations, then a simplex search from the best. What the evidence cannot tell,
-    such as the offset along a straight road, a normal prior keeps near 0.
+    A coarse search over offsets and rotations is followed by a simplex search from the best. A normal prior keeps near
+    0 what the evidence does not determine, such as the offset along a straight road.
 
     Args:
-        masks: the map's classes as drawn; soft edges are welcome.
-        probability: of each class, as seen.
-        weight: of the evidence in each cell; 0 = not observed. 1 and more count alike.
+        masks: the drawn classes of the map; edges may be soft.
+        probability: of each class in the evidence.
+        weight: of the evidence in each cell; 0 = not observed. Values above 1 count as 1.
         grid: of all three.
-        offset_sigma: standard deviation of the offset along each axis that is expected, metres.
+        offset_sigma: expected standard deviation of the offset along each axis, metres.
         rotation_sigma: that of the rotation, radians.
-        cell_information: independent observations in a cell of evidence, as neighbours err together.
+        cell_information: independent observations per cell of evidence, since errors of neighbours are correlated.
 
     Returns:
-        The motion about the middle of what was observed.
+        The motion about the centre of the observed area.
 
     Raises:
         ValueError: shapes that differ, or nothing observed.
@@ -93,7 +92,7 @@ def register_map(
     )
     bins = _soft_bins(probability[seen], np.minimum(weight[seen], 1))
     center = (np.array([columns.mean(), rows.mean()]) + 0.5) * grid.cell_size + (grid.x_range[0], grid.y_range[0])
-    # A sharp map loses detail when moved by parts of a cell, and whole cells would win: blur it, interpolate cubically.
+    # A sharp map loses detail when moved by fractions of a cell, which would favour whole cells: blur it first.
     maps = [cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0) for mask in masks]
     scale = np.array([offset_sigma, offset_sigma, rotation_sigma])
 
@@ -125,11 +124,11 @@ def mutual_information(
     bins: np.ndarray,  # (B, P), >= 0
     mask: np.ndarray,  # (P,), 0 ... 1
 ) -> float:
-    """Nats that a map's class tells about the evidence in the same cell.
+    """Mutual information of a map class and the evidence in the same cell, nats.
 
     Args:
-        bins: how much each cell counts for each value of the evidence.
-        mask: share of each cell that the class covers.
+        bins: weight of each cell for each value of the evidence.
+        mask: fraction of each cell that the class covers.
     """
     total = bins.sum(1, dtype=np.float64)
     inside = (bins @ mask).astype(np.float64)

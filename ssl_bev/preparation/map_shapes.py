@@ -1,4 +1,4 @@
-"""Shapes of a map as polygons around which a frame can look: outlines, lines with a width, pieces of large polygons."""
+"""Shapes of a map as polygons with a spatial index: outlines, lines with a width, pieces of large polygons."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from shapely import STRtree
 from shapely.geometry import LineString, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-# A quarter circle in 16 chords: the area of a round line end is 0.2 % short.
+# A quarter circle in 16 chords: the area of a round line end is 0.2 % too small.
 _ARC_CHORDS = 16
 # Polygons of a map that should touch leave gaps of some centimetres, which are no boundary.
 _GAP = 0.1
-# Long lines and large polygons are kept in pieces of about so many points: a frame looks at those around it only.
+# Long lines and large polygons are split into pieces of about this many points, so that a frame needs only some.
 _LINE_POINTS = 16
 _POLYGON_POINTS = 256
 
@@ -26,7 +26,7 @@ class ClassShapes:
 
     Args:
         edges: for each polygon (E, 4), x and y of both ends, metres in map coordinates; exterior rings run
-            counter-clockwise, holes clockwise, so that windings add up to the union.
+            counter-clockwise, holes clockwise, so that winding numbers add up to the union.
         index: of the polygons, in the order of `edges`.
     """
 
@@ -35,7 +35,7 @@ class ClassShapes:
 
     @classmethod
     def of(cls, geometries: Sequence[BaseGeometry]) -> ClassShapes:
-        """The union of polygons, mended where they cross themselves, large ones in pieces."""
+        """The union of polygons, repaired where they intersect themselves, large ones in pieces."""
         polygons = [piece for g in geometries for polygon in _simple_polygons(g) for piece in _halved(polygon)]
         return cls([_edges(polygon) for polygon in polygons], STRtree(polygons))
 
@@ -54,7 +54,7 @@ def outlines(polygons: Sequence[Polygon]) -> list[LineString]:
 
 
 def long_edges(polygons: Sequence[Polygon]) -> list[LineString]:
-    """The two longest edges of each polygon's exterior."""
+    """The two longest edges of the exterior of each polygon."""
     lines = []
     for polygon in polygons:
         ring = np.asarray(polygon.exterior.coords).reshape(-1, 2)
@@ -65,13 +65,13 @@ def long_edges(polygons: Sequence[Polygon]) -> list[LineString]:
 
 
 def widened(lines: Sequence[LineString], width: float) -> list[Polygon]:
-    """All within half a width of the lines, with round ends, in pieces that overlap."""
+    """The area within half a width of the lines, with round ends, in overlapping pieces."""
     pieces = [piece for line in lines for piece in _pieces(line)]
     return list(shapely.buffer(pieces, width / 2, quad_segs=_ARC_CHORDS))
 
 
 def _pieces(line: BaseGeometry) -> list[LineString]:
-    """A line cut into short ones that share their end points, where round ends fill the joints."""
+    """A line split into short ones that share their end points; round ends fill the joints."""
     points = np.asarray(line.coords).reshape(-1, 2)
     starts = range(0, len(points) - 1, _LINE_POINTS - 1)
     return [LineString(points[start : start + _LINE_POINTS]) for start in starts]
@@ -90,7 +90,7 @@ def _simple_polygons(geometry: BaseGeometry) -> list[Polygon]:
 
 
 def _halved(polygon: Polygon) -> Iterator[Polygon]:
-    """A polygon cut in halves again and again, until each piece has few points."""
+    """A polygon halved repeatedly until each piece has few points."""
     if shapely.get_num_coordinates(polygon) <= _POLYGON_POINTS:
         yield polygon
         return

@@ -1,7 +1,7 @@
-"""The v1.0 tables of a nuScenes-format root, with the few look-ups that info files need.
+"""The v1.0 tables of a nuScenes-format root, with the look-ups that info files need.
 
-v1.0-trainval has 2.6 million records in each of two tables, most of them of radars and lidar sweeps. Only what is
-needed is kept, so that the tables take a few gigabytes less than all their records would.
+v1.0-trainval has 2.6 million records in each of two tables, most of them of radars and lidar sweeps. Only the needed
+records are kept, which saves a few gigabytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .table_files import read_table
 from .table_values import ego_pose_matrix, pose_matrix
 from .timestamps import convert_timestamps, keyframe_gaps
 
-# Tables that are read whole, and the fields that are needed of each record.
+# Tables that are read completely, and the needed fields of each record.
 SMALL_TABLES = {
     'scene': ('name', 'log_token', 'first_sample_token'),
     'log': (),
@@ -44,25 +44,25 @@ _SENSOR_FIELDS = (
     'is_key_frame',
     'next',
 )
-# Other makers' data sets leave these out.
+# Missing in other datasets of this format.
 _OPTIONAL_FIELDS = ('height', 'width')
 logger = logging.getLogger(__name__)
-# mmdet3d's order; other cameras follow by name.
+# The order in mmdet3d; other cameras follow by name.
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
 
 
 class NuScenesTables:
-    """Tables by token. Neither images nor the devkit's basemaps need to be there.
+    """Tables by token. Neither images nor the basemaps of the devkit need to exist.
 
     Args:
         root: folder of the dataset.
         version: folder of the tables below it, such as v1.0-mini.
-        with_boxes: read the annotations, where there are any.
+        with_boxes: read the annotations, if there are any.
         with_sweeps: keep the camera frames between keyframes.
 
     Raises:
         FileNotFoundError: no root, no such version, or a table that is missing.
-        ValueError: a table that is no JSON or lacks fields, or a timestamp that is none.
+        ValueError: a table that is no JSON or lacks fields, or an invalid timestamp.
     """
 
     def __init__(self, root: str | Path, version: str, with_boxes: bool = True, with_sweeps: bool = True) -> None:
@@ -115,16 +115,16 @@ class NuScenesTables:
             ) from error
 
     def channel(self, sample_data: dict) -> str:
-        """The sensor that a sample_data record comes from."""
+        """The sensor of a sample_data record."""
         calibrated = self.get('calibrated_sensor', sample_data['calibrated_sensor_token'])
         return self.get('sensor', calibrated['sensor_token'])['channel']
 
     def scene_token(self, sample_data: dict) -> str:
-        """The scene that a sample_data record belongs to, '' if its sample names none."""
+        """The scene of a sample_data record, '' if its sample names none."""
         return self.get('sample', sample_data['sample_token']).get('scene_token', '')
 
     def location(self, scene: dict) -> str:
-        """The name of the scene's map; '' where its log names none, as data sets without maps do."""
+        """The name of the map of the scene; '' if its log names none, as in datasets without maps."""
         location = self.get('log', scene['log_token']).get('location') or ''
         if not isinstance(location, str):
             raise ValueError(f'{self._where("log", scene["log_token"])}: location must be a text, got {location!r}')
@@ -162,7 +162,7 @@ class NuScenesTables:
         return pose_matrix(record, self._where('calibrated_sensor'))
 
     def ego2global(self, sample_data: dict) -> np.ndarray:  # (4, 4)
-        """Pose of the ego frame when the sensor fired."""
+        """Pose of the ego frame at the time of the sensor."""
         return ego_pose_matrix(
             self.get('ego_pose', sample_data['ego_pose_token']),
             f'{self._where("ego_pose")} (of sample {sample_data["sample_token"]})',
@@ -174,8 +174,8 @@ class NuScenesTables:
         return sorted(names, key=lambda name: (CAMERAS.index(name) if name in CAMERAS else len(CAMERAS), name))
 
     def _sensor_record_filter(self, with_sweeps: bool) -> Callable[[dict], dict | None]:
-        """What to keep of sample_data: keyframes of cameras and lidar, sweeps of cameras."""
-        # Records of an unknown sensor are kept, so that the broken link is noticed.
+        """The needed records of sample_data: keyframes of cameras and lidar, sweeps of cameras."""
+        # Records of an unknown sensor are kept, so that the broken link is detected.
         others = {token for token in self.records['calibrated_sensor'] if not self._is_camera(token)}
         radars = {token for token in others if self.channel({'calibrated_sensor_token': token}) != LIDAR}
 
@@ -192,7 +192,7 @@ class NuScenesTables:
         return self.channel({'calibrated_sensor_token': calibrated_sensor_token}) in self.camera_names
 
     def _folder_name(self, sensor: Mapping) -> str:
-        """The channel of a camera, after which folders are called."""
+        """The channel of a camera, which names its folders."""
         try:
             return folder_name(sensor['channel'])
         except Fault as fault:
@@ -201,10 +201,10 @@ class NuScenesTables:
     def _read(
         self, name: str, fields: Collection[str], keep: Callable[[dict], dict | None] | None = None
     ) -> dict[str, dict]:
-        """The records of a table by token; `keep` returns what to keep of one, None: nothing."""
+        """The records of a table by token; `keep` returns the needed part of one, None: nothing."""
         path = self.root / self.version / f'{name}.json'
         logger.info('reading %s', path)
-        # Each record is thinned as it is parsed, so that the full table is never in memory.
+        # Each record is reduced when it is parsed, so that the full table is never in memory.
         return read_table(path, fields, keep)
 
     def _where(self, table: str, token: str | None = None) -> str:
@@ -213,5 +213,5 @@ class NuScenesTables:
 
 
 def _is_camera(sensor: Mapping) -> bool:
-    """By its modality, or by its name where the table has no modalities."""
+    """By its modality, or by its name if the table has no modalities."""
     return sensor.get('modality') == 'camera' or sensor['channel'].startswith('CAM')

@@ -32,12 +32,11 @@ def for_each(
     """Yield the results of all jobs, in any order; the first error ends the run.
 
     Args:
-        work: what is done; for several workers it must be picklable.
-        jobs: what it is done to.
+        work: function of a job; for several workers it must be picklable.
+        jobs: its arguments.
         workers: processes, each with one thread.
         description, unit: of the progress bar.
         show_progress: whether to draw it.
-
     """
     with tqdm(total=len(jobs), desc=description, unit=unit, disable=not show_progress) as bar:
         if workers == 1:

@@ -1,4 +1,4 @@
-"""Label protocols: which classes a benchmark has, on which grid, and how wide its lines are drawn."""
+"""Label protocols: classes of a benchmark, its grid, and its line widths."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .map_geometry import ClassSpec
 
 @dataclass(frozen=True)
 class LabelProtocol:
-    """What the BEV labels of a protocol hold.
+    """The BEV labels of a protocol.
 
     Args:
-        label_dir: name of the folder that they get beside the info files.
+        label_dir: name of their folder beside the info files.
         grid: their cells.
-        classes: what is drawn; one class may stand there twice, in two line widths.
+        classes: of the labels; one class may occur twice, in two line widths.
     """
 
     label_dir: str

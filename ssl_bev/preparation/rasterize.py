@@ -1,7 +1,7 @@
 """BEV labels from map geometry.
 
-A cell belongs to a class where its *centre* lies in the class's area; a line's area is all within half its width in
-metres. Centres lie on the ground of the frame, so labels and reprojected pixels mean the same ground.
+A cell belongs to a class if its *centre* lies in the area of the class; the area of a line is everything within half
+its width in metres. Centres lie on the ground of the frame, so labels and reprojected pixels refer to the same ground.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class MapRasterizer:
     Args:
         geometry: the map.
         grid: BEV cells.
-        classes: what is drawn.
-        line_width: metres, of classes that do not set their own.
+        classes: of the labels.
+        line_width: metres, for classes that do not set their own.
 
     Raises:
         ValueError: a line width that is not positive, or a class that the map cannot give.
@@ -47,7 +47,7 @@ class MapRasterizer:
         bev2global: np.ndarray,  # (4, 4)
         road: Road | np.ndarray,  # or road2bev (4, 4)
     ) -> np.ndarray:  # (K, H, W) bool
-        """The classes around one BEV frame, above or below the places where they lie on its ground."""
+        """The classes around one BEV frame, at the positions above or below their ground."""
         ground = MapGround(bev2global, road)
         corners = ground.to_map(np.array([(x, y) for x in self.grid.x_range for y in self.grid.y_range]))
         bounds = (*corners.min(0), *corners.max(0))

@@ -26,13 +26,13 @@ from .rasterize import MapRasterizer
 from .staging import staging_folder
 
 CORRECTIONS = 'corrections.json'
-# Which of the map's classes each class of the evidence shows.
+# The classes of the map that each class of the evidence shows.
 EVIDENCE = (
     ('drivable', ('drivable_area',)),
     ('marking', ('lane_divider', 'road_divider', 'stop_line')),
     ('crosswalk', ('ped_crossing',)),
 )
-# To a teacher that knows no crossings, their stripes are paint.
+# For a teacher without crossings, their stripes are paint.
 _PAINTED_CROSSING = ('marking', ('ped_crossing',))
 
 
@@ -41,10 +41,10 @@ class SceneRegistration:
 
     Args:
         geometries: location -> map.
-        labels: reads the pseudo-labels; its classes are those of `EVIDENCE`, or some of them.
-        line_width: with which the map's lines are drawn to be compared with paint, metres.
+        labels: reads the pseudo-labels; its classes are some or all of `EVIDENCE`.
+        line_width: of the drawn map lines in the comparison with paint, metres.
         cell_size: of the raster of a scene, metres.
-        max_distance: metres from camera to ground beyond which an image tells nothing.
+        max_distance: metres from camera to ground beyond which an image is not used.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class SceneRegistration:
 
         Raises:
             FileNotFoundError: a missing pseudo-label.
-            ValueError: a scene of which nothing is observed.
+            ValueError: a scene without any observation.
         """
         scene = accumulate_scene(frames, self.labels, self.cell_size, self.max_distance)
         against, favour = scene.evidence.votes
@@ -82,7 +82,7 @@ class SceneRegistration:
         return found._replace(center=tuple(found.center + scene.origin))
 
     def _draw(self, location: str, grid: BEVGrid, origin: np.ndarray) -> np.ndarray:  # (K, H, W) float32
-        """The classes of the map, at twice the resolution and then averaged: soft edges hold parts of cells."""
+        """The classes of the map, drawn at twice the resolution and then averaged, so that edges are soft."""
         fine = MapRasterizer(
             self.geometries[location], grid.with_cell_size(grid.cell_size / 2), BASE_CLASSES, self.line_width
         )
@@ -106,23 +106,23 @@ def register_labels(
     show_progress: bool = True,
     roads: str | Path | None = None,
 ) -> dict[str, Correction]:
-    """Write a folder of BEV labels, as tools/create_data.py does, of maps that fit what the cameras saw.
+    """Write a folder of BEV labels, like tools/create_data.py, of maps that are fitted to the evidence.
 
-    The folder also holds `corrections.json`: scene token -> how its map was moved. Nothing is left of a run that
-    fails; one that is interrupted goes on with the scenes that were missing.
+    The folder also contains `corrections.json`: scene token -> motion of its map. A failed run leaves no files; an
+    interrupted run continues with the missing scenes.
 
     Args:
         info_files: of tools/create_data.py.
-        map_root: dataset whose `maps/expansion` holds the maps.
-        labels: arguments of `TargetReader` but for the classes: root, label_map and so on. What the teacher does not
-            know of drivable ground, markings and crossings is not compared.
+        map_root: dataset with the maps in `maps/expansion`.
+        labels: arguments of `TargetReader` without the classes: root, label_map and so on. Of drivable ground, markings
+            and crossings, those that the teacher does not know are not compared.
         out: the label folder; must not exist yet.
         grid: cells of the BEV labels.
-        classes: what the labels hold.
+        classes: of the labels.
         line_width: of line classes that do not set their own, metres.
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         show_progress: show a progress bar.
-        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane of the wheels.
+        roads: folder of tools/estimate_road.py; None: as the info files say, or else the plane under the wheels.
 
     Returns:
         The correction of each scene, by token.
@@ -162,7 +162,7 @@ def register_labels(
         write_label_manifest(target, names, grid, line_width, bev_frame, 'registered', widths, registration=made_with)
         for frames in scenes:
             for frame in add_roads(frames, roads):
-                # The map moves, or the frame moves the other way.
+                # Moving the map is the same as moving the frame in the opposite direction.
                 pose = np.linalg.inv(_motion(corrections[frame['scene_token']])) @ frame_poses(frame, bev_frame)[0]
                 masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
                 write_label(target, frame['token'], masks)
@@ -173,7 +173,7 @@ def register_labels(
 
 
 def registration_settings(labels: Mapping, line_width: float, roads: str | Path | None) -> dict:
-    """What a folder's manifest says: everything that the corrections depend on, but no place on this machine.
+    """The contents of the manifest: everything that the corrections depend on, without paths of this machine.
 
     Raises:
         FileNotFoundError: no manifest of the pseudo-labels or of the roads.

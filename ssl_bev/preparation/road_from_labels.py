@@ -1,9 +1,9 @@
 """The road of a scene on which the labels of its frames agree: no lidar is needed.
 
-A frame sees a crossing at a distance, a later one from near by. Carried to a ground that is too high, both are too
-near, the far view more so, and they do not lie on each other. For each class, the share of the variance over the ground
-that lies within cells, among frames, says how badly they agree; it is the same for a small and for a large picture, so
-that nothing is gained where the ground shrinks.
+A frame sees a crossing from far away, a later one from close by. On a ground that is assumed too high, both projections
+are too close, the distant view more so, and they do not match. The disagreement of a class is the fraction of its
+variance over the ground that lies within cells, between frames. This fraction does not depend on the size of the
+projected area, so shrinking the ground gives no advantage.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from .road_model import RoadModel
 _REACH = 35.0  # metres from the vehicle
 _BESIDE = 12.0  # metres from the way
 _WIDTH = 640  # pixels of the label maps
-_HEIGHTS = (-1.0, 0.0, 0.7)  # metres over the plane of the wheels, between which the ground is looked for
+_HEIGHTS = (-1.0, 0.0, 0.7)  # metres over the plane of the wheels, the search range of the ground
 # From coarse to fine: blur and cell size, metres.
 STAGES = ((3.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.5, 0.5))
 _ITERATIONS = 20
-_SHARP = 80.0  # pixels on a square metre, from which on a view has its full weight
+_SHARP = 80.0  # pixels per square metre, from which a view has its full weight
 _INDEPENDENT = 50.0  # square metres of ground that count as one observation
 
 
 class LabelImage(NamedTuple):
-    """The labels of one image: each class's share, and where it is known, both (K, h, w); and ego2img for them."""
+    """The labels of one image: fraction of each class, and where it is known, both (K, h, w); and ego2img."""
 
     maps: Tensor  # (2 K, h, w)
     ego2img: Tensor  # (4, 4)
@@ -76,7 +76,7 @@ def _read(frame: Mapping, name: str, labels: TargetReader) -> LabelImage:
 
 
 class LabelAgreement:
-    """How well labels agree on the ground, differentiable in a road model's vector.
+    """The agreement of labels on the ground, differentiable in the vector of a road model.
 
     Args:
         model: of the scene.
@@ -102,7 +102,7 @@ class LabelAgreement:
         vector: Tensor,  # (n,)
         blur: float,
     ) -> tuple[Tensor, float]:  # (K,), square metres
-        """The share of the variance of each class that lies among frames, 0 ... 1; and the ground that two see.
+        """The fraction of the variance of each class between frames, 0 ... 1; and the ground that two frames see.
 
         Args:
             vector: of the road model.
@@ -122,12 +122,12 @@ class LabelAgreement:
         weight, first, second = sums * several
         within = (second - first**2 / weight.clamp(min=1e-6)).sum((1, 2))
         total = second.sum((1, 2)) - first.sum((1, 2)) ** 2 / weight.sum((1, 2)).clamp(min=1e-6)
-        # A class that is nowhere, or everywhere, says nothing.
+        # A class that is nowhere, or everywhere, has no variance.
         share = torch.where(total > 1e-3, (within + 1e-3 * total) / total.clamp(min=1e-3), 1.0)
         return share, float(several.sum()) * self._cell_size**2
 
     def _seen(self, frame: _Frame, surface: Tensor, plane: Tensor, blur: float) -> tuple[Tensor, Tensor]:
-        """What one frame says of the ground in its window: (K, h, w), and how much that weighs."""
+        """The labels of one frame on the ground in its window, (K, h, w), and their weight."""
         shape = tuple(part.stop - part.start for part in frame.window)
         ground = surface[frame.window].flatten() - plane[0] - frame.xy @ plane[1:]
         seen = None
@@ -152,7 +152,7 @@ class LabelAgreement:
         return _Frame(window, xy, [self._camera(xy, near, view) for view in views])
 
     def _camera(self, xy: Tensor, near: Tensor, view: LabelImage) -> _Camera:
-        """The cells that a camera may see, wherever the ground is."""
+        """The cells that a camera may see, for any height of the ground."""
         height, width = view.maps.shape[1:]
         normalized = torch.tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]]) @ view.ego2img[:3]
         ground, up = xy @ normalized[:, :2].T + normalized[:, 3], normalized[:, 2]
@@ -170,7 +170,7 @@ class LabelAgreement:
 
 @lru_cache(maxsize=32)
 def _smoothing(size: int, deviation: float) -> Tensor:  # (size, size)
-    """What blurs a row or a column by a Gaussian, in cells."""
+    """The matrix that blurs a row or a column with a Gaussian, in cells."""
     distance = torch.arange(size)[:, None] - torch.arange(size)
     kernel = torch.exp(-0.5 * (distance / deviation) ** 2)
     return kernel / kernel.sum(1).max()
@@ -180,14 +180,14 @@ def fit_labels(
     model: RoadModel,
     images: Sequence[Sequence[LabelImage]],
 ) -> tuple[np.ndarray, dict[str, float]]:  # (n,)
-    """The most probable road: that on which labels agree and which is believed, from coarse to fine.
+    """The most probable road, from the agreement of labels and the prior, from coarse to fine.
 
     Returns:
-        The model's vector, and a report: how much of the variance lies among frames before (`disagreement_poses`)
-        and after, mean of the classes.
+        The vector of the model, and a report: the fraction of the variance between frames before
+        (`disagreement_poses`) and after, mean of the classes.
     """
     factor, mean = (torch.from_numpy(part).float() for part in (model.factor, model.mean))
-    deviation = torch.zeros(model.size, requires_grad=True)  # in units of what is believed
+    deviation = torch.zeros(model.size, requires_grad=True)  # in standard deviations of the prior
     agreements = {cell_size: LabelAgreement(model, images, cell_size) for _, cell_size in STAGES}
 
     area = agreements[STAGES[-1][1]](mean, STAGES[-1][0])[1]

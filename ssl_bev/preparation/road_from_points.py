@@ -16,20 +16,20 @@ from .road_model import RoadModel
 
 _REACH = 40.0  # metres; beyond, there are few points on the ground
 _CELL = 1.0  # metres
-_LOWEST = 10  # per cent: what stands on the ground is higher
+_LOWEST = 10  # per cent: objects on the ground are higher
 _LAYER = 0.1  # metres
 _NOISE = 0.05  # metres
-# First what is near and may not be far off, then all that fits: metres away, and metres above or below the ground.
+# First only close points, then all that fit: largest distance, and largest height above or below the ground, metres.
 _ROUNDS = ((10.0, 0.4), (15.0, 0.3), (25.0, 0.3), (_REACH, 0.3), (_REACH, 0.2), (_REACH, 0.15), (_REACH, 0.15))
-_ENOUGH = 3  # frames with points, to learn what poses are worth
-_DETAIL_GATE = 0.4  # metres that kerbs and pavements may lie above the model
+_ENOUGH = 3  # frames with points that are needed to judge the poses
+_DETAIL_GATE = 0.4  # metres of kerbs and pavements above the model
 _DETAIL_WIDTH = 1.5  # metres, of the smoothing
 
 
 def lowest_points(
     points: np.ndarray,  # (P, 3), metres in the ego frame
 ) -> np.ndarray:  # (Q, 3)
-    """The mean of the lowest points of each square metre that has any: where nothing stands, it lies on the ground."""
+    """The mean of the lowest points of each square metre that has any: on the ground, if nothing stands there."""
     points = points[np.abs(points[:, :2]).max(1) < _REACH].astype(np.float64)
     column, row = np.floor(points[:, :2] / _CELL).astype(np.int64).T
     cell = row * 1_000_003 + column
@@ -46,17 +46,17 @@ def fit_points(
     model: RoadModel,
     clouds: Sequence[np.ndarray | None],  # F of (P, 3), metres in the ego frames
 ) -> tuple[RoadModel, np.ndarray]:  # model, (n,)
-    """The road that the lowest points of the frames lie on, whatever stands on it.
+    """The road through the lowest points of the frames, robust against objects on it.
 
-    Robust least squares (Tukey's biweight) of the model's vector, the belief being part of the equations. Where the
-    planes of frames with points turn out to be what the poses say, the poses are believed of all frames.
+    Robust least squares (Tukey's biweight) for the vector of the model, with the prior as part of the equations. If the
+    planes of frames with points match the poses, the poses are trusted for all frames.
 
     Args:
         model: of the scene.
-        clouds: as `lowest_points` gives them; None where a frame has none.
+        clouds: from `lowest_points`; None if a frame has none.
 
     Returns:
-        The model of what is believed in the end, and its vector.
+        The model with the final prior, and its vector.
     """
     found = _fit(model, clouds)
     measured = [t for t, cloud in enumerate(clouds) if cloud is not None]
@@ -92,7 +92,7 @@ def fit_details(
     found: np.ndarray,  # (n,)
     clouds: Sequence[np.ndarray | None],  # F of (P, 3)
 ) -> tuple[Road, np.ndarray]:  # road, (Q, 2)
-    """What the ground has beyond the model, such as kerbs and crowns: mean misfits of all frames, smoothed.
+    """The ground beyond the model, such as kerbs and crowns: smoothed mean residuals of all frames.
 
     Returns:
         Heights over the model, in global coordinates; and the global positions of the points that lie on the ground.
@@ -112,7 +112,7 @@ def fit_details(
         np.add.at(count, cells, 1)
         seen.append(points)
     total, count = (gaussian_filter(each, _DETAIL_WIDTH / _CELL) for each in (total, count))
-    heights = total / (count + 0.1)  # nothing where nobody has looked
+    heights = total / (count + 0.1)  # 0 where there are no points
     place = torch.eye(4, dtype=torch.float64)
     place[:2, 3] = torch.from_numpy(origin)
     return Road(place, torch.from_numpy(heights), grid), np.concatenate(seen)

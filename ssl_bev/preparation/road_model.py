@@ -1,12 +1,12 @@
-"""What is believed of the road of a scene before its ground is measured, and how measurements change it.
+"""The prior of the road of a scene, and how measurements change it.
 
-The height of the ground is a smooth profile along the way that the vehicle drove, and a cross slope. Published poses
-may lack height and tilt, so each frame has a plane of its own: the ground of frame t is, over x and y of its ego frame,
+The height of the ground is a smooth profile along the path of the vehicle, plus a cross slope. Published poses may lack
+height and tilt, so each frame has its own plane. The ground of frame t is, over x and y of its ego frame,
 
-    profile(s) + slope(s) * e - height_t - pitch_t * x - roll_t * y         s along, e beside the way
+    profile(s) + slope(s) * e - height_t - pitch_t * x - roll_t * y         s along, e beside the path
 
-All of it is one Gaussian vector. Its mean is what poses alone say: wheels touch the ground, and a vehicle stands on it
-with its springs hardly bent.
+All of it is one Gaussian vector. Its mean follows from the poses alone: wheels touch the ground, and the suspension of
+the vehicle is hardly compressed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ POSES = ('auto', 'complete', 'planar')
 
 @dataclass(frozen=True)
 class RoadBelief:
-    """Standard deviations of what is believed.
+    """Standard deviations of the prior.
 
     Args:
-        slope_change: of the slope along the way within 10 m; crests and dips.
+        slope_change: of the slope along the path within 10 m; crests and dips.
         cross_slope: of the slope across it.
         cross_slope_change: of that within 20 m.
         wheel: of the ground under the ego origin, metres.
-        spring: of the slope of the ground in the ego frame where the vehicle stands, radians.
+        spring: of the slope of the ground in the ego frame at the vehicle, radians.
         pose_height: of the heights of published poses, metres.
         pose_tilt: of their tilt, radians.
         poses: 'complete': height and tilt of the poses are those of the ego frame, even where all are level; 'planar':
-            they say nothing; 'auto': they do unless they are all the same.
+            they are unknown; 'auto': complete unless all are the same.
 
     Raises:
         ValueError: a deviation that is not positive, or unknown `poses`.
@@ -59,10 +59,10 @@ class RoadBelief:
 
 
 class RoadModel:
-    """The Gaussian vector of a scene's road.
+    """The Gaussian vector of the road of a scene.
 
     Args:
-        poses: ego2global of the frames, in the order of time.
+        poses: ego2global of the frames, in order of time.
         belief: standard deviations.
         reach: metres beyond the first and the last frame.
         knot, cross_knot: spacing of the cubic B-splines of profile and cross slope, metres.
@@ -89,14 +89,14 @@ class RoadModel:
 
     @property
     def factor(self) -> np.ndarray:  # (n, n)
-        """What turns independent standard normal numbers into deviations from the mean."""
+        """The matrix from independent standard normal numbers to deviations from the mean."""
         return np.linalg.inv(np.linalg.cholesky(self.precision)).T
 
     def surface_rows(
         self,
         points: np.ndarray,  # (P, 2), metres in the global frame
     ) -> np.ndarray:  # (P, m)
-        """What the first m entries of the vector add to the height of the ground, whatever the frame."""
+        """The effect of the first m entries of the vector on the height of the ground, for all frames."""
         along, beside = self.path.coordinates(points)
         profile, cross = (_b_spline(along / knot + 1, n) for knot, n in zip(self._knots, self._counts, strict=True))
         return np.concatenate([profile, cross * beside[:, None]], 1)
@@ -106,7 +106,7 @@ class RoadModel:
         frame: int,
         xy: np.ndarray,  # (P, 2), metres in the ego frame
     ) -> np.ndarray:  # (P, n)
-        """What all entries of the vector add to the height of the ground in the ego frame of one frame."""
+        """The effect of all entries of the vector on the height of the ground in the ego frame of one frame."""
         rows = np.zeros((len(xy), self.size))
         rows[:, : self.surface_size] = self.surface_rows(self.to_global(frame, xy))
         rows[:, self._plane(frame)] = np.concatenate([-np.ones((len(xy), 1)), -xy], 1)
@@ -116,11 +116,11 @@ class RoadModel:
         self,
         vector: np.ndarray,  # (n,)
     ) -> np.ndarray:  # (F, 3)
-        """Height, pitch and roll of each frame's plane."""
+        """Height, pitch and roll of the plane of each frame."""
         return vector[self.surface_size :].reshape(-1, 3)
 
     def to_global(self, frame: int, xy: np.ndarray) -> np.ndarray:  # (P, 2)
-        """Positions seen from above; what the ground's height adds where the vehicle is tilted is millimetres."""
+        """Positions seen from above; with a tilted vehicle, the height of the ground shifts them by millimetres."""
         pose = self.poses[frame]
         return xy @ pose[:2, :2].T + pose[:2, 3]
 
@@ -129,7 +129,7 @@ class RoadModel:
         return slice(start, start + 3)
 
     def _equations(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is believed: equations (E, n) and their values (E,), each divided by its standard deviation."""
+        """The prior: equations (E, n) and their values (E,), each divided by its standard deviation."""
         belief, equations, values = self.belief, [], []
 
         def believe(rows: np.ndarray, value: np.ndarray | float, deviation: float) -> None:
@@ -147,7 +147,7 @@ class RoadModel:
         tilt, height = self.poses[:, 2, :2], self.poses[:, 2, 3]
         complete, auto = belief.poses == 'complete', belief.poses == 'auto'
         is_level = np.ptp(tilt) < 1e-6
-        # A frame that is always level does not lean with the vehicle.
+        # A frame that is always level does not tilt with the vehicle.
         spring = 0.1 if complete and is_level else belief.spring
         height_deviation = belief.pose_height if complete or (auto and np.ptp(height) > 1e-3) else _VAGUE
         tilt_deviation = belief.pose_tilt if complete or (auto and not is_level) else 1.0

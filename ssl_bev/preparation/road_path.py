@@ -1,19 +1,19 @@
-"""Positions along and beside the way that a vehicle drove."""
+"""Positions along and beside the path of a vehicle."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_SPACING = 2.0  # metres between the points of the way; poses jitter
+_SPACING = 2.0  # metres between the points of the path; poses jitter
 _CHUNK = 10_000
 
 
 class RoadPath:
-    """The way through a scene, and on straight ahead beyond both of its ends.
+    """The path through a scene, continued straight at both ends.
 
     Args:
-        poses: ego2global of the frames, in the order of time.
-        reach: how far the way goes on beyond the ends, metres.
+        poses: ego2global of the frames, in order of time.
+        reach: length of the continuation at both ends, metres.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class RoadPath:
         self,
         points: np.ndarray,  # (P, 2), metres in the global frame
     ) -> tuple[np.ndarray, np.ndarray]:  # (P,), (P,)
-        """How far along the way the nearest place is, and how far to the left of it the point lies, metres."""
+        """The distance along the path of the nearest point, and the distance to the left of it, metres."""
         pieces = np.array_split(points, len(points) // _CHUNK + 1)
         along, beside = zip(*map(self._coordinates, pieces), strict=True)
         return np.concatenate(along), np.concatenate(beside)
@@ -53,7 +53,7 @@ class RoadPath:
         return self._starts[piece] + along[every, piece], steps[piece, 0] * y - steps[piece, 1] * x
 
     def _limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each piece is as long as it is, but the first and the last have no end."""
+        """Lowest and highest distance along each piece; the first and the last continue without end."""
         low, high = np.zeros_like(self._lengths), self._lengths.copy()
         low[0], high[-1] = -np.inf, np.inf
         return low, high

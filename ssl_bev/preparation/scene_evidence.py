@@ -1,8 +1,7 @@
 """Pseudo-labels of many images as votes on the cells of one ground plane: explicit BEV targets without BEV labels.
 
-Every cell's centre is projected into each image and takes the label of the pixel that it falls into, so there are no
-gaps, and ground that something hides gets no vote. Lines are looked for in points around the centre. Votes of all
-frames and cameras of a scene add up.
+The centre of each cell is projected into each image and gets the label of its pixel, so there are no gaps, and hidden
+ground gets no vote. Lines are read at points around the centre. Votes of all frames and cameras of a scene add up.
 
 Source of the idea: Lilja et al., CVPR workshops 2025 (teacher labels fused over time in BEV).
 """
@@ -26,11 +25,11 @@ MIN_SPREAD = 0.2  # metres: paint slips between a single point in a cell and tho
 
 
 class View(NamedTuple):
-    """The labels of one image and how the ground plane projects into it.
+    """The labels of one image and the projection of the ground plane into it.
 
-    Convention: `plane2img` takes (x, y, 1) of the plane, metres, to homogeneous pixels (the centre of the first one is
-    (0.5, 0.5)); its third row is the depth in metres. Where the ground is no plane, `rise` says how far above the plane
-    it lies at (P, 2) places, metres (P,), and `up2img` what a metre adds to the homogeneous pixel.
+    Convention: `plane2img` maps (x, y, 1) of the plane, metres, to homogeneous pixels (the centre of the first one is
+    (0.5, 0.5)); its third row is the depth in metres. If the ground is no plane, `rise` gives its height above the
+    plane at (P, 2) positions, metres (P,), and `up2img` the change of the homogeneous pixel per metre.
     """
 
     ids: np.ndarray  # (h, w) uint8
@@ -65,8 +64,8 @@ class SceneEvidence:
         grid: cells of the plane.
         rules: how each of the K classes is read from an image: at the centre of a cell, or in points around it.
         max_distance: metres from the camera beyond which an image has no vote.
-        max_pixels: a vote counts by the confidence and by the pixels that its cell covers, at most so many. Far off,
-            one pixel is smeared over many cells, and each of them counts the less.
+        max_pixels: a vote is weighted by the confidence and by the pixels that its cell covers, at most this many. Far
+            away, one pixel covers many cells, and each of them gets less weight.
     """
 
     def __init__(
@@ -130,8 +129,8 @@ class SceneEvidence:
         """The evidence at given points, such as the cell centres of one frame's BEV grid.
 
         Returns:
-            The share of the votes that are for each class (0 where there is none), and the weight of all votes
-            together: 1 is worth one certain pixel, 0 is not observed.
+            The fraction of votes for each class (0 if there are none), and the total weight of all votes: 1 is one
+            certain pixel, 0 is not observed.
         """
         positions = torch.from_numpy(np.ascontiguousarray(xy, np.float32))[None]
         votes = torch.from_numpy(self.votes).flatten(0, 1)[None]
@@ -140,7 +139,7 @@ class SceneEvidence:
         return np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0), weight
 
     def _centers(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x of the columns' centres and y of the rows', metres."""
+        """x of the centres of columns and y of the centres of rows, metres."""
         (left, _), (low, _) = self.grid.x_range, self.grid.y_range
         return left + (columns + 0.5) * self.grid.cell_size, low + (rows + 0.5) * self.grid.cell_size
 

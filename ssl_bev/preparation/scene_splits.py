@@ -1,4 +1,4 @@
-"""Which scene is in which split: nuScenes' official lists, or your own in splits.json, where the devkit reads them."""
+"""The split of each scene: official lists of nuScenes, or your own in splits.json, as read by the devkit."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .known_issues import OFF_ROAD_SCENES
 from .nuscenes_tables import NuScenesTables
 
 SPLITS_FILE = 'splits.json'
-# What files are called after, for splits whose names the devkit gives.
+# Names of files for the splits of the devkit.
 _SHORT_NAMES = {'mini_train': 'train', 'mini_val': 'val'}
 logger = logging.getLogger(__name__)
 
 
 def split_scenes(tables: NuScenesTables, exclude: Sequence[str] = ()) -> dict[str, list[dict]]:
-    """The scenes of each split, under the name that its files get.
+    """The scenes of each split, by the name of its files.
 
-    {root}/{version}/splits.json, a mapping from split to names of scenes, goes before the official lists; its splits
+    {root}/{version}/splits.json, a mapping from split to scenes, takes precedence over the official lists; its splits
     mini_train and mini_val are called train and val. Scenes in no split are left out with a warning.
 
     Args:

@@ -1,4 +1,4 @@
-"""The hidden folder that a long run writes to until all is there."""
+"""The hidden folder that a long run writes to until it is complete."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def staging_folder(out: Path, name: str, inputs: Mapping) -> Iterator[Path]:
-    """Yield the folder `out / name`, which is gone afterwards: move out of it what is to stay.
+    """Yield the folder `out / name`, which is removed afterwards: move results out of it.
 
-    A run that fails leaves nothing. One that is killed or interrupted leaves the folder, and the next run from the
-    same inputs finds in it what is done already; from other inputs it starts with an empty one.
+    A failed run leaves nothing. A killed or interrupted run leaves the folder, and the next run with the same inputs
+    continues with its content; with other inputs it starts with an empty one.
 
     Args:
-        out: made where missing.
+        out: created if missing.
         name: name of the hidden folder.
         inputs: everything that the result depends on; must be JSON.
 

@@ -1,4 +1,4 @@
-"""Tables of records, as data sets in the format of nuScenes have them."""
+"""Tables of records, as in datasets in the nuScenes format."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ssl_bev.files.text_files import Keep, read_json
 
-# What fields hold, in whatever table they are; all tokens are texts.
+# Kinds of fields, in all tables; all tokens are strings.
 _TEXTS = ('name', 'channel', 'filename', 'prev', 'next')
 _LINKS = ('prev', 'next')
 _WHOLE = ('is_key_frame', 'num_lidar_pts', 'num_radar_pts', 'height', 'width')
-_OPTIONAL = ('scene_token', 'height', 'width')  # not in the tables of all makers
+_OPTIONAL = ('scene_token', 'height', 'width')  # missing in some datasets
 
 
 def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = None) -> dict[str, dict]:
@@ -19,20 +19,20 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
 
     Args:
         path: of the table.
-        fields: what `keep` and later readers need of each record, besides its token.
-        keep: what to keep of a record, None: nothing. Fields that hold objects do not reach it.
+        fields: needed fields of each record, besides its token.
+        keep: returns the needed part of a record, None: nothing. It does not get fields that contain objects.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no JSON, no list of records, a record that lacks a field or has another kind of value there, or two
-            of one token.
+        ValueError: no JSON, no list of records, a record that lacks a field or has another kind of value there, or a
+            duplicate token.
     """
     if not path.is_file():
         raise FileNotFoundError(f'--data-root: table not found: {path}')
     needed = {'token', *fields}
 
     def hook(found: dict) -> dict | None:
-        # An object inside a record comes here as well, and before it; what lacks a field is judged below.
+        # An object inside a record also comes here, before it; missing fields are checked below.
         try:
             return keep(found) if needed <= found.keys() else found
         except TypeError:  # such as a list for a token
@@ -53,7 +53,7 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
         for field in ('token', *fields, *_OPTIONAL):
             if fault := _field_fault(record, field):
                 raise ValueError(f'{where}: entry {position}, token {record["token"]!r}: {fault}')
-        # Other makers' way of saying that nothing follows.
+        # In some datasets this means that nothing follows.
         record |= {field: '' for field in _LINKS if field in record and record[field] is None}
         if record['token'] in records:
             raise ValueError(f'{where}: token {record["token"]!r} stands there twice; each record needs its own')
@@ -62,7 +62,7 @@ def read_table(path: Path, fields: Collection[str] = (), keep: Keep | None = Non
 
 
 def _field_fault(record: Mapping, field: str) -> str:
-    """What is wrong with a field of a record, or nothing."""
+    """The fault of a field of a record, or an empty string."""
     value = record.get(field)
     if value is None and (field in _OPTIONAL or field in _LINKS):
         return ''

@@ -1,4 +1,4 @@
-"""Values of table records: poses and cameras. What is no pose or camera is an error that says where it stands."""
+"""Values of table records: poses and cameras. An invalid value is an error that names its record."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ UPRIGHT = 0.8  # cosine of 37 degrees, steeper than any road
 
 
 def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4) float64
-    """The matrix of a record's translation and rotation (a quaternion, w first).
+    """The matrix of the translation and rotation (a quaternion, w first) of a record.
 
     Args:
         record: with the two fields, and a token for errors.
-        where: table and whatever else names the record.
+        where: table and other identification of the record.
 
     Raises:
         ValueError: a field that is missing, null, not finite or of another shape, or a quaternion of another length
@@ -34,7 +34,7 @@ def vector(record: Mapping, field: str, length: int, rule: str, where: str = 're
     """A field of finite numbers.
 
     Raises:
-        ValueError: it is missing, or something else.
+        ValueError: it is missing or invalid.
     """
     return _numbers(record, field, (length,), rule, where)
 
@@ -56,8 +56,7 @@ def ego_pose_matrix(record: Mapping, where: str = 'table ego_pose') -> np.ndarra
     """The matrix of an ego pose, whose z axis points up.
 
     Raises:
-        ValueError: as `pose_matrix`; or a car on its side or roof, which is what x, y, z, w looks like when it is read
-            as w, x, y, z.
+        ValueError: as `pose_matrix`; or a car on its side or roof, which happens if x, y, z, w is read as w, x, y, z.
     """
     matrix = pose_matrix(record, where)
     if matrix[2, 2] < UPRIGHT:
@@ -84,11 +83,11 @@ def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> li
 
 
 def camera_distortion(record: Mapping, where: str = 'table calibrated_sensor') -> list[float]:
-    """The coefficients of a lens after the pinhole model, in OpenCV's order; none where it does not distort.
+    """The coefficients of a pinhole lens, in the order of OpenCV; none if it does not distort.
 
     Raises:
-        ValueError: coefficients that are no numbers, or so many that they may be of another model: four are those of a
-            fisheye as well, and nuImages' sixth is that of its fisheye lenses.
+        ValueError: coefficients that are no numbers, or whose number may belong to another model: four may also be a
+            fisheye, and the sixth of nuImages is for its fisheye lenses.
     """
     field = next((field for field in DISTORTION_FIELDS if record.get(field) is not None), None)
     if field is None:

@@ -1,4 +1,4 @@
-"""Timestamps of tables in microseconds, whatever unit they were written in."""
+"""Timestamps of tables in microseconds, converted from other units."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from statistics import median
 
 logger = logging.getLogger(__name__)
 
-# Names of units and how many microseconds they are.
+# Names of units and their lengths in microseconds.
 UNITS = {'seconds': 1e6, 'milliseconds': 1e3, 'microseconds': 1, 'nanoseconds': 1e-3}
-# The years 2001 to 2065, as microseconds since 1970: the units' ranges have nothing in common.
+# The years 2001 to 2065, as microseconds since 1970: the ranges of the units do not overlap.
 _EPOCH = 1e15, 3e15
-# Microseconds between two keyframes that any recording has; a range of a factor below 1000, so that one unit fits.
+# Plausible microseconds between two keyframes; the range is a factor below 1000, so that only one unit fits.
 _GAP = 4e4, 3e7
 
 
 def convert_timestamps(table: str, records: Iterable[dict], gaps: Iterable[float] = ()) -> None:
-    """Make all timestamps of a table microseconds, in place, with a warning if they were not.
+    """Convert all timestamps of a table to microseconds, in place, with a warning if they were in another unit.
 
-    The unit is what makes dates of them; timestamps that count from elsewhere are judged by the time between keyframes.
+    The unit is the one that gives plausible dates; with another origin of time, it is found from the time between
+    keyframes.
 
     Args:
         table: name, for messages.
@@ -48,14 +49,14 @@ def convert_timestamps(table: str, records: Iterable[dict], gaps: Iterable[float
 
 
 def keyframe_gaps(samples: Mapping[str, Mapping]) -> list[float]:
-    """Differences of the timestamps of samples that follow one another."""
+    """Differences of the timestamps of consecutive samples."""
     pairs = ((record, samples[record['next']]) for record in samples.values() if record['next'] in samples)
     values = ((first['timestamp'], second['timestamp']) for first, second in pairs)
     return [b - a for a, b in values if all(isinstance(value, int | float) for value in (a, b))]
 
 
 def time_faults(times: Iterable[float]) -> int:
-    """How often time stands still or runs backwards."""
+    """The number of times at which time does not increase."""
     return sum(b <= a for a, b in pairwise(times))
 
 

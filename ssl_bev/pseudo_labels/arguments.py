@@ -1,4 +1,4 @@
-"""Command-line arguments that name images and a teacher, and what they stand for."""
+"""Command-line arguments for images and a teacher."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         '--image-folder',
         default='',
         metavar='PATTERN',
-        help="folder between --data-root and the image paths, for mmdet3d's own info files 'samples/{camera}'",
+        help="folder between --data-root and the image paths; for info files of mmdet3d: 'samples/{camera}'",
     )
 
 
@@ -37,26 +37,28 @@ def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> No
     group = parser.add_argument_group('teacher')
     group.add_argument('--teacher', required=required, choices=KINDS)
     group.add_argument(
-        '--config', metavar='FILE', help='mmseg: config of the model; onnx: how it is fed and read, else MODEL.yaml'
+        '--config', metavar='FILE', help='mmseg: config of the model; onnx: its input and output; default: MODEL.yaml'
     )
     group.add_argument('--checkpoint', metavar='PTH', help='mmseg: its weights')
     group.add_argument('--model', metavar='NAME', help='huggingface: a local folder or a hub id; onnx: a file')
-    group.add_argument('--classes', metavar='FILE', help='onnx: names of the classes by their ids, one a line')
+    group.add_argument(
+        '--classes', metavar='FILE', help='onnx: names of the classes in the order of their ids, one per line'
+    )
     group.add_argument(
         '--settings', nargs='+', metavar='KEY=VALUE', help='onnx: changes to --config, such as mean=0,0,0 values=ids'
     )
-    group.add_argument('--oracle-root', metavar='DIR', help='oracle: data set or folder of labels; else --data-root')
+    group.add_argument('--oracle-root', metavar='DIR', help='oracle: dataset or folder of labels; default: --data-root')
     group.add_argument(
         '--scale',
         nargs='+',
         type=float,
         metavar='S',
-        help='size of the image that the network sees: a factor, or a width and a height to fit into',
+        help='image size for the network: a factor, or a width and a height to fit into',
     )
     group.add_argument(
-        '--autocast', choices=('bfloat16', 'float16'), help='compute in it where that is safe and not emulated'
+        '--autocast', choices=('bfloat16', 'float16'), help='mixed precision, if it is safe and not emulated'
     )
-    group.add_argument('--batch-size', type=int, default=1, metavar='N', help='images that the network sees at once')
+    group.add_argument('--batch-size', type=int, default=1, metavar='N', help='images per batch')
     group.add_argument('--device', **COMMON['--device'])
 
 
@@ -79,7 +81,7 @@ def teacher_of(args: argparse.Namespace) -> Teacher:
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, object] | None:
-    """The settings as `build_teacher` takes them; what commas separate is a list.
+    """The settings for `build_teacher`; values with commas are lists.
 
     Raises:
         ValueError: a setting without =, or a value that is no YAML.
@@ -100,7 +102,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, object] | None:
 
 
 def scale_of(args: argparse.Namespace) -> float | tuple[int, int] | None:
-    """The scale as `build_teacher` takes it.
+    """The scale for `build_teacher`.
 
     Raises:
         ValueError: neither one number nor two whole ones.

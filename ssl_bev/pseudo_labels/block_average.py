@@ -1,4 +1,4 @@
-"""Labels of a file, seen through an image augmentation and averaged over the blocks of a coarser raster."""
+"""Labels of a file, with an image augmentation applied, averaged over the blocks of a coarser raster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ssl_bev.targets import IGNORE, POSITIVE
 
-# Above it a block is sampled and not read in full; up to it the codes of `block_shares` fit 16 bits.
+# Larger blocks are sampled; up to this size the codes of `block_shares` fit into 16 bits.
 MAX_OVERSAMPLING = 8
 
 
@@ -18,10 +18,10 @@ def oversampling(
     file2image: np.ndarray,  # (3, 3)
     stride: float,
 ) -> int:
-    """How many pixels of the file a block of `stride` image pixels spans, along one side, 1 ... 8.
+    """The number of file pixels along one side of a block of `stride` image pixels, 1 ... 8.
 
     Raises:
-        ValueError: a matrix that is not affine or not invertible: no block of it has one size.
+        ValueError: a matrix that is not affine or not invertible, so that blocks have no common size.
     """
     determinant = np.linalg.det(file2image[:2, :2])
     if not np.allclose(file2image[2], (0, 0, 1), atol=1e-9) or abs(determinant) < 1e-12:
@@ -36,18 +36,18 @@ def warp_labels(
     size: Sequence[int],
     outside: int,
 ) -> np.ndarray:  # (h, w) uint8
-    """Read the label of the file's pixel into which each position ((j + 0.5) step, (i + 0.5) step) falls.
+    """Read the label of the file pixel that contains each position ((j + 0.5) step, (i + 0.5) step).
 
     Convention: the centre of the top-left pixel is (0.5, 0.5).
     """
     inverse = np.linalg.inv(file2image)[:2]
     linear, origin = inverse[:, :2] * step, inverse[:, 2]
     height, width = size
-    if linear[0, 1] == linear[1, 0] == 0:  # resized, cropped, flipped: rows and columns go separately
+    if linear[0, 1] == linear[1, 0] == 0:  # resized, cropped, flipped: rows and columns are independent
         rows = _positions(height, linear[1, 1], origin[1])
         columns = _positions(width, linear[0, 0], origin[0])
         return _take(_take(labels, rows, 0, outside), columns, 1, outside)
-    # OpenCV's pixel centres are whole numbers.
+    # Pixel centres in OpenCV are whole numbers.
     back = np.column_stack([linear, origin + linear.sum(1) / 2 - 0.5])
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     border = {'borderMode': cv2.BORDER_CONSTANT, 'borderValue': outside}
@@ -70,9 +70,9 @@ def block_shares(
     values: np.ndarray,  # (256,) uint8, of each id: 1 = the class, 0 = another, 255 = not known
     k: int,
 ) -> np.ndarray:  # (h, w) uint8
-    """The share of a class among the known pixels of each block, in 254ths; 255 where fewer than half are known."""
+    """The fraction of a class among the known pixels of each block, in 254ths; 255 if fewer than half are known."""
     area = k * k
-    # One mean of 16 bits tells both numbers: of the pixels that are known, and of the class among them.
+    # One mean of 16 bits contains both numbers: of the known pixels, and of the class among them.
     codes = np.where(values == IGNORE, 0, area * (area + 1 + (values == 1))).astype(np.uint16)
     return _share_table(k).take(block_means(cv2.LUT(ids, codes), k))
 
@@ -90,7 +90,7 @@ def _positions(count: int, scale: float, origin: float) -> np.ndarray:  # (count
 
 
 def _take(labels: np.ndarray, positions: np.ndarray, axis: int, outside: int) -> np.ndarray:
-    """Rows or columns of a picture, `outside` where there are none."""
+    """Rows or columns of an image, `outside` where there are none."""
     count = labels.shape[axis]
     if np.array_equal(positions, np.arange(count)):
         return labels

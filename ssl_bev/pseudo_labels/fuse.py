@@ -1,4 +1,4 @@
-"""Two pseudo-label folders of the same images as one; the rule is in `fusion`."""
+"""Fusion of two pseudo-label folders of the same images; the rule is in `fusion`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .storage import MANIFEST, PseudoLabelWriter, foreign_ids, read_manifest
 
 
 class Fused(NamedTuple):
-    """What a run did: images fused by it, fused before, and the share of its pixels that are ignored."""
+    """Result of a run: images fused now, fused before, and the fraction of ignored pixels."""
 
     written: int
     skipped: int
@@ -41,21 +41,21 @@ def fuse_pseudo_labels(
     workers: int = 2,
     show_progress: bool = True,
 ) -> Fused:
-    """Write two folders' labels of the same images as one teacher's; the same call goes on where it stopped.
+    """Fuse the labels of two folders for the same images; the same call continues where it stopped.
 
     Args:
         road: folder of the teacher that knows road and paint.
         other: folder of the one that knows what hides the road.
-        out: folder of the fused labels, whose class names are those of Mapillary Vistas v1 that the two can give.
+        out: folder of the fused labels; their classes are those of Mapillary Vistas v1 that the two teachers have.
         firm: see `Fusion`.
-        road_names, other_names: how the folders' class names become those of Mapillary v1: the name of a shipped table,
-            or a file like it. The default serves Mapillary v1 and v2.
+        road_names, other_names: tables from the class names of the folders to those of Mapillary v1: the name of a
+            shipped table, or a file in its format. The default is for Mapillary v1 and v2.
         workers: threads.
         show_progress: draw a progress bar.
 
     Raises:
         FileNotFoundError: no manifest or a missing file.
-        ValueError: an unknown class, folders that do not label the same images, or `out` holds other labels.
+        ValueError: an unknown class, folders with labels of different images, or `out` has other labels.
     """
     sources = [_Source(road, road_names), _Source(other, other_names)]
     if Path(out).resolve() in [source.root.resolve() for source in sources]:
@@ -85,7 +85,7 @@ class _Source:
     """One of the two folders.
 
     Attributes:
-        names: its class names -> those of Mapillary v1; None for those that it has not.
+        names: its class names -> those of Mapillary v1; None for those without equivalent.
         description: for the manifest.
     """
 
@@ -102,7 +102,7 @@ class _Source:
         )
 
     def read(self, image: tuple[str, str], class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of an image along `class_names`, and its confidences, both (H, W) uint8."""
+        """The ids of an image in the order of `class_names`, and its confidences, both (H, W) uint8."""
         record = self.record(image)
         ids, confidence = self._reader.read(*image, image=record and SourceImage(record.path, record.tokens))
         if strangers := foreign_ids(ids, len(self.names)):
@@ -149,7 +149,7 @@ def _read(
 
 
 def _record(image: tuple[str, str], sources: Sequence[_Source]) -> ImageRecord | None:
-    """Which image the labels are of, by whichever folder says it."""
+    """The image of the labels, from the folder that records it."""
     records = [record for source in sources if (record := source.record(image))]
     if len({record.checksum for record in records}) > 1:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The rule that makes one teacher of two: the first knows road and paint, the second what hides the road."""
+"""The rule to fuse two teachers: the first knows road and paint, the second knows what hides the road."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RULE = (
 class Fusion:
     """The rule, pixel by pixel. A class that all targets of the label map ignore is not ground.
 
-    1. The road teacher sees ground: it is taken, unless the other sees what is not ground. Then that is taken, unless
-       the road teacher's confidence is at least `firm` and above the other's.
-    2. The road teacher sees none: the other's label is taken, but where that is road the two contradict each other and
-       the pixel is ignored.
+    1. The road teacher sees ground: its label is used, unless the other sees no ground. Then the label of the other is
+       used, unless the confidence of the road teacher is at least `firm` and above that of the other.
+    2. The road teacher sees no ground: the label of the other is used, but if it is road, the two contradict each other
+       and the pixel is ignored.
 
-    The confidence is that of the label that is taken.
+    The confidence is that of the used label.
 
     Args:
         class_names: of both teachers' ids, Mapillary Vistas v1.

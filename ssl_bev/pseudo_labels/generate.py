@@ -31,7 +31,7 @@ class Unreadable(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What a run did: images labelled by it, labelled before, and those that cannot be read."""
+    """Result of a run: images labelled now, labelled before, and those that cannot be read."""
 
     written: int
     skipped: int
@@ -47,20 +47,21 @@ def generate_pseudo_labels(
     show_progress: bool = True,
     description: str = 'pseudo-labels',
 ) -> Generated:
-    """Label the images that the writer's folder has no labels of yet. Closing the writer is left to the caller.
+    """Label the images without labels in the folder of the writer. The caller closes the writer.
 
     An image that has replaced another one at the same path is labelled again, with a warning.
 
     Args:
-        images: what to label.
+        images: to label.
         teacher: called with batches of images in the order of `images`.
         writer: of this teacher.
-        batch_size: images that the teacher gets at once.
-        num_workers: threads that read, and as many that write.
+        batch_size: images per batch of the teacher.
+        num_workers: threads that read, and the same number that write.
         show_progress: draw a progress bar, named by `description`.
 
     Raises:
-        ValueError: an argument below 1, or labels that do not fit their images. What was written before stays.
+        ValueError: an argument below 1, or labels that do not fit their images. Labels that were written before are
+            kept.
     """
     for name, value in (('batch_size', batch_size), ('num_workers', num_workers)):
         if value < 1:
@@ -76,7 +77,7 @@ def generate_pseudo_labels(
             while batch := list(islice(loaded, batch_size)):
                 for (image, _), labels in zip(batch, _predict(teacher, batch), strict=True):
                     written.append(writing.submit(_write, writer, image, labels))
-                # The disk may be slower than the network: wait rather than hoard.
+                # The disk may be slower than the network: wait instead of filling the memory.
                 while len(written) > 2 * batch_size:
                     written.popleft().result()
                 bar.update(len(batch))
@@ -100,7 +101,7 @@ def _pending(images: Sequence[LabelImage], writer: PseudoLabelWriter) -> list[La
                 replaced.append(f'{record.path}, now {image.path}')
                 pending.append(image)
                 continue
-            # Another list had that image alone: this one gets a name of its own.
+            # Another list had that image alone: this one gets its own name.
             image = image._replace(source=image.source._replace(is_shared=True))
         if (image.camera, image.label_stem) not in done:
             pending.append(image)
@@ -123,7 +124,7 @@ def _write(writer: PseudoLabelWriter, image: LabelImage, labels: tuple[np.ndarra
 def _read_ahead(
     pool: ThreadPoolExecutor, images: Sequence[LabelImage], depth: int, unreadable: list[Unreadable], bar: tqdm
 ) -> Iterator[tuple[LabelImage, np.ndarray]]:
-    """The images with their pictures in order, up to `depth` of them read in advance; sorts out unreadable ones."""
+    """The images with their content in order, up to `depth` of them read in advance, without unreadable ones."""
     coming: deque[tuple[LabelImage, Future]] = deque()
     remaining = iter(images)
     while True:

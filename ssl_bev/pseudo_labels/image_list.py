@@ -12,7 +12,7 @@ from ssl_bev.files.lens import file_size
 
 from .source_image import SourceImage, source_image, unique_stem
 
-# Reading these few fields here keeps mmdet3d, which the datasets need, out of the teacher's process.
+# These few fields are read here so that the process of the teacher need not import mmdet3d.
 _CREATE_COMMAND = 'tools/create_data.py'
 
 
@@ -23,8 +23,8 @@ class LabelImage(NamedTuple):
         camera: its name.
         path: of the image file.
         token: of its frame.
-        size: (height, width) of the file by the info file; None: it does not say.
-        source: what the info file says it is; None: unknown.
+        size: (height, width) of the file from the info file; None: unknown.
+        source: its identification in the info file; None: unknown.
     """
 
     camera: str
@@ -35,12 +35,12 @@ class LabelImage(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The name of its file, which its label file gets too."""
+        """The name of its file, also used for its label file."""
         return Path(self.path).stem
 
     @property
     def label_stem(self) -> str:
-        """The name that its label file gets: one of its own where other images have the same camera and file name."""
+        """The name of its label file: a unique one if other images have the same camera and file name."""
         is_shared = self.source is not None and self.source.is_shared
         return unique_stem(self.stem, self.source.path) if is_shared else self.stem
 
@@ -52,15 +52,15 @@ def list_images(
     with_sweeps: bool = False,
     image_folder: str = '',
 ) -> list[LabelImage]:
-    """All images of all frames of the info files, in their order; an image that several frames share comes once.
+    """All images of all frames of the info files, in their order; an image that several frames share occurs once.
 
     Args:
         info_files: info files of mmdet3d's v2 schema.
-        data_root: folder that the image paths start from.
+        data_root: folder that image paths are relative to.
         cameras: names; None: all of each frame.
         with_sweeps: also the camera frames between the keyframes.
-        image_folder: folder between `data_root` and the image paths, with {camera}; info files of mmdet3d's own
-            converter name bare files and need 'samples/{camera}'.
+        image_folder: folder between `data_root` and the image paths, with {camera}; info files of mmdet3d contain
+            file names only and need 'samples/{camera}'.
 
     Raises:
         FileNotFoundError: no such info file or data root.
@@ -90,7 +90,7 @@ def list_images(
 
 
 def _mark_shared(images: Iterable[LabelImage]) -> list[LabelImage]:
-    """Say of each image whether another one has its camera and file name."""
+    """Mark each image whose camera and file name another one has."""
     images = list(images)
     counts = Counter((image.camera, image.stem) for image in images)
     return [

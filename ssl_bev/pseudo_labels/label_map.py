@@ -1,4 +1,4 @@
-"""What a teacher's classes mean for the BEV targets: positive, negative or ignore. Everything goes by name."""
+"""The meaning of teacher classes for the BEV targets: positive, negative or ignore. Classes are matched by name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LabelMap:
         class_names: the label space in the order of its ids.
         roles: class name -> role.
         targets: target -> role -> 0 (negative), 1 (positive) or 255 (ignore).
-        unavailable: target -> why this label space cannot give it.
+        unavailable: target -> reason why this label space lacks it.
         movers: classes that move: people, vehicles, animals.
     """
 
@@ -77,7 +77,7 @@ class LabelMap:
         return np.array(values, np.uint8).reshape(len(teacher_class_names), len(target_classes))
 
     def lacking(self, teacher_class_names: Sequence[str], target_classes: Sequence[str]) -> dict[str, str]:
-        """The targets that cannot be had from a teacher, and why: target -> sentence.
+        """The targets that a teacher cannot provide, with reasons: target -> sentence.
 
         Raises:
             ValueError: a class or a target that the map does not know (with its nearest names).
@@ -128,9 +128,9 @@ def reduction_table(
     """The target id of each source id; 255 where the target label space has no such class.
 
     Args:
-        source_class_names: names in the order of the ids that are to be reduced.
-        target_class_names: names in the order of the ids that are wanted.
-        reduction: a shipped table of names, or a file like it.
+        source_class_names: names in the order of the source ids.
+        target_class_names: names in the order of the target ids.
+        reduction: a shipped table of names, or a file in its format.
 
     Raises:
         ValueError: a source name that neither the table nor the target label space knows.
@@ -207,7 +207,7 @@ def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], rol
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
-    """Which known names resemble `name`, or else what is known; the end of an error message."""
+    """Known names that are similar to `name`, or else all known ones; the end of an error message."""
     by_lower = {str(k).lower(): str(k) for k in known}
     found = [by_lower[m] for m in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
     return f'; near matches: {", ".join(found)}' if found else f'; known: {", ".join(sorted(by_lower.values())[:20])}'

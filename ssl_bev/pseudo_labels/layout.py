@@ -1,4 +1,4 @@
-"""Where the files of a pseudo-label folder are, and which of them are there."""
+"""The files of a pseudo-label folder: their paths, and which of them exist."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .source_image import SourceImage, unique_stem
 HOW_TO_MAKE = 'tools/generate_pseudo_labels.py'
 LABEL_FILE = 'labels/{camera}/{stem}.png'
 CONFIDENCE_FILE = 'confidence/{camera}/{stem}.png'
-# Nobody takes this long for one picture: the process that began the file is dead.
+# No process takes this long for one image, so the process that began the file is dead.
 _STALE_SECONDS = 600
 
 
 def labelled_images(root: str | Path, *patterns: str) -> set[tuple[str, str]]:
     """(camera, stem) of the images that have a file of each pattern, by default a label and a confidence.
 
-    Removes what killed runs have left half-written. An empty file, as a crash of the machine may leave, does not count.
+    Removes partial files of killed runs. An empty file, which a crash of the machine may leave, does not count.
     """
     found = [
         _list_pictures(Path(root) / pattern.split('/')[0]) for pattern in patterns or (LABEL_FILE, CONFIDENCE_FILE)
@@ -28,7 +28,7 @@ def labelled_images(root: str | Path, *patterns: str) -> set[tuple[str, str]]:
 
 
 def label_stem(root: Path, camera: str, stem: str, image: SourceImage | None, pattern: str = LABEL_FILE) -> str:
-    """The name under which a folder holds the label of an image: one of its own where it shares its file name."""
+    """The name of the label of an image in a folder: a unique one if the image shares its file name."""
     if image is not None and '{stem}' in pattern:
         unique = unique_stem(stem, image.path)
         if (root / pattern.format(camera=camera, stem=unique)).is_file():

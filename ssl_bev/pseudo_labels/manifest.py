@@ -38,9 +38,9 @@ def read_manifest(path: str | Path) -> dict:
 def update_manifest(
     root: str | Path, sizes: Iterable[tuple[int, int]] = (), count: bool = False, shared_names: bool = False
 ) -> None:
-    """Add image sizes, (height, width), to a folder's manifest, and count its labels if wanted.
+    """Add image sizes, (height, width), to the manifest of a folder, and count its labels if requested.
 
-    With `shared_names` it says from now on that camera and file name do not tell images apart.
+    With `shared_names` it records that camera and file name do not identify images.
     """
     root = Path(root)
     with lock_manifest(root):
@@ -51,7 +51,7 @@ def update_manifest(
             content['shared_names'] = True
         if count:
             content['label_count'] = len(labelled_images(root, LABEL_FILE))
-        for rest in root.glob(f'.{MANIFEST}.*.tmp'):  # of a killed process: a living one would hold the lock
+        for rest in root.glob(f'.{MANIFEST}.*.tmp'):  # of a killed process, since a running one would hold the lock
             rest.unlink()
         write_manifest(root, content)
 

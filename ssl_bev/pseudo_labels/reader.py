@@ -20,10 +20,10 @@ class PseudoLabelReader:
 
     Args:
         root: the pseudo-label folder.
-        label_file: path of a label picture below `root`, with {camera} and {stem} (of the image's file name).
+        label_file: path of a label image below `root`, with {camera} and {stem} (of the file name of the image).
         confidence_file: the same for confidences; None: every label is certain.
         manifest: path of the manifest below `root`; None: a folder without one.
-        teacher: the teacher's name that is expected; None: any.
+        teacher: expected name of the teacher; None: any.
 
     Raises:
         FileNotFoundError: no manifest.
@@ -64,13 +64,13 @@ class PseudoLabelReader:
 
         Args:
             camera: name of the camera.
-            stem: of the image's file name.
-            token: the frame's, for error messages.
-            image: what the labels must be of, if the folder says so; None: whatever has this camera and name.
+            stem: of the file name of the image.
+            token: of the frame, for error messages.
+            image: that the labels must belong to, if the folder records it; None: any with this camera and name.
 
         Raises:
-            FileNotFoundError: a missing file, with its path and the frame's token.
-            ValueError: a file that is no single-channel 8-bit picture, or the labels of another image.
+            FileNotFoundError: a missing file, with its path and the token of the frame.
+            ValueError: a file that is no single-channel 8-bit image, or the labels of another image.
         """
         if image is None and self._has_shared_names:
             self._check_unique(camera, stem)

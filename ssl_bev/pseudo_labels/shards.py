@@ -1,4 +1,4 @@
-"""Sharing the images among processes that are started by hand or by torchrun."""
+"""Division of the images among processes that are started by hand or by torchrun."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shard:
         return cls(int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1)))
 
     def select(self, items: Sequence[Item]) -> list[Item]:
-        """Every `count`-th item; the same items give the same parts, whatever is done of them already."""
+        """Every `count`-th item; the same items give the same parts, whether they are done or not."""
         return list(items[self.index :: self.count])
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Shard:
 
 
 def join_ranks() -> bool:
-    """Join the processes of torchrun; False without it. They wait for each other as long as it takes."""
+    """Join the processes of torchrun; False without it. They wait for each other without a time limit."""
     if 'MASTER_ADDR' not in os.environ or int(os.environ.get('WORLD_SIZE', 1)) == 1:
         return False
     import torch.distributed as dist
@@ -59,7 +59,7 @@ def join_ranks() -> bool:
 
 
 def gather_from_ranks(items: Sequence[Item]) -> list[Item]:
-    """The items of all ranks, once all have come so far: torchrun kills the others when one leaves with an error."""
+    """The items of all ranks, after all have come here: torchrun kills the others if one exits with an error."""
     import torch.distributed as dist
 
     parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]

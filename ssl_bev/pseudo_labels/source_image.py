@@ -1,4 +1,4 @@
-"""Which image a label belongs to. Camera and file name are not enough: scenes in separate folders may share them."""
+"""The image that a label belongs to. Camera and file name are not enough: scenes in other folders may share them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ KEYWORD = 'ssl_bev image'
 
 
 class SourceImage(NamedTuple):
-    """An image as an info file names it.
+    """An image in an info file.
 
     Attributes:
         path: relative to the data root.
         tokens: of its frame and of the image itself.
-        file: where it lies; None: unknown.
-        is_shared: True where another image of the data set has its camera and file name.
-        lens: how it distorts; None: not at all.
+        file: its path; None: unknown.
+        is_shared: True if another image of the dataset has its camera and file name.
+        lens: its distortion; None: none.
     """
 
     path: str
@@ -33,7 +33,7 @@ class SourceImage(NamedTuple):
 
 
 class ImageRecord(NamedTuple):
-    """What a label file says about its image.
+    """The record of its image in a label file.
 
     Attributes:
         path: relative to the data root.
@@ -47,7 +47,7 @@ class ImageRecord(NamedTuple):
 
     @classmethod
     def of(cls, image: SourceImage) -> ImageRecord:
-        """The record of an image whose file is there."""
+        """The record of an image whose file exists."""
         return cls(image.path, image.tokens, zlib.crc32(image.file.read_bytes()))
 
     def text(self) -> str:
@@ -55,13 +55,13 @@ class ImageRecord(NamedTuple):
         return json.dumps(self._asdict())
 
     def has_path(self, path: str) -> bool:
-        """True where the paths are the same, perhaps from data roots at different heights of one tree."""
+        """True if the paths are the same, also relative to data roots at different levels of one tree."""
         ours, theirs = PurePosixPath(self.path).parts, PurePosixPath(path).parts
         common = min(len(ours), len(theirs))
         return ours[-common:] == theirs[-common:]
 
     def is_of(self, image: SourceImage) -> bool:
-        """True where the label is that of the image: by path and token, or else by what the file holds."""
+        """True if the label belongs to the image: by path and token, or else by the content of the file."""
         if self.has_path(image.path) and set(self.tokens) & set(image.tokens):
             return True
         there = image.file is not None and image.file.is_file()
@@ -71,13 +71,13 @@ class ImageRecord(NamedTuple):
 def source_image(
     frame: Mapping, camera: str, folder: str = '', file: str | Path | None = None, is_shared: bool = False
 ) -> SourceImage:
-    """A camera's image of a frame of an info file.
+    """The image of a camera of a frame of an info file.
 
     Args:
         frame: of an info file.
         camera: its name.
         folder: between data root and image path.
-        file: where the image lies, if it is known.
+        file: path of the image, if it is known.
         is_shared: see `SourceImage`.
     """
     entry = frame['images'][camera]
@@ -87,7 +87,7 @@ def source_image(
 
 
 def read_record(label_file: Path) -> ImageRecord | None:
-    """What a label file says of its image; None: nothing, as files of earlier versions and of other programs.
+    """The record of its image in a label file; None: missing, as in files of earlier versions and other programs.
 
     Raises:
         ValueError: a record that is broken.
@@ -103,5 +103,5 @@ def read_record(label_file: Path) -> ImageRecord | None:
 
 
 def unique_stem(stem: str, path: str) -> str:
-    """The name of the label of an image whose camera and file name another image has too."""
+    """The name of the label of an image that shares camera and file name with another one."""
     return f'{stem}~{zlib.crc32(path.encode()):08x}'

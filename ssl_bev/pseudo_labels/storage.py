@@ -1,13 +1,13 @@
-"""The pseudo-label folder: one label and one confidence picture per image, and a manifest that names the teacher.
+"""The pseudo-label folder: one label and one confidence file per image, and a manifest that names the teacher.
 
     {root}/manifest.json
-    {root}/labels/{CAMERA}/{stem}.png        uint8 class ids at image size, and inside which image they are of
+    {root}/labels/{CAMERA}/{stem}.png        uint8 class ids at image size, with a record of the image
     {root}/confidence/{CAMERA}/{stem}.png    uint8, 255 = certain
 
-The stem is that of the image's file name; where several images of a camera share it, a checksum of the path follows.
+The stem is that of the file name of the image; if several images of a camera share it, a checksum of the path follows.
 
-Every file is written beside its place and then renamed, so that an interrupted run leaves no half file. Any number of
-processes may write into one folder at once.
+Every file is written under a temporary name and then renamed, so an interrupted run leaves no partial file. Any number
+of processes may write into one folder at once.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = [
 
 
 class PseudoLabelWriter:
-    """Writes one teacher's labels; continues a folder of the same teacher, refuses another's.
+    """Writes the labels of a teacher; continues a folder of the same teacher, refuses that of another.
 
     Args:
-        root: folder, made where missing.
+        root: folder, created if missing.
         teacher_name: name of the teacher model.
-        teacher_sha256: hash of its weights, or of whatever defines it.
-        class_names: the teacher's classes in the order of their ids.
+        teacher_sha256: hash of its weights, or of what defines it.
+        class_names: classes of the teacher in the order of their ids.
         generator_version: version of the program that makes the labels.
-        settings: what else the labels depend on, such as the teacher's image scale.
+        settings: other settings that the labels depend on, such as the image scale of the teacher.
 
     Raises:
-        ValueError: the folder holds another teacher's labels, other classes or settings, or labels without a manifest.
+        ValueError: the folder has labels of another teacher, other classes or settings, or labels without a manifest.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class PseudoLabelWriter:
                 write_manifest(self.root, self._manifest)
 
     def exists(self, camera: str, stem: str) -> bool:
-        """True where both files of the image are there already."""
+        """True if both files of the image exist."""
         return all(
             (self.root / name.format(camera=camera, stem=stem)).is_file() for name in (LABEL_FILE, CONFIDENCE_FILE)
         )
 
     def record(self, camera: str, stem: str) -> ImageRecord | None:
-        """Which image a label that is there says it is of; None: it does not say."""
+        """The recorded image of an existing label; None: not recorded."""
         return read_record(self.root / LABEL_FILE.format(camera=camera, stem=stem))
 
     def write(
@@ -104,7 +104,7 @@ class PseudoLabelWriter:
         confidence: np.ndarray,  # (H, W) uint8, or float 0..1
         image: ImageRecord | None = None,
     ) -> None:
-        """Store the labels of one image, and which image that is.
+        """Store the labels of one image, with a record of the image.
 
         Raises:
             ValueError: shapes that differ, or an id that is neither a class nor 255 (ignore).
@@ -124,9 +124,9 @@ class PseudoLabelWriter:
             update_manifest(self.root, sizes=[ids.shape], shared_names=is_shared)
             self._sizes.add(ids.shape)
             self._has_shared_names |= is_shared
-        # Confidence is noisy: longer matches than runs are not worth their search.
+        # Confidence is noisy: searching for matches longer than runs is not worth it.
         strategy = cv2.IMWRITE_PNG_STRATEGY_RLE
-        # The label goes last: where it is, its confidence is there too.
+        # The label is written last: if it exists, its confidence exists too.
         write_png(self.root / CONFIDENCE_FILE.format(camera=camera, stem=stem), confidence, strategy)
         text = (KEYWORD, image.text()) if image else None
         write_png(self.root / LABEL_FILE.format(camera=camera, stem=stem), ids, text=text)

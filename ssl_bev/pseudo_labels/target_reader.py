@@ -1,4 +1,4 @@
-"""A teacher's labels as targets: what they mean for each class, and where they mean nothing."""
+"""Pseudo-labels as targets: their meaning for each class, and where they are ignored."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 
 
 class TargetReader:
-    """Reads pseudo-labels, ignores what cannot be trusted, and turns class ids into targets.
+    """Reads pseudo-labels, ignores unreliable ones, and converts class ids into targets.
 
     Args:
         root: pseudo-label folder.
         label_map: name or file of a label map, or its content.
-        classes: the K targets. One that the teacher does not know, such as a crossing, is ignored everywhere, and a
-            warning says so.
-        min_confidence: labels below become ignored, 0 ... 1; one value, or one for each class (others: 0).
+        classes: the K targets. One that the teacher does not know, such as a crossing, is ignored everywhere, with a
+            warning.
+        min_confidence: labels below this are ignored, 0 ... 1; one value, or one for each class (others: 0).
         mover_margin: labels within this distance of a mover are ignored; a fraction of the image width.
-        ego_body: camera -> where it sees its own vehicle, see `EgoBody`; ignored there.
-        teacher: the teacher's name that the manifest must have; None: any.
-        label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
-            label map's own class names.
+        ego_body: camera -> region of the ego vehicle, which is ignored, see `EgoBody`.
+        teacher: name of the teacher that the manifest must have; None: any.
+        label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids follow the class names
+            of the label map.
 
     Raises:
         FileNotFoundError: no manifest.
@@ -69,7 +69,7 @@ class TargetReader:
             raise ValueError('; '.join(lacking.values()) or 'classes must name at least one target, got none')
         for name, reason in lacking.items():
             _warn_once(f'{reason}. Going on without {name!r}: it is ignored everywhere')
-        # Ids beyond the teacher's classes (unlabelled, void) are ignored.
+        # Ids beyond the classes of the teacher (unlabelled, void) are ignored.
         self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
         columns = [self.classes.index(name) for name in self.available]
         self.table[: len(teacher_classes), columns] = names.table(teacher_classes, self.available)
@@ -85,20 +85,20 @@ class TargetReader:
         size: Sequence[int] | None = None,
         image: SourceImage | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # (H, W) uint8, (H, W) uint8
-        """The class ids of one image, 255 where they are to be ignored, and the confidence, 0 there.
+        """The class ids of one image, 255 where they are ignored, and the confidence, 0 there.
 
-        The folder has labels of the pictures as the camera took them; what is returned is undistorted, each pixel
-        from the nearest one, and to be ignored where the picture shows nothing.
+        The folder has labels of the distorted image files; the result is undistorted, each pixel from the nearest one,
+        and ignored where the file has no content.
 
         Args:
             camera: name of the camera.
-            stem: of the image's file name.
-            token: the frame's, for error messages.
-            size: height and width that the undistorted image has.
-            image: which image it is, see `PseudoLabelReader.read`, and its lens.
+            stem: of the file name of the image.
+            token: of the frame, for error messages.
+            size: height and width of the undistorted image.
+            image: see `PseudoLabelReader.read`, and its lens.
 
         Raises:
-            FileNotFoundError: a missing file, with its path and the frame's token.
+            FileNotFoundError: a missing file, with its path and the token of the frame.
             ValueError: a broken file, or labels of another size than their image.
         """
         ids, confidence = self.reader.read(camera, stem, token, image)
@@ -135,7 +135,7 @@ class TargetReader:
         confidence: np.ndarray,  # (h k, w k) uint8
         k: int,
     ) -> np.ndarray:  # (K, h, w) uint8
-        """The share of each class among the labelled pixels of each k x k block, see `block_shares`."""
+        """The fraction of each class among the labelled pixels of each k x k block, see `block_shares`."""
         certain = {threshold: _certain(ids, confidence, threshold) for threshold in set(self.min_confidence)}
         pairs = zip(self.table.T, self.min_confidence, strict=True)
         return np.stack([block_shares(certain[threshold], values, k) for values, threshold in pairs])

@@ -1,6 +1,6 @@
-"""Which pixels of a label picture say something about the ground: away from movers, and beyond the vehicle's own body.
+"""The pixels of a label image that show the ground: away from movers, and outside of the ego vehicle.
 
-All lengths are fractions of the picture, so that one setting serves every resolution.
+All lengths are fractions of the image, so that one setting works for every resolution.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def near_movers(
     moving: np.ndarray,  # (H, W) bool, True on a mover
     margin: float,
 ) -> np.ndarray:  # (H, W) bool
-    """True on movers and on pixels whose centre is at most `margin` image widths from the centre of a mover's."""
+    """True on movers and on pixels whose centre is at most `margin` image widths from that of a pixel of a mover."""
     if not moving.any():
         return moving
     radius = margin * moving.shape[1] + 1e-6
@@ -30,7 +30,7 @@ def near_movers(
         offsets = np.arange(-int(radius), int(radius) + 1)
         disc = (np.hypot(offsets[:, None], offsets) <= radius).astype(np.uint8)
         return cv2.dilate(picture, disc).view(bool)
-    # The distance transform costs the same for every radius, and its discs are round as well.
+    # The distance transform costs the same for every radius, and its discs are also round.
     return cv2.distanceTransform(1 - picture, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius
 
 
@@ -46,14 +46,14 @@ def check_mover_margin(margin: float) -> float:
 
 
 class EgoBody:
-    """Where each camera sees the vehicle that carries it.
+    """The region of the ego vehicle in each camera.
 
     Args:
         regions: camera -> a fraction of the height, below which all rows show the vehicle, or a polygon of three or
-            more (u, v), fractions of width and height. A pixel belongs to it where its centre does.
+            more (u, v), fractions of width and height. A pixel belongs to it if its centre does.
 
     Raises:
-        ValueError: a region that is neither, or leaves the picture.
+        ValueError: a region that is neither, or extends beyond the image.
     """
 
     def __init__(self, regions: Mapping[str, Region] | None = None) -> None:

@@ -18,11 +18,11 @@ from .reader import PseudoLabelReader
 from .source_image import read_record
 from .storage import foreign_ids
 
-_AT_ONCE = 1000  # a data set of a million images must not become a million tasks
+_AT_ONCE = 1000  # a dataset of a million images must not become a million tasks
 
 
 class Fault(NamedTuple):
-    """What is wrong, and with the labels of which image; None: with the manifest."""
+    """A fault, and the image of the labels; None: a fault of the manifest."""
 
     reason: str
     image: LabelImage | None
@@ -31,14 +31,14 @@ class Fault(NamedTuple):
 def verify_pseudo_labels(
     root: str | Path, images: Sequence[LabelImage], num_workers: int = 2, show_progress: bool = True
 ) -> list[Fault]:
-    """Everything that is wrong with the labels of the images.
+    """All faults of the labels of the images.
 
-    Each must be there with its confidence, decode, have its image's size and hold the teacher's class ids; the
-    manifest must count the label files and name their sizes.
+    Each label must exist with its confidence, decode, have the size of its image and contain class ids of the teacher.
+    The manifest must have the number of label files and their sizes.
 
     Args:
         root: the pseudo-label folder.
-        images: those that should have labels. Labels of other images only count.
+        images: that should have labels. Labels of other images are only counted.
         num_workers: threads.
         show_progress: draw a progress bar.
 
@@ -66,14 +66,14 @@ def verify_pseudo_labels(
 
 
 def delete_broken(root: str | Path, faults: Sequence[Fault]) -> int:
-    """Delete the labels at fault, so that the generator makes them again; return how many files went."""
+    """Delete faulty labels, so that the generator makes them again; return the number of deleted files."""
     deleted = 0
     for image in {fault.image for fault in faults if fault.image}:
         stem = label_stem(Path(root), image.camera, image.stem, image.source)
         label = Path(root) / LABEL_FILE.format(camera=image.camera, stem=stem)
         record = read_record(label) if label.is_file() else None
         if record and image.source and not record.has_path(image.source.path):
-            continue  # the label is another image's, which needs it
+            continue  # the label belongs to another image, which needs it
         for pattern in (LABEL_FILE, CONFIDENCE_FILE):
             path = Path(root) / pattern.format(camera=image.camera, stem=stem)
             deleted += path.is_file()
@@ -83,7 +83,7 @@ def delete_broken(root: str | Path, faults: Sequence[Fault]) -> int:
 
 
 def _check(reader: PseudoLabelReader, image: LabelImage, sizes: set[tuple[int, int]]) -> str:
-    """What is wrong with the labels of an image, or nothing."""
+    """The fault of the labels of an image, if any."""
     try:
         ids, _ = reader.read(image.camera, image.stem, image.token, image.source)
         expected = image.size or read_picture(image.path).shape[:2]

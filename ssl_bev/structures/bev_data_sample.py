@@ -1,4 +1,4 @@
-"""What travels with a window of images: calibration, poses, labels, and later the prediction."""
+"""The data that belongs to a window of images: calibration, poses, labels, and later the prediction."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class BEVDataSample(BaseDataElement):
         bev2img: (T, N, 4, 4) float32, from the frame's BEV frame to pixels of the augmented image.
         bev2global: (T, 4, 4) float64, pose of each BEV frame.
         road2bev: (T, 4, 4) float32, pose of the road frame, whose plane z = 0 is the road.
-        road_heights: (T, h, w) float32, metres of the ground over that plane, on `road_grid`; (T, 0, 0) where the road
-            is known and a plane. Samples without it know no road: the plane that the wheels stand on is taken for it.
-        frame_valid: (T,) bool, False where a window reaches beyond its scene and repeats a frame.
-        camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and counts nowhere.
+        road_heights: (T, h, w) float32, metres of the ground over that plane, on `road_grid`; (T, 0, 0) if the road
+            is known and a plane. Samples without it have no known road: it is the plane under the wheels.
+        frame_valid: (T,) bool, False where a window extends beyond its scene and repeats a frame.
+        camera_valid: (T, N) bool, False where a frame lacks a camera: its image is black and has no influence.
         gt_bev_seg: (K, H, W) uint8 of the current frame, 0, 1 or 255 = ignore. Labelled samples only.
-        pseudo_target: (T', N, K', h, w) uint8 of the window's last T' frames, at a stride of the augmented images:
-            0 ... 254 = share of the class in 254ths, 255 = ignore, see `ssl_bev.targets`.
+        pseudo_target: (T', N, K', h, w) uint8 for the last T' frames of the window, at a stride of the augmented
+            images: 0 ... 254 = fraction of the class in 254ths, 255 = ignore, see `ssl_bev.targets`.
         pseudo_confidence: (T', N, h, w) uint8, 255 = certain.
         accumulated_probability: (K', H, W) uint8 soft targets of the current frame, 255 = certainly present.
         accumulated_weight: (K', H, W) uint8, 255 = well observed, 0 = not observed.

@@ -1,4 +1,4 @@
-"""The geometry of a batch: where its cameras and its road are."""
+"""The geometry of a batch: its cameras and its road."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class CameraRig:
         bev2global: (B, T, 4, 4) poses, float64: global coordinates are kilometres, cells centimetres.
         road2bev: (B, T, 4, 4) poses of the road frame.
         frame_valid: (B, T) bool.
-        camera_valid: (B, T, N) bool, False where a camera is missing; samples that do not say so lack none.
+        camera_valid: (B, T, N) bool, False where a camera is missing; without this field, no camera is missing.
         image_size: height and width of the augmented images, padding excluded.
-        known_road: (B, T), where the ground is, if any frame says so; `road2bev` are the same poses.
+        known_road: (B, T), the ground, if it is known for any frame; `road2bev` are the same poses.
     """
 
     bev2img: Tensor
@@ -41,7 +41,7 @@ class CameraRig:
         """Stack the windows of a batch.
 
         Raises:
-            ValueError: the samples' images differ in size.
+            ValueError: the images of the samples differ in size.
         """
         # A detector's img_shape may be a list of one for each view.
         sizes = {tuple((sample.get('image_size') or sample.img_shape)[:2]) for sample in data_samples}
@@ -65,7 +65,7 @@ class CameraRig:
 
     @property
     def road(self) -> Road:
-        """Where the ground is; the plane of `road2bev` where nothing better is known."""
+        """The ground; by default the plane of `road2bev`."""
         return self.known_road or Road(self.road2bev)
 
     def target2source(self, target: int, source: int) -> Tensor:  # (B, 4, 4) float32
@@ -78,16 +78,16 @@ class CameraRig:
         return _compose(self.bev2img[:, frame], self.target2source(bev_frame, frame)[:, None])
 
     def road_of(self, frame: int, bev_frame: int) -> Road:
-        """The ground as it is known in one frame, seen from the BEV frame of another.
+        """The known ground of one frame in the BEV frame of another.
 
-        Published poses may lack the climb of the vehicle between the two: what a camera sees lies on the road of the
-        moment in which it saw it.
+        Published poses may lack the climb of the vehicle between the two, so an image must be combined with the road of
+        its own time.
         """
         road, motion = self.road[:, frame], self.target2source(frame, bev_frame)
         return Road(_compose(motion, road.road2bev), road.heights, road.grid)
 
     def observed(self, grid: BEVGrid) -> Tensor:  # (B, H, W) bool
-        """True where some camera of this single frame looks at the road cell's centre. Occlusion is not known."""
+        """True where some camera of this single frame sees the centre of the road cell. Occlusion is not known."""
         centers = grid.cell_centers(self.bev2img.device).flatten(0, 1)
         points = lift_to_road(centers, self.road)[:, None]
         visible = project_points(points, self.bev2img, self.image_size)[2]
@@ -100,7 +100,7 @@ def _compose(second: Tensor, first: Tensor) -> Tensor:  # (..., 4, 4) each
 
 
 def _known_road(data_samples: Sequence[BEVDataSample], road2bev: Tensor) -> Road | None:
-    """The roads of the samples; where one has heights, those without have none above their plane."""
+    """The roads of the samples; if one has heights, those without get heights of 0."""
     heights = [sample.get('road_heights') for sample in data_samples]
     if all(each is None for each in heights):
         return None

@@ -1,4 +1,4 @@
-"""Pictures for people: BEV maps, panels of one sample, training curves."""
+"""Pictures: BEV maps, panels of one sample, training curves."""
 
 from ssl_bev.visualization.bev_image import draw_bev, turn_forward_up
 from ssl_bev.visualization.curves import plot_curves, read_scalars

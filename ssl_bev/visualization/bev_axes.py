@@ -16,7 +16,7 @@ ARROW, TEXT, MARGIN = 26, 11, 5
 
 
 def draw_axes(picture: np.ndarray, bev_frame: str = 'ego') -> None:
-    """Draw the axes into the lower left corner of a turned BEV picture, in place; not into one that is too small.
+    """Draw the axes into the lower left corner of a turned BEV picture, in place; nothing is drawn if it is too small.
 
     Args:
         picture: (rows, columns, 3) uint8 BGR, forward up.

@@ -1,4 +1,4 @@
-"""The BEV map as a picture for people: forward is up, left is left."""
+"""The BEV map as a picture: forward is up, left is left."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,8 @@ def turn_forward_up(
 ) -> np.ndarray:
     """Turn a BEV array so that forward is up and left is left.
 
-    Convention: in the ego frame x points forward and y left, so the picture's rows run against x and its columns
-    against y; in the lidar frame x points right and y forward, so only the rows are turned round.
+    Convention: in the ego frame x points forward and y left, so rows of the picture run against x and columns
+    against y; in the lidar frame x points right and y forward, so only the rows are reversed.
 
     Returns:
         (W, H, ...) for 'ego', (H, W, ...) for 'lidar', contiguous.
@@ -47,7 +47,7 @@ def to_picture_position(
     pixels_per_cell: float,
     bev_frame: str = 'ego',
 ) -> np.ndarray:
-    """Return where points of the BEV plane lie in the turned picture.
+    """Return the positions of points of the BEV plane in the turned picture.
 
     Convention: (column, row) in pixels, the picture's top-left corner is (0, 0).
 
@@ -64,7 +64,7 @@ def to_picture_position(
 
 
 def opacity(probabilities: np.ndarray) -> np.ndarray:
-    """Return how strongly a class of this probability is drawn: 0 below the ramp, 1 above it, 0.5 at 0.5."""
+    """Return the opacity of a class of this probability: 0 below the ramp, 1 above it, 0.5 at 0.5."""
     low, high = RAMP
     return np.clip((probabilities - low) / (high - low), 0, 1)
 
@@ -78,14 +78,14 @@ def draw_bev(
     observed: np.ndarray | None = None,  # (H, W) bool
     pixels_per_cell: float = 3,
 ) -> np.ndarray:
-    """Draw a BEV map with its scale in metres, its axes and the vehicle's place.
+    """Draw a BEV map with its scale in metres, its axes and the vehicle.
 
     Args:
-        probabilities: 0 .. 1; a truth of zeros and ones is as good. Rows and columns as BEV tensors have them.
+        probabilities: 0 .. 1, or labels of 0 and 1. Rows and columns as in BEV tensors.
         classes: the K class names.
         grid: the grid of `probabilities`.
-        bev_frame: 'ego' or 'lidar', says which way is forward.
-        observed: False where nothing is known; these cells are hatched.
+        bev_frame: 'ego' or 'lidar', defines forward.
+        observed: False where the map is unknown; these cells are hatched.
         pixels_per_cell: size of one cell in the picture.
 
     Returns:
@@ -135,7 +135,7 @@ def _resize_cells(picture: np.ndarray, pixels_per_cell: float) -> np.ndarray:
 
 
 def _draw_scale(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: float, bev_frame: str) -> None:
-    """Draw faint lines every ten metres, the forward distance written at the right edge."""
+    """Draw faint lines every ten metres, with the forward distance at the right edge."""
     height, width = picture.shape[:2]
     x, y = (np.arange(np.ceil(low / 10), np.floor(high / 10) + 1) * 10 for low, high in (grid.x_range, grid.y_range))
     forward, left = (x, y) if bev_frame == 'ego' else (y, -x)
@@ -165,7 +165,7 @@ def _position(
 
 
 def _draw_ego(picture: np.ndarray, grid: BEVGrid, pixels_per_cell: float, bev_frame: str) -> None:
-    """Draw an arrow head at the frame's origin, 4 m long and 1.8 m wide, its point forward."""
+    """Draw an arrow head at the origin of the frame, 4 m long and 1.8 m wide, pointing forward."""
     forward, left = np.array([[2.4, 0.0], [-1.6, 0.9], [-0.9, 0.0], [-1.6, -0.9]]).T
     corners = np.rint(_position(forward, left, grid, pixels_per_cell, bev_frame) * 16).astype(np.int32)
     cv2.fillPoly(picture, [corners], (255, 255, 255), cv2.LINE_AA, shift=4)

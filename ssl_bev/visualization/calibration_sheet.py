@@ -1,4 +1,4 @@
-"""One sheet that shows a person whether a calibration is right: cameras with guides, and all of them on the ground."""
+"""One sheet to check a calibration by eye: cameras with guides, and all of them on the ground."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw_calibration_sheet(
     title: str = '',
     grid: BEVGrid = GRID,
 ) -> np.ndarray:  # (height, width, 3) uint8 BGR
-    """Each camera with grid, horizon and axes, the mosaic of all cameras, and which of them shows what.
+    """Each camera with grid, horizon and axes, the mosaic of all cameras, and the camera of each part.
 
     Convention: the BEV frame is the ego frame; pictures of the ground have forward up.
     """
@@ -69,7 +69,7 @@ def draw_calibration_sheet(
 
 
 def _tile(image: np.ndarray, bev2img: Tensor, road: Road | Tensor) -> np.ndarray:
-    """The picture at the width of the sheet, and then the guides, so that they stay sharp."""
+    """The image at the width of the sheet, with the guides drawn afterwards, so that they are sharp."""
     height = max(1, round(image.shape[0] * TILE_WIDTH / image.shape[1]))
     shrinks = image.shape[1] > TILE_WIDTH
     tile = cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -78,7 +78,7 @@ def _tile(image: np.ndarray, bev2img: Tensor, road: Road | Tensor) -> np.ndarray
 
 
 def _region_names(shown: np.ndarray, camera_names: Sequence[str], grid: BEVGrid, x: int, y: int) -> list[Label]:
-    """The name of each camera in the middle of the ground that it shows."""
+    """The name of each camera in the middle of its ground."""
     labels = []
     centers = grid.cell_centers().numpy()
     for n, name in enumerate(camera_names):

@@ -38,7 +38,7 @@ def text_width(text: str, size: int, bold: bool = False) -> float:
 
 
 def fit_text(text: str, size: int, width: float, bold: bool = False) -> str:
-    """Return the text, its end replaced by an ellipsis where it is wider than `width` pixels."""
+    """Return the text, with its end replaced by an ellipsis if it is wider than `width` pixels."""
     if text_width(text, size, bold) <= width:
         return text
     while text and text_width(f'{text}…', size, bold) > width:
@@ -48,7 +48,7 @@ def fit_text(text: str, size: int, width: float, bold: bool = False) -> str:
 
 def write(picture: np.ndarray, labels: Sequence[Label]) -> None:
     """Write the labels onto a BGR uint8 picture, in place."""
-    image = Image.fromarray(picture)  # the channel order does not matter: the colours are BGR as well
+    image = Image.fromarray(picture)  # the channel order does not matter, since the colours are also BGR
     draw = ImageDraw.Draw(image)
     for label in labels:
         draw.text(

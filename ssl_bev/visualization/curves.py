@@ -30,11 +30,11 @@ def read_scalars(path: RunPath) -> list[dict]:
     """Read what mmengine logged for a run.
 
     Args:
-        path: a `scalars.json`, or a work directory: all its `*/vis_data/scalars.json`, oldest first. Where a later
-            file starts at a step that an earlier one already has (a resumed run), the later one counts.
+        path: a `scalars.json`, or a work directory: all its `*/vis_data/scalars.json`, oldest first. If a later
+            file starts at a step of an earlier one (a resumed run), the later one counts.
 
     Returns:
-        The records in the order of training. Each has `steps` (training steps so far) and `seconds` (time that the
+        The records in order of training. Each has `steps` (training steps so far) and `seconds` (time that the
         logged training steps took, validation and checkpoints left out).
 
     Raises:
@@ -67,9 +67,9 @@ def plot_curves(
     """Draw total loss, each loss, and mIoU against training steps and against seconds.
 
     Args:
-        runs: name of a run to its `scalars.json` or work directory; several ones are stages that follow each other,
+        runs: name of a run to its `scalars.json` or work directory; several paths are consecutive stages,
             drawn as one curve.
-        out: the picture to write; its folder is made.
+        out: the picture to write; its folder is created.
         metric: the scalar to draw as accuracy. By default the logged one whose name ends in `mIoU`.
 
     Returns:
@@ -111,10 +111,10 @@ def plot_curves(
 
 
 def score_curve(records: Sequence[Mapping], metric: str) -> Curve:
-    """The validations' values of a metric. Those of other classes than the last ones (pretraining) are left out.
+    """The values of a metric in the validations. Those with other classes than the last (pretraining) are left out.
 
     Args:
-        records: of `read_scalars`.
+        records: from `read_scalars`.
         metric: name of the scalar.
     """
     scored = [record for record in records if metric in record]
@@ -146,13 +146,13 @@ def _parse(file: Path) -> list[dict]:
         for key in ('iter', 'time'):
             if not isinstance(record.get(key, 0), int | float):
                 raise ValueError(f'{file}, line {number}: {key} must be a number, got {record[key]!r}')
-        steps = record.get('iter', steps)  # a record of a validation has none: it belongs to the training so far
+        steps = record.get('iter', steps)  # a validation record has none and belongs to the training so far
         records.append({**record, 'steps': steps})
     return records
 
 
 def _join_stages(paths: RunPath | Sequence[RunPath]) -> list[dict]:
-    """Put the stages of a run one behind the other."""
+    """Concatenate the stages of a run."""
     joined: list[dict] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         steps, seconds = (joined[-1]['steps'], joined[-1]['seconds']) if joined else (0, 0.0)
@@ -184,6 +184,8 @@ def _finish(axes: Axes, title: str, x_label: str, log: bool = False) -> None:
     if not axes.lines or not any(len(line.get_xdata()) for line in axes.lines):
         axes.text(0.5, 0.5, 'nothing logged', transform=axes.transAxes, ha='center', color='0.5')
         return
+    axes.update_datalim([(0, 0)], updatey=not log)  # axes start at 0
+    axes.autoscale_view()
     if log and not any((np.asarray(line.get_ydata()) <= 0).any() for line in axes.lines):
         axes.set_yscale('log')
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc='upper center', bbox_to_anchor=(0.5, -0.15))

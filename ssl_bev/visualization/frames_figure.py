@@ -24,7 +24,7 @@ def draw_frames_figure(out: str | Path) -> Path:
     """Draw the frames and write the picture.
 
     Args:
-        out: a PNG or any other format of matplotlib; its folder is made.
+        out: a PNG or any other format of matplotlib; its folder is created.
 
     Returns:
         The path of the picture.

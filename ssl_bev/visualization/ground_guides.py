@@ -1,4 +1,4 @@
-"""What a calibration says, drawn into a camera's picture: a grid on the ground, the horizon, and the vehicle's axes."""
+"""The calibration drawn into a camera image: a grid on the ground, the horizon, and the axes of the vehicle."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ssl_bev.visualization.canvas import Label, write
 GRID, GRID_TENS, HORIZON = (120, 230, 255), (0, 150, 255), (255, 220, 60)
 AXES = {'x forward': (60, 60, 255), 'y left': (60, 200, 60), 'z up': (255, 100, 60)}
 _DIRECTIONS = {'ahead': (1, 0), 'behind': (-1, 0), 'left': (0, 1), 'right': (0, -1)}
-STEP, REACH = 5.0, 40.0  # metres between lines, and how far they go from the camera
+STEP, REACH = 5.0, 40.0  # metres between lines, and their extent from the camera
 _SAMPLE = 0.25  # metres between points of a line
 _AXIS = 2.0  # metres
-# Metres before the camera where the axes may stand; the first that is well inside the picture.
+# Candidate distances of the axes from the camera in metres; the first one well inside the image is used.
 _DISTANCES = (4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 22.0)
 
 
@@ -29,7 +29,7 @@ def draw_ground_guides(
     """Draw a grid of 5 m on the ground (every second line stronger), the horizon, and the axes on the road.
 
     Convention: the BEV frame is the ego frame. The axes are 2 m long and point forward (red), left (green) and up
-    (blue) as the vehicle does; they stand before the camera, not at the origin, which cameras hardly see.
+    (blue) of the vehicle; they are in front of the camera, since cameras hardly see the origin.
     """
     road, bev2img = Road.of(road).to(bev2img.double()), bev2img.double()
     position = -torch.linalg.solve(bev2img[:3, :3], bev2img[:3, 3])
@@ -43,7 +43,7 @@ def draw_ground_guides(
 
 def horizon_line(bev2img: Tensor, road2bev: Tensor) -> Tensor:  # (4, 4), (4, 4) -> (3,)
     """The line a u + b v + c = 0 of pixels whose rays never meet the plane of the road."""
-    directions = (bev2img[:3] @ ground_lift(road2bev))[:, :2]  # where x and y of the ground vanish
+    directions = (bev2img[:3] @ ground_lift(road2bev))[:, :2]  # vanishing points of x and y of the ground
     return torch.linalg.cross(directions[:, 0], directions[:, 1])
 
 
@@ -74,7 +74,7 @@ def _draw_grid(picture: np.ndarray, bev2img: Tensor, road: Road, center: Tensor)
 
 
 def _draw_path(picture: np.ndarray, bev2img: Tensor, points: Tensor, drawn: Tensor, colour: tuple, width: int) -> None:
-    """Join points by straight lines where both ends are before the camera and to be drawn."""
+    """Connect points by straight lines where both ends are in front of the camera and to be drawn."""
     homogeneous = points @ bev2img[:3, :3].mT + bev2img[:3, 3]
     depth = homogeneous[:, 2]
     drawn = drawn & (depth > MIN_DEPTH)
@@ -123,7 +123,7 @@ def _draw_axes(picture: np.ndarray, bev2img: Tensor, road: Road, position: Tenso
 
 
 def _visible_pixel(picture: np.ndarray, bev2img: Tensor, point: Tensor, margin: float = 0.0) -> tuple | None:
-    """Where a point is in a picture, if it is before the camera and so far inside, as a part of height and width."""
+    """The position of a point in an image, if it is in front of the camera and this fraction inside of the border."""
     u, v, depth = (bev2img[:3, :3] @ point + bev2img[:3, 3]).tolist()
     if depth <= MIN_DEPTH:
         return None

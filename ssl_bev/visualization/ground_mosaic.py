@@ -1,4 +1,4 @@
-"""All cameras of a frame laid onto the ground, where a wrong calibration shows as steps along the seams."""
+"""All cameras of a frame projected onto the ground, where a wrong calibration shows as steps along the seams."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def ground_mosaic(
     road: Road | Tensor,  # of one frame, or road2bev (4, 4)
     grid: BEVGrid,
 ) -> tuple[np.ndarray, np.ndarray]:  # (H, W, 3) uint8, (H, W) int
-    """The ground as the nearest camera that sees it shows it.
+    """The ground in the image of the nearest camera that sees it.
 
     Returns:
-        colours in the order of BEV tensors, and which camera each is of; -1 and grey where no camera sees the ground.
+        colours in the order of BEV tensors, and the camera of each; -1 and grey where no camera sees the ground.
     """
     bev2img = bev2img.double()
     xy = grid.cell_centers(dtype=torch.float64).flatten(0, 1)
@@ -45,7 +45,7 @@ def ground_mosaic(
 
 
 def _read(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:  # (h, w, 3), (P,), (P,) -> (P, 3)
-    """Colours between pixels, whose centres are whole numbers."""
+    """Interpolated colours; centres of pixels are whole numbers."""
     parts = -(-len(u) // 2**14)  # OpenCV takes at most 2^15 columns
     pairs = zip(np.array_split(u, parts), np.array_split(v, parts), strict=True)
     read = (cv2.remap(image, a[None], b[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for a, b in pairs)

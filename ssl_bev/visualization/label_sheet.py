@@ -1,4 +1,4 @@
-"""Contact sheets of pseudo-labels: what the teacher saw, what it means for the targets, and where on the ground."""
+"""Contact sheets of pseudo-labels: classes of the teacher, targets, and both on the ground."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class CameraLabels(NamedTuple):
 
 
 class BEVPicture(NamedTuple):
-    """A BEV map, drawn by `draw_bev`, and what it is."""
+    """A BEV map, drawn by `draw_bev`, and its caption."""
 
     caption: str
     picture: np.ndarray  # (h, w, 3) uint8 BGR
 
 
 def class_colours(count: int) -> np.ndarray:  # (256, 3) uint8 BGR
-    """A colour for each class id, neighbours far apart; white for ids that are no class."""
+    """A colour for each class id, different for neighbours; white for ids that are no class."""
     ids = np.arange(count)
     hue = (ids * 0.618034 % 1 * 180).astype(np.uint8)
     saturation, value = np.array([150, 220, 90])[ids % 3], np.array([230, 170, 120, 200])[ids % 4]
@@ -54,7 +54,7 @@ def draw_histogram(
     class_names: Sequence[str],
     rows: int = 20,
 ) -> np.ndarray:  # (rows * HISTOGRAM_ROW, HISTOGRAM_WIDTH, 3) uint8 BGR
-    """The commonest classes with their colours, as bars on a logarithmic scale from 0.01 % to 100 %."""
+    """The most frequent classes with their colours, as bars on a logarithmic scale from 0.01 % to 100 %."""
     names = [*class_names, *['no class'] * (256 - len(class_names))]
     colours, total = class_colours(len(class_names)), max(int(counts.sum()), 1)
     order = [i for i in np.argsort(-counts, kind='stable') if counts[i]][:rows]
@@ -82,7 +82,7 @@ def draw_label_sheet(
 
     Args:
         cameras: in the order of the rows.
-        class_names: the teacher's, in the order of the ids.
+        class_names: of the teacher, in the order of the ids.
         target_classes: the K names of the targets.
         bevs: maps of the ground.
         shown_classes: further classes that the maps show, for the legend.

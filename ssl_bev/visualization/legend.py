@@ -15,7 +15,7 @@ TEXT_SIZE = 15
 
 
 def draw_legend(classes: Sequence[str], width: int, with_truth: bool = False) -> np.ndarray:
-    """Draw one entry per class, then the vehicle, the unknown ground and what the shade means.
+    """Draw one entry per class, then the vehicle, the unknown ground and the meaning of the shade.
 
     Args:
         classes: the class names, in the order of the legend.

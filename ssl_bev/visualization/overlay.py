@@ -1,4 +1,4 @@
-"""The BEV prediction carried back into a camera's picture."""
+"""The BEV prediction projected into a camera image."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def reproject_to_image(
     road: Road | Tensor,  # of one frame, or road2bev (4, 4)
     image_size: tuple[int, int],  # height, width
 ) -> tuple[Tensor, Tensor]:
-    """Sample the BEV map where each pixel's ray meets the road.
+    """Sample the BEV map where the ray of each pixel meets the road.
 
     Convention: the centre of the top-left pixel is (0.5, 0.5).
 
@@ -48,7 +48,7 @@ def draw_overlay(
     bev2img: Tensor,  # (4, 4)
     road: Road | Tensor,  # of one frame, or road2bev (4, 4)
 ) -> np.ndarray:
-    """Paint the reprojected prediction translucently over a camera's picture.
+    """Blend the reprojected prediction over a camera image.
 
     Returns:
         (h, w, 3) uint8 BGR; pixels above the horizon or outside the grid are those of `image`.

@@ -1,7 +1,7 @@
 """Colours of the classes, and the order in which they are painted.
 
-The hues are those of Okabe and Ito, which stay apart under the common forms of colour blindness; areas are pale,
-lines are strong, so that a line is readable on the area below it.
+The hues are those of Okabe and Ito, which are distinct for people with common forms of colour blindness. Areas are pale
+and lines are strong, so that lines are visible on areas.
 """
 
 import zlib
@@ -14,7 +14,7 @@ AREA, CROSSING, LINE = 0, 1, 2
 
 
 class ClassStyle(NamedTuple):
-    """How one class is drawn: its colour, and the layer that says which classes it covers."""
+    """The style of one class: its colour, and its layer, which defines the classes that it covers."""
 
     colour: tuple[int, int, int]  # blue, green, red: 0 .. 255
     layer: int
@@ -46,8 +46,8 @@ _SPARE_RGB = ('CC79A7', '56B4E9', '7A3E9D', '8C510A', '4D7C0F', 'B2182B', '01665
 def class_styles(classes: Sequence[str]) -> list[ClassStyle]:
     """Return the style of each class.
 
-    A known name always has its own colour. An unknown one gets a colour that depends on its name, and the next free
-    one where two names of the list would meet.
+    A known name always has its own colour. An unknown name gets a colour that depends on the name, or the next free one
+    if two names of the list have the same.
     """
     taken: set[int] = set()
     styles = []
@@ -78,8 +78,8 @@ def paint(
     """Return the picture with every class blended over it, areas first and lines last.
 
     Args:
-        picture: uint8 or float, left as it is.
-        strength: how much of the class colour replaces what lies below, per class and pixel.
+        picture: uint8 or float, not changed.
+        strength: opacity of the class colour, per class and pixel.
         classes: the K class names.
 
     Returns:

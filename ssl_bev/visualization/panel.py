@@ -1,4 +1,4 @@
-"""One picture per sample: the cameras with the reprojected prediction, the BEV prediction, the BEV truth, a legend."""
+"""One picture per sample: cameras with the reprojected prediction, predicted map, BEV labels, legend."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ TILE_WIDTHS = (320, 680)
 def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
     """Return the camera indices in panel order, row by row, and the number of columns.
 
-    The six nuScenes cameras stand as they look out of the vehicle; any other rig is ordered by name.
+    The six nuScenes cameras are placed by their viewing direction; any other rig is ordered by name.
     """
     if sorted(camera_names) == sorted(NUSCENES_PLACES):
         return [list(camera_names).index(name) for name in NUSCENES_PLACES], 3
@@ -65,14 +65,14 @@ def draw_panel(
         classes: its K class names.
         grid: its grid.
         bev2img: one matrix per camera.
-        road: where the ground is.
-        truth: 0, 1 or 255 (ignored); no truth is drawn when None.
+        road: the ground.
+        truth: 0, 1 or 255 (ignored); None: no labels are drawn.
         truth_classes: its K' class names.
         truth_observed: False where the truth is unknown. By default the cells that every class ignores.
-        truth_grid: its grid, where that is not the prediction's.
+        truth_grid: its grid, if it is not that of the prediction.
         bev_frame: 'ego' or 'lidar'.
         title: text above the panel, for example the sample token.
-        tile_width: width of one camera's picture in the panel, pixels. By default the cameras are as high as the BEV.
+        tile_width: width of one camera image in the panel, pixels. By default the cameras are as high as the BEV.
 
     Returns:
         (height, width, 3) uint8 BGR.
@@ -126,7 +126,7 @@ def _tile(
     road: Road,
     width: int,
 ) -> np.ndarray:
-    """Resize the picture to the tile's width and paint the prediction at that size."""
+    """Resize the image to the width of the tile and draw the prediction at that size."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     shrinks = width < image.shape[1]
     tile = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
@@ -160,7 +160,7 @@ def compose_panel(
     Args:
         tiles: one picture per camera, all of one width, uint8 BGR.
         camera_names: their names.
-        bevs: captions and BEV pictures as of `draw_bev`.
+        bevs: captions and BEV pictures from `draw_bev`.
         classes: for the legend.
         title: text above the panel.
 

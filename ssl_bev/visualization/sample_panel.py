@@ -15,10 +15,10 @@ def draw_sample(
     sample: BEVDataSample,
     title: str = '',
 ) -> np.ndarray:
-    """Draw the panel of a predicted sample, with the truth where it has `gt_bev_seg`; missing cameras are left out.
+    """Draw the panel of a predicted sample, with BEV labels if it has `gt_bev_seg`; missing cameras are left out.
 
     Args:
-        images: the current frame, as `inference` yields it.
+        images: of the current frame, from `inference`.
         sample: with `pred_bev_seg`.
         title: by default the scene and the sample token.
 

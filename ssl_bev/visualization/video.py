@@ -20,9 +20,9 @@ def write_video(
     out: str | Path,
     fps: float,
 ) -> int:
-    """Write an mp4, whole or not at all: H.264 where imageio-ffmpeg is installed, else MPEG-4 Part 2 by OpenCV.
+    """Write an mp4, completely or not at all: H.264 if imageio-ffmpeg is installed, else MPEG-4 Part 2 by OpenCV.
 
-    The first picture sets the size. Smaller ones get a margin, larger ones shrink to it.
+    The first picture defines the size. Smaller ones get a margin, larger ones are reduced to it.
 
     Returns:
         The number of frames.
@@ -40,7 +40,7 @@ def write_video(
     first = next(pictures, None)
     if first is None:
         raise ValueError('pictures must have at least one, got none')
-    size = tuple(side + side % 2 for side in first.shape[:2])  # encoders halve the colours
+    size = tuple(side + side % 2 for side in first.shape[:2])  # encoders halve the resolution of colours
     frames = (_fit(picture, size) for picture in chain([first], pictures))
     encode = _encode_h264 if find_spec('imageio_ffmpeg') else _encode_mpeg4
     out.parent.mkdir(parents=True, exist_ok=True)

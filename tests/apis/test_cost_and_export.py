@@ -56,6 +56,7 @@ def test_a_call_takes_the_longer_of_arithmetic_and_memory():
 
 
 @newer_torch
+@pytest.mark.slow
 @pytest.mark.parametrize('history', [False, True])
 def test_onnxruntime_gives_what_torch_gives(history, tmp_path):
     pytest.importorskip('onnxruntime')

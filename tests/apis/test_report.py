@@ -140,7 +140,7 @@ def test_what_the_page_says(page_file):
     assert 'one step 0.50 s (median)' in text and 'waiting for data 20 % of a step' in text
     assert 'all, with validation and checkpoints 2.1 min' in text
     assert 'PyTorch 2.13.0+cpu' in text
-    assert 'ours: by mean IoU among 3 frames, evenly spread over the 3 of the test data' in text
+    assert 'ours: by mean IoU among 3 frames, evenly spread over the 3 test frames' in text
     assert 'token1 best ours : mIoU 100.0 % (drivable_area 100.0) a<script>' in text
     assert 'token0 worst ours : mIoU 25.0 % (drivable_area 25.0)' in text
 
@@ -170,7 +170,7 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
         'bare: No samples: there is no checkpoint.',
         'The config of this run reads no pseudo-labels.',
         'No times: no training step was logged.',
-        'The log does not say what it ran on.',
+        'The log does not name the versions.',
     ):
         assert words in text
     (bare / '20260102_100000' / 'vis_data' / 'config.py').write_text("custom_imports = dict(imports=['gone_away'])")

@@ -61,6 +61,7 @@ def data(synthetic_root, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_dumped_config_keeps_the_order_of_the_classes(tmp_path):
     """mmengine sorts mappings by name as it dumps them; the weights know no names."""
     for path in [*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('protocols/*.py')]:
@@ -189,6 +190,7 @@ def test_both_phases_by_mim_from_another_directory_then_evaluation(data, tmp_pat
     assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['bev/IoU_drivable_area'] <= 1
 
 
+@pytest.mark.slow
 def test_a_missing_dataset_is_named(tmp_path):
     failed = run(
         sys.executable, PROJECT / 'tools' / 'train.py', CONFIGS / 'synthetic' / 'bevformer_supervised.py',

@@ -48,6 +48,7 @@ def data(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_a_step_of_each_phase_and_an_evaluation(path, data):
     assert len(path.read_text().splitlines()) <= 30

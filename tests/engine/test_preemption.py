@@ -98,6 +98,7 @@ def train_two(rank: int, folder: Path, name: str, resume: str | None, seconds: f
         torch.save(dict(weights=weights_of(runner), losses={i: row['loss'] for i, row in rows.items()}), folder / name)
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_is_signalled(tmp_path: Path) -> None:
     """All agree: they save after the same iteration."""
     on_processes(2, train_two, tmp_path / 'a', 'straight', None, 0)

@@ -94,6 +94,7 @@ def test_a_first_start_with_resume_keeps_load_from(tmp_path: Path, monkeypatch: 
     assert (cfg.get('resume', False), cfg.load_from) == (False, 'safe:work_dirs/first/epoch_5.pth')
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_config(tmp_path / 'toy.py')
     text = config.read_text()

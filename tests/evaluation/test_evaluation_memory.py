@@ -4,6 +4,7 @@ import gc
 import os
 
 import psutil
+import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 
@@ -13,6 +14,7 @@ from ssl_bev.evaluation import BEVIoUMetric
 MEGABYTE = 2**20
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_300_samples(tiny_data, tiny_root):
     """Maps of 250 samples would be 250 x (5 x 120 x 240 floats) = 144 MB."""
     pipeline = [dict(type=name) for name in ('LoadBEVImages', 'LoadBEVMasks', 'PackBEVInputs')]

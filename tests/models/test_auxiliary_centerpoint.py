@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import pytest
 import torch
 from mmdet3d.registry import MODELS
 from mmdet3d.structures import Det3DDataSample, LiDARInstance3DBoxes
@@ -25,6 +26,7 @@ def centerpoint_batch(preprocessor):
     return preprocessor(dict(inputs=dict(points=[points]), data_samples=[sample]), training=True)
 
 
+@pytest.mark.slow
 def test_centerpoint_without_weights_is_centerpoint():
     """mmdet3d's own detector: initial weights, losses, gradients, buffers after the step, and boxes, bit by bit."""
     config = Config.fromfile(CONFIG).model

@@ -7,11 +7,11 @@ import cv2
 import pandas as pd
 import pytest
 
-from projects.LabelEfficiency.label_efficiency.experiment import write_config
+from projects.LabelEfficiency.label_efficiency.experiment import Experiment, write_config
 from projects.LabelEfficiency.label_efficiency.report import run_table, summary, with_ratios, write_report
 from projects.LabelEfficiency.label_efficiency.runs import RECIPES, Run
 from projects.LabelEfficiency.label_efficiency.steps import ONE_CORE, StepError, Steps, read_json
-from projects.LabelEfficiency.label_efficiency.towns import TOWNS, TOY_TOWNS, merge_infos, merge_labels
+from projects.LabelEfficiency.label_efficiency.towns import TOWNS, TOY_TOWNS, Towns, merge_infos, merge_labels
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.visualization.curves import phase_seconds
 
@@ -130,6 +130,24 @@ def test_the_generator_takes_what_the_towns_ask_for(tmp_path, monkeypatch):
         assert len(seeds) == len(towns)
     pools = [pool for town in TOWNS for pool in town.pools]
     assert {pool: pools.count(pool) for pool in pools} == dict(train=4, unlabelled=8, val=2, test=3)
+
+
+@pytest.mark.parametrize(
+    'recipe, images, unlabelled', [('ours', 'same', 0), ('ours', 'more', 8), ('supervised', 'more', 0)]
+)
+def test_towns_of_unlabelled_images_are_made_where_a_run_reads_them(recipe, images, unlabelled, tmp_path, monkeypatch):
+    made = []
+
+    def stop(towns, unlabelled):
+        raise StepError('all are made')
+
+    monkeypatch.setattr(Towns, '_make_town', lambda towns, town: made.append(*town.pools))
+    monkeypatch.setattr(Towns, 'merge', stop)
+    experiment = Experiment(Towns(tmp_path / 'data', TOWNS, Steps(tmp_path / 'data')), tmp_path / 'out')
+    with pytest.raises(StepError, match='all are made'):
+        experiment.run_all([Run(tmp_path / 'data', recipe, 0.5, images=images)])
+    expected = dict(train=4, val=2, test=3) | ({'unlabelled': unlabelled} if unlabelled else {})
+    assert {pool: made.count(pool) for pool in made} == expected
 
 
 def test_towns_become_one_data_set(tiny_data, tmp_path):

@@ -36,9 +36,10 @@ def real() -> tuple[str, MapContent]:
 
 
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f'no real nuScenes maps at {REAL}; set SSL_BEV_SHARED')
+TOWNS = [pytest.param(by_hand, marks=pytest.mark.slow), pytest.param(real, marks=[pytest.mark.slow, needs_real])]
 
 
-@pytest.fixture(scope='module', params=[by_hand, pytest.param(real, marks=needs_real)], ids=['by hand', 'real'])
+@pytest.fixture(scope='module', params=TOWNS, ids=['by hand', 'real'])
 def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[MapContent, Path]:
     """A map and the dataset that the tool makes of it: one scene of four keyframes, in `out`, with labels in `data`."""
     folder = tmp_path_factory.mktemp('town')

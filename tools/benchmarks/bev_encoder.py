@@ -1,12 +1,12 @@
-"""Time and memory of BEVFormer's encoder, against the original's way of working, in one run.
+"""Measure time and memory of the BEVFormer encoder, against the computation of the original, in one run.
 
 python tools/benchmarks/bev_encoder.py --bev 100 100 --dims 256 --layers 3 --levels 1 --json
-python tools/benchmarks/bev_encoder.py --bev 100 100 --bf16 --checkpointing     # ours with options, too
+python tools/benchmarks/bev_encoder.py --bev 100 100 --bf16 --checkpointing     # also ours with options
 python tools/benchmarks/bev_encoder.py --bev 50 50 --bev 200 200 --ours-only    # how the cost grows
 
 A step is one training step of the encoder at batch 1: projection, forward with history and dropout, backward to
 queries, image features and weights. Six nuScenes cameras, images of 480x800, level 0 of 15x25 positions. Both sides
-have the same weights and inputs; that their outputs are equal is tested in tests/projects/test_bevformer_original.py.
+have the same weights and inputs; tests/projects/test_bevformer_original.py tests that their outputs are equal.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ def main(arguments: list[str] | None = None) -> None:
         '--bev', nargs=2, type=int, action='append', metavar=('H', 'W'), help='rows and columns; repeatable'
     )
     parser.add_argument('--dims', type=int, default=256, help='channels')
-    parser.add_argument('--layers', type=int, default=3, help='of the encoder')
-    parser.add_argument('--levels', type=int, default=1, help='of image features')
+    parser.add_argument('--layers', type=int, default=3, help='layers of the encoder')
+    parser.add_argument('--levels', type=int, default=1, help='levels of image features')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
-    parser.add_argument('--repeats', type=int, default=3, help='turns')
+    parser.add_argument('--repeats', type=int, default=3, help='number of turns')
     parser.add_argument('--bf16', action='store_true', help='measure ours under bf16 autocast as well')
     parser.add_argument('--checkpointing', action='store_true', help='measure ours with recomputed layers as well')
     parser.add_argument('--ours-only', action='store_true', help='leave the original out')

@@ -1,10 +1,10 @@
-"""Images a second of a config's data pipeline, stage by stage and end to end, against bare decoding of the same files.
+"""Measure images per second of the data pipeline of a config, by stage and in total, against decoding the files alone.
 
 python tools/benchmarks/data.py configs/synthetic/bevformer_ssl_pretrain.py
 python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4 --json
 
-Stages are measured in one process, in processor time, so that other load on the machine counts little; bare decoding
-(`cv2.imread`) takes turns with them. End to end is elapsed time of the dataloader with its workers.
+Stages are measured in one process, in processor time, so that other load on the machine has little influence;
+decoding alone (`cv2.imread`) takes turns with them. The total is elapsed time of the dataloader with its workers.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from ssl_bev.engine.seeding import seed_everything
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--loader', default='train_dataloader', help='which dataloader of it (default: %(default)s)')
-    parser.add_argument('--samples', type=int, default=24, help='samples that count; three more come first')
-    parser.add_argument('--workers', type=int, nargs='*', help="worker numbers to try; default: the config's own")
+    parser.add_argument('--loader', default='train_dataloader', help='dataloader of the config (default: %(default)s)')
+    parser.add_argument('--samples', type=int, default=24, help='measured samples; three more come first')
+    parser.add_argument('--workers', type=int, nargs='*', help='numbers of workers to try; default: that of the config')
     parser.add_argument('--json', action='store_true', help='print one line of JSON')
     return parser.parse_args(arguments)
 

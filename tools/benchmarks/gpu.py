@@ -1,11 +1,11 @@
-"""Images a second and memory of both phases of the published BEVFormer sizes, for whoever has a card.
+"""Measure images per second and memory on a GPU, for both phases and the published sizes of BEVFormer.
 
     python tools/benchmarks/gpu.py --out gpu.json          # tiny, small, base; float32, float16, bfloat16
     python tools/benchmarks/gpu.py --models tiny --batch-sizes 1 2 4 8
     python tools/benchmarks/gpu.py --device cpu --models tiny --scale 0.1 --precisions float32 --repeats 1  # a trial
 
-A step is a training step of random images and labels: preprocessing, forward, backward, update by fused AdamW where
-there is one. Loading is not in it. A step that does not fit the memory is noted as such, and the rest goes on.
+A step is a training step of random images and labels: preprocessing, forward, backward, update by fused AdamW if
+available, without data loading. A step that does not fit into memory is recorded as such, and the rest continues.
 """
 
 from __future__ import annotations
@@ -89,12 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--models', nargs='+', default=['tiny', 'small', 'base'], choices=['tiny', 'small', 'base'])
     parser.add_argument('--phases', nargs='+', default=list(PHASES), choices=list(PHASES))
     parser.add_argument('--precisions', nargs='+', default=list(PRECISIONS), choices=list(PRECISIONS))
-    parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1, 2], help='windows of a step')
-    parser.add_argument('--device', default='cuda', help='where to run')
-    parser.add_argument('--scale', type=float, default=1.0, help='of the images, for a trial run')
+    parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1, 2], help='windows per step')
+    parser.add_common('--device', default='cuda')
+    parser.add_argument('--scale', type=float, default=1.0, help='factor of the image size, for a trial run')
     parser.add_argument('--repeats', type=int, default=10, help='measured steps')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args(arguments)
+    if args.device == 'auto':
+        args.device = 'cuda'
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error('--device cuda: torch sees no GPU; --device cpu --scale 0.1 is a trial run')
     register_all_modules()

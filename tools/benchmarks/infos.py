@@ -1,11 +1,11 @@
-"""Time and memory of opening an info file of nuScenes' size, and of random access, mapped against read whole.
+"""Measure time and memory of opening an info file of the size of nuScenes, mapped against read completely.
 
-python tools/benchmarks/infos.py --folder /tmp/infos                      # 700 scenes of 40 keyframes with 5 sweeps
-python tools/benchmarks/infos.py --folder /tmp/infos --scenes 70 --json   # a tenth
+python tools/benchmarks/infos.py --out /tmp/infos                      # 700 scenes of 40 keyframes with 5 sweeps
+python tools/benchmarks/infos.py --out /tmp/infos --scenes 70 --json   # a tenth
 
-The table is synthetic and is written once: random numbers where nuScenes has poses, matrices and boxes, six cameras.
-What is measured is a dataset with windows of three frames, in a process of its own each time: once reading the whole
-file, once writing the cache, then mapping it. Memory is what the process has over its imports, shared and unshared.
+The table is synthetic and is written once: random numbers instead of poses, matrices and boxes, six cameras. A dataset
+with windows of three frames is opened in a separate process each time: once reading the whole file, once writing the
+cache, then mapping it. Memory is what the process uses beyond its imports, shared and unshared.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def measure_opening(path: Path, frames: str, mapped: bool, accesses: int) -> dic
 @input_errors()
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    os.environ['SSL_BEV_CACHE'] = str(args.folder)
-    path = args.folder / f'infos_{args.scenes}_{args.sweeps}.pkl'
+    os.environ['SSL_BEV_CACHE'] = str(args.out)
+    path = args.out / f'infos_{args.scenes}_{args.sweeps}.pkl'
     if not path.is_file():
         make_infos(path, args.scenes, args.sweeps)
     context = multiprocessing.get_context('spawn')
@@ -145,11 +145,11 @@ def _files(path: Path) -> dict[str, Path]:
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
-    parser.add_argument('--folder', type=Path, required=True, help='where table and cache are written')
+    parser.add_common('--out', '--folder', type=Path, required=True, help='folder for table and cache')
     parser.add_argument(
-        '--scenes', type=int, default=700, help='of 40 keyframes (default: %(default)s, as in training)'
+        '--scenes', type=int, default=700, help='scenes of 40 keyframes (default: %(default)s, as in training)'
     )
-    parser.add_argument('--sweeps', type=int, default=5, help='of a keyframe (default: %(default)s)')
+    parser.add_argument('--sweeps', type=int, default=5, help='sweeps per keyframe (default: %(default)s)')
     parser.add_argument('--accesses', type=int, default=2000, help='windows that are read (default: %(default)s)')
     parser.add_argument('--json', action='store_true', help='print one line of JSON')
     return parser.parse_args(arguments)

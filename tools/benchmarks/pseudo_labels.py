@@ -1,11 +1,11 @@
-"""Images a second of the pseudo-label generator, against its teacher alone on the same images, in one run.
+"""Measure images per second of the pseudo-label generator, against its teacher alone on the same images, in one run.
 
 python tools/benchmarks/pseudo_labels.py --infos data/synthetic_nuscenes/ssl_bev_infos_val.pkl \\
     --data-root data/synthetic_nuscenes --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4 --json
 
 The teacher alone predicts on images that are in memory; the generator also reads them and writes the labels. They take
 turns, and the ratio is the median over the turns, so that other load on the machine falls on both. `cpu` is the same
-ratio of processor time: what reading and writing cost where no core is idle.
+ratio in processor time: the cost of reading and writing if no core is idle.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from ssl_bev.pseudo_labels.teachers import Teacher
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
-    parser.add_argument('--limit', type=int, default=48, help='images of each turn')
-    parser.add_argument('--repeats', type=int, default=5, help='turns that count; one more comes first')
+    parser.add_argument('--limit', type=int, default=48, help='images per turn')
+    parser.add_argument('--repeats', type=int, default=5, help='measured turns; one more comes first')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
     parser.add_common('--workers', default=2, help='threads that read, and that write')
     parser.add_argument('--json', action='store_true', help='print one line of JSON')

@@ -1,9 +1,9 @@
-"""Time to draw the BEV labels of a frame, by protocol, against the devkit's cutting of the same map layers.
+"""Measure the time to draw the BEV labels of a frame, by protocol, against cropping these map layers with the devkit.
 
 python tools/benchmarks/rasterize.py --data-root data/synthetic_nuscenes --frames 50
 
-Frames stand at random places of the map with random headings. Times are CPU time of one core: median and slowest. The
-yardstick is `NuScenesMap.get_map_geom` for the protocol's layers, before anything is drawn.
+Frames are at random positions of the map with random headings. Times are CPU time of one core: median and slowest. The
+reference is `NuScenesMap.get_map_geom` for the layers of the protocol, without drawing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ PROTOCOLS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'protoc
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_common('--data-root', '--root', type=Path, required=True, help='dataset with maps/expansion/')
-    parser.add_argument('--protocols', nargs='+', default=['road_markings', 'bevfusion', 'hdmapnet'], help='to draw')
+    parser.add_argument(
+        '--protocols', nargs='+', default=['road_markings', 'bevfusion', 'hdmapnet'], help='protocols to draw'
+    )
     parser.add_argument('--frames', type=int, default=50, help='poses to draw at')
     args = parser.parse_args(arguments)
     paths = sorted((args.data_root / 'maps' / 'expansion').glob('*.json'))

@@ -1,13 +1,13 @@
-"""Time of the reprojection head, against one bare `F.grid_sample` and against a warp by kornia, in one run.
+"""Measure the time of the reprojection head, against a single `F.grid_sample` and a warp by kornia, in one run.
 
 python tools/benchmarks/reprojection.py --json     # with kornia: pip install -e .[benchmark]
 
 The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 with labels at stride 2, three classes on
-120x240 cells, every pixel labelled. The bare call samples the map at all pixels, at positions computed beforehand.
-kornia warps the map into one camera after the other (and shows mirrored ground above the horizon; the loss gets
-ready-made weights that leave it out). `ours` is `ReprojectionHead.compare`: it projects the cells, reads labels with
-paint widened, and takes the loss. kornia and ours compute positions in each step, because in training every step
-has its own augmentation. All include the backward pass to the map.
+120x240 cells, every pixel labelled. The single call samples the map at all pixels, at precomputed
+positions. kornia warps the map into one camera after the other (and shows mirrored ground above the horizon; the loss
+gets precomputed weights that leave it out). `ours` is `ReprojectionHead.compare`: it projects the cells, reads labels
+with widened paint, and computes the loss. kornia and ours compute positions in each step, because in training every
+step has its own augmentation. All include the backward pass to the map.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def build(name: str) -> Callable[[], dict[str, float]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
-    parser.add_argument('--repeats', type=int, default=30, help='turns')
+    parser.add_argument('--repeats', type=int, default=30, help='number of turns')
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args(arguments)

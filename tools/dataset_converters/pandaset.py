@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""A part of PandaSet as a drives file and a label raster.
+"""Convert a part of PandaSet into a drives file and a label raster.
 
 python tools/dataset_converters/pandaset.py --data-root ../shared/real/pandaset_002 --out data/pandaset_002
 python tools/create_data.py --data-root ../shared/real/pandaset_002 --drives data/pandaset_002/drives.jsonl \\
     --out data/pandaset_002
 
-It reads this layout, of which nothing is written to:
+It reads this layout and does not write to it:
     calibration.json          sequence; cameras: name, width, height, intrinsics (3x3, whole numbers at pixel centres),
                               images (a path with {frame}), frames: frame, timestamp, camera_to_world (4x4);
                               frames: frame, timestamp, vehicle_to_world (4x4; x forward, y left, z up, z = 0 is the
@@ -15,8 +15,8 @@ It reads this layout, of which nothing is written to:
     bev_truth.npz             counts (classes, rows, columns) of labelled lidar points in cells of the world, row 0 is
                               the lowest y; classes; x_min, y_min, resolution
 
-Truth: `drivable` is road and paint, `marking` is paint, where the points of a cell are mostly so; cells without points
-are unknown.
+Labels: a cell is `drivable` if most of its points are road or paint, and `marking` if most are paint. Cells without
+points are unknown.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_common('--data-root', '--root', required=True, type=Path, help='folder with calibration.json')
     parser.add_common('--out', required=True, type=Path, help='folder for drives.jsonl and label_raster.npz')
     parser.add_argument(
-        '--parts', type=int, default=1, help='scenes to cut the sequence into, such as 2 to train on one'
+        '--parts', type=int, default=1, help='number of scenes to divide the sequence into, such as 2 to train on one'
     )
     return parser.parse_args(arguments)
 
@@ -57,7 +57,7 @@ def convert(root: Path, out: Path, parts: int = 1) -> int:
     """Write the files; returns the number of frames.
 
     Raises:
-        FileNotFoundError: no calibration or truth.
+        FileNotFoundError: no calibration or labels.
         ValueError: fewer frames than parts.
     """
     calibration = json.loads((root / 'calibration.json').read_text())
@@ -110,9 +110,9 @@ def lines(calibration: dict, parts: int) -> Iterator[dict]:
 
 
 def mounts(calibration: dict) -> dict[str, np.ndarray]:
-    """The place of each camera on the vehicle, which the source leaves out: as it is when the vehicle moves least.
+    """The pose of each camera on the vehicle, which the source lacks: its pose when the vehicle moves least.
 
-    Images have poses of their own, so nothing is projected by it: it only divides these into vehicle and camera.
+    Images have their own poses, so this pose is not used for projection; it only splits them into vehicle and camera.
     """
     poses = {frame['frame']: np.array(frame['vehicle_to_world']) for frame in calibration['frames']}
     numbers = list(poses)

@@ -1,8 +1,8 @@
-"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher sees them.
+"""Draw the nuScenes pictures of docs/results.md, with people and vehicles blurred where the teacher labels them.
 
 python tools/docs/draw_real_panels.py configs/real/nuscenes_part_ssl.py CHECKPOINT --tokens TOKEN ... --out DIR
 
-The model sees the images as they are; only the pictures are blurred.
+The model gets the original images; only the pictures are blurred.
 """
 
 import copy
@@ -20,7 +20,7 @@ from ssl_bev.pseudo_labels import LabelMap, PseudoLabelReader
 from ssl_bev.visualization.canvas import PAPER, Label, write
 
 CREDIT = 'Images: nuScenes, (c) Motional AD Inc., CC BY-NC-SA 4.0'
-MARGIN = 31  # pixels of the whole image: the teacher's outlines are coarse
+MARGIN = 31  # pixels of the whole image, since the outlines of the teacher are coarse
 
 
 @TRANSFORMS.register_module()

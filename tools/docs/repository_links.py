@@ -1,7 +1,7 @@
-"""Links from pages of the site to files of the repository: checked, then pointed to the repository's own site.
+"""Links from pages of the site to files of the repository: checked, then changed to the site of the repository.
 
-A hook of mkdocs, see mkdocs.yml. Pages link to code, configs and READMEs by relative paths, as they are read on GitHub.
-The site has no such files: with `SITE_REPO_URL` set such a link leads there, without it only the text stays.
+A hook of mkdocs, see mkdocs.yml. Pages link to code, configs and READMEs by relative paths, as on GitHub. The site does
+not contain these files: if `SITE_REPO_URL` is set, such a link leads there, otherwise only the text is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# nuScenes as tools/create_data.py leaves it; the folder can be set by SSL_BEV_NUSCENES.
+# nuScenes as prepared by tools/create_data.py; SSL_BEV_NUSCENES sets the folder.
 data_root = '{{$SSL_BEV_NUSCENES:data/nuscenes}}'
 image_size = (450, 800)
 bev_classes = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')
@@ -35,13 +35,13 @@ test_pipeline = [
 
 dataset = dict(type='BEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
 loader = dict(batch_size=1, num_workers=4, persistent_workers=False)
-# Pretraining sees every training frame and no BEV label.
+# Pretraining uses all training frames and no BEV labels.
 ssl_dataloader = dict(
     **loader,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(**dataset, ann_file='ssl_bev_infos_train.pkl', with_labels=False, pipeline=ssl_pipeline),
 )
-# Fine-tuning sees the labelled scenes only.
+# Fine-tuning uses the labelled scenes only.
 labelled_dataloader = dict(
     **loader,
     sampler=dict(type='DefaultSampler', shuffle=True),

@@ -1,7 +1,7 @@
 # BEVFormer-tiny's backbone and layers, with queries of 0.5 m over 60 m x 30 m and a segmentation head at 0.25 m.
 grid = dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.25)
 classes = ('drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line')
-# What a Mapillary Vistas v1 teacher can tell apart, and which BEV classes belong to it.
+# The classes that a Mapillary Vistas v1 teacher distinguishes, with their BEV classes.
 coarse_classes = dict(
     drivable=['drivable_area'],
     marking=['lane_divider', 'road_divider', 'stop_line'],

@@ -1,5 +1,5 @@
 # BEVFusion's map segmentation (arXiv 2205.13542): six classes, 100 m x 100 m in cells of 0.5 m; dividers 1.5 m wide, as
-# the original draws them, evaluated at 0.5 m as well. To be named as a second base beside a recipe.
+# in the original, also evaluated at 0.5 m. Use it as a second base beside a recipe.
 protocol = dict(
     label_dir='bev_labels_bevfusion',
     grid=dict(x_range=(-50.0, 50.0), y_range=(-50.0, 50.0), cell_size=0.5),

@@ -1,5 +1,5 @@
-# A split of which no validation frame lies near a training frame, from the lists of tools/make_geo_split.py. To be
-# named as a second base beside a recipe, see bevformer_supervised_geo_split.py.
+# A split in which no validation frame is close to a training frame, from the lists of tools/make_geo_split.py. Use it as
+# a second base beside a recipe, see bevformer_supervised_geo_split.py.
 geo_split = dict(
     files=['ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl'],
     train='{{$SSL_BEV_NUSCENES:data/nuscenes}}/geo_split/train.txt',

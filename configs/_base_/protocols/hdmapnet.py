@@ -1,6 +1,6 @@
 # HDMapNet's semantic map (arXiv 2107.06307): dividers, the two long edges of crossings, and the boundary of the road as
-# lines; 60 m x 30 m in cells of 0.15 m. Lines 0.75 m wide (5 cells, as the original draws them), evaluated at 0.3 m as
-# well; each cell belongs to its most probable class alone. To be named as a second base beside a recipe.
+# lines; 60 m x 30 m in cells of 0.15 m. Lines 0.75 m wide (5 cells, as in the original), also evaluated at 0.3 m; each
+# cell belongs only to its most probable class. Use it as a second base beside a recipe.
 protocol = dict(
     label_dir='bev_labels_hdmapnet',
     grid=dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.15),
@@ -13,7 +13,7 @@ protocol = dict(
         dict(name='ped_crossing_0.3m', layers=['ped_crossing'], kind='long_edges', line_width=0.3),
         dict(name='boundary_0.3m', layers=['drivable_area'], kind='boundary', line_width=0.3),
     ],
-    # The pseudo-labels' areas have no class here, but their edges have.
+    # The areas of the pseudo-labels have no class here, but their edges have.
     coarse_classes=dict(
         drivable=[], marking=['divider'], crosswalk=[], boundary=['boundary'], crosswalk_edge=['ped_crossing']
     ),

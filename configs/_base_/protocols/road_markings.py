@@ -1,5 +1,5 @@
-# Road markings, as all recipes have them: five classes, 60 m x 30 m in cells of 0.25 m; lines 0.5 m wide, evaluated at
-# 0.25 m as well. To be named as a second base beside a recipe, see bevformer_supervised_road_markings.py.
+# Road markings, the default of all recipes: five classes, 60 m x 30 m in cells of 0.25 m; lines 0.5 m wide, also evaluated
+# at 0.25 m. Use it as a second base beside a recipe, see bevformer_supervised_road_markings.py.
 protocol = dict(
     label_dir='bev_labels_road_markings',
     grid=dict(x_range=(-30.0, 30.0), y_range=(-15.0, 15.0), cell_size=0.25),

@@ -1,4 +1,4 @@
-# The same for two CPU cores. Thin classes weigh more, as in all configs of the synthetic world.
+# The same for two CPU cores. Thin classes have higher weights, as in all configs of the synthetic world.
 _base_ = ['../../synthetic/bevformer_ssl_two_phase.py', '../../_base_/protocols/hdmapnet.py']
 model = _base_.protocol.model
 model.objectives.seg.loss.positive_weight = [6.0, 6.0, 6.0]

@@ -1,7 +1,7 @@
-# CenterPoint with pillars as mmdet3d ships it, with a segmentation head on its neck: boxes and maps from one run. On the
-# synthetic world (SSL_BEV_SYNTHETIC), small enough for two CPU cores: 64 m x 64 m, fewer channels, one sweep, no
-# database of objects. Images are not read; what is known of them are the pseudo-labels. Beside what configs/synthetic
-# needs, this needs labels in the lidar frame and a list of the labelled scenes:
+# CenterPoint with pillars from mmdet3d, with a segmentation head on its neck: boxes and maps from one run. It is for the
+# synthetic world (SSL_BEV_SYNTHETIC) and small enough for two CPU cores: 64 m x 64 m, fewer channels, one sweep, no
+# database of objects. Images are not read, only their pseudo-labels. In addition to the data of configs/synthetic, it
+# needs labels in the lidar frame and a list of the labelled scenes:
 #   python tools/create_data.py --data-root data/synthetic_nuscenes --out data/synthetic_nuscenes/lidar_frame --labels-only \
 #       --bev-frame lidar --x-range -16 16 --y-range -32 32
 #   python tools/make_label_subsets.py --infos data/synthetic_nuscenes/ssl_bev_infos_train.pkl \

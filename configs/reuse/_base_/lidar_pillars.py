@@ -1,4 +1,4 @@
-# Pillars of a quarter of a metre, and BEV features of one metre as those of the other encoders. Paint shows in the
+# Pillars of 0.25 m, and BEV features of 1 m as for the other encoders. Paint is visible in the
 # intensity.
 lidar_pillars = dict(
     type='PillarEncoder',
@@ -16,7 +16,7 @@ lidar_pillars = dict(
         norm_cfg=dict(type='BN1d', eps=1e-3, momentum=0.1),
     ),
     middle_encoder=dict(type='PointPillarsScatter', in_channels=32),
-    # Groups, as batches are small.
+    # Group norm, since batches are small.
     backbone=dict(
         type='SECOND',
         in_channels=32,

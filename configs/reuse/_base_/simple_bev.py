@@ -6,7 +6,7 @@ simple_bev = dict(
     bev_shape=(30, 60),
     in_channels=96,
     embed_dims=64,
-    # What is to be seen lies on the road: one voxel there.
+    # All classes are on the road: one voxel there.
     z_range=(-0.5, 0.5),
     num_heights=1,
 )

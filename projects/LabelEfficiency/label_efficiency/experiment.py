@@ -22,7 +22,7 @@ from ssl_bev.visualization.curves import phase_seconds, read_scalars
 
 from .runs import IMAGES, Run
 from .steps import PROJECT, Steps, read_json, write_json
-from .towns import EXACT, INFOS, PUBLISHED, REGISTERED, Towns
+from .towns import EXACT, INFOS, PUBLISHED, REGISTERED, UNLABELLED, Towns
 
 TRUTHS = {'published': PUBLISHED, 'exact': EXACT}
 
@@ -90,8 +90,8 @@ class Experiment:
 
     def _make_data(self, runs: Sequence[Run]) -> None:
         """All that they read, but for the maps that are completed on each one's labels."""
-        self.towns.make()
         read = {(name, pool) for run in runs for name in run.reads for pool in IMAGES[run.images]}
+        self.towns.make(unlabelled=any(pool == UNLABELLED and name != PUBLISHED for name, pool in read))
         for folder, make in (('pseudo_labels', self.towns.label), ('accumulated', self.towns.accumulate)):
             for pool in sorted(pool for name, pool in read if name == folder):
                 make(pool)

@@ -35,13 +35,13 @@ class OtherTowns(Towns):
         self.base, self.condition = base, condition
         self.protocol = condition if condition in PROTOCOLS else None
 
-    def make(self) -> None:
-        self.base.make()
+    def make(self, unlabelled: bool = True) -> None:
+        self.base.make(unlabelled)
         link(self.root / 'towns', self.base.root / 'towns')
         if self.protocol:
-            for town in self.towns:
+            for town in self.towns if unlabelled else self._labelled:
                 self._draw(town)
-        self.merge()
+        self.merge(unlabelled)
 
     def maps_of(self, town: Town) -> Path:
         exact = self.condition == EXACT_LABELS and 'train' in town.pools

@@ -17,6 +17,7 @@ from .steps import PROJECT, Steps, read_json, write_json
 INFOS = 'ssl_bev_infos_{}.pkl'
 PUBLISHED, EXACT, REGISTERED = 'bev_labels', 'truth/bev_labels', 'bev_labels_registered'
 TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
+UNLABELLED = 'unlabelled'  # the pool of images without labels
 PAINT = ('drivable', 'dashed', 'solid', 'stop_line', 'crosswalk')  # what the teacher tells apart
 
 
@@ -73,8 +74,8 @@ class Towns:
     def __init__(self, root: Path, towns: Sequence[Town], steps: Steps, jobs: int = 1) -> None:
         self.root, self.towns, self.steps, self.jobs = root, towns, steps, jobs
 
-    def make(self) -> None:
-        """Images, maps, info files, published and exact labels.
+    def make(self, unlabelled: bool = True) -> None:
+        """Images, maps, info files, published and exact labels; False: no towns of unlabelled images alone.
 
         Raises:
             ValueError: the folder holds other towns.
@@ -86,20 +87,21 @@ class Towns:
             raise ValueError(f'{self.root} was made of other towns, {found}; choose another folder or delete it')
         write_json(note, towns)
         with ThreadPoolExecutor(self.jobs) as workers:
-            list(workers.map(self._make_town, self.towns))
-        self.merge()
+            list(workers.map(self._make_town, self.towns if unlabelled else self._labelled))
+        self.merge(unlabelled)
 
-    def merge(self) -> None:
+    def merge(self, unlabelled: bool = True) -> None:
         """Bring the towns' info files and labels together."""
-        for pool in {pool for town in self.towns for pool in town.pools}:
-            merge_infos(self.root, {town.folder: town.pools[pool] for town in self.towns if pool in town.pools}, pool)
-        exact = [self.root / town.folder / 'truth' / self.label_dir for town in self.towns]
-        merge_labels([self.maps_of(town) / self.label_dir for town in self.towns], self.root / PUBLISHED)
+        towns = self.towns if unlabelled else self._labelled
+        for pool in {pool for town in towns for pool in town.pools}:
+            merge_infos(self.root, {town.folder: town.pools[pool] for town in towns if pool in town.pools}, pool)
+        exact = [self.root / town.folder / 'truth' / self.label_dir for town in self._labelled]
+        merge_labels([self.maps_of(town) / self.label_dir for town in self._labelled], self.root / PUBLISHED)
         merge_labels(exact, self.root / EXACT)
 
     @property
     def label_dir(self) -> str:
-        """Name of each town's folders of labels."""
+        """Name of the label folder of each town."""
         return f'{PUBLISHED}_{self.protocol}' if self.protocol else PUBLISHED
 
     def maps_of(self, town: Town) -> Path:
@@ -138,6 +140,11 @@ class Towns:
     def seconds(self, *names: str) -> float:
         """What steps took, see `Steps.seconds`."""
         return self.steps.seconds(*names)
+
+    @property
+    def _labelled(self) -> list[Town]:
+        """The towns whose labels somebody reads."""
+        return [town for town in self.towns if town.pools.keys() != {UNLABELLED}]
 
     @property
     def _labels(self) -> list[object]:

@@ -1,4 +1,4 @@
-"""Into which BEV cell each pixel of a feature map falls at each depth."""
+"""The BEV cell of each pixel of a feature map at each depth."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def frustum_cells(
 ) -> Tensor:  # (D, B, N, P), int64
     """Row-major index of the cell above or below each pixel's point at each depth, in float32.
 
-    It is H * W, one beyond the last cell, for points outside the grid or `z_range`, for pixels beyond the picture, that
-    is in its padding, and for cameras that are missing.
+    It is H * W, one beyond the last cell, for points outside the grid or `z_range`, for pixels in the
+    padding, and for missing cameras.
 
     Args:
         grid: the cells.

@@ -1,4 +1,4 @@
-"""Lift, Splat, Shoot as a BEV encoder: every pixel spreads its features over the depths at which it may be."""
+"""Lift, Splat, Shoot as a BEV encoder: every pixel distributes its features over possible depths."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class LiftSplat(BEVEncoder):
         y_range: lowest and highest y, metres.
         bev_shape: rows (along y) and columns (along x); the cells must come out square.
         in_channels: channels of the image features.
-        embed_dims: channels of the BEV, and of what a pixel carries to it.
+        embed_dims: channels of the BEV, and of the context of a pixel.
         depth_range: (near, far, step) of the depth bins, metres along the optical axis; a pixel's points are in the
             middle of the bins.
-        z_range: lowest and highest height above the road plane, metres; points beyond do not count.
-        level: which level of the image features; negative ones count from the last.
+        z_range: lowest and highest height above the road plane, metres; points outside are ignored.
+        level: index of the feature level; negative ones count from the last.
         num_blocks: residual blocks after the first convolution over the BEV.
         norm_cfg: normalisation of the BEV's convolutions; group normalisation if None.
         init_cfg: as in mmengine.

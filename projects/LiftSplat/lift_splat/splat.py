@@ -18,7 +18,7 @@ def splat(
     """Add each pixel's context, times the probability of a depth, to the cell of its point at that depth.
 
     Args:
-        context: what the pixels show.
+        context: vector of each pixel.
         depth: probabilities of the depth bins.
         cells: the cell in the sample, from 0; `num_cells` where there is none.
         num_cells: cells of a sample.
@@ -26,11 +26,11 @@ def splat(
     batch, _, channels = context.shape
     dtype = torch.promote_types(context.dtype, torch.float32)
     rows, weights = context.flatten(0, 1).to(dtype).contiguous(), depth.flatten(1).to(dtype)
-    # One more cell takes what falls outside: to pick out what falls inside, the CPU would wait for the GPU.
+    # An extra cell collects points outside: to select those inside, the CPU would wait for the GPU.
     samples = torch.arange(batch, device=cells.device)[:, None] * (num_cells + 1)
     index = (cells + samples).flatten(1)
     total = rows.new_zeros(batch * (num_cells + 1), channels)
-    # A bin at a time, and scatter_add, whose backward pass keeps the index alone: memory does not grow with the bins.
+    # One bin at a time, with scatter_add, whose backward pass keeps only the index: memory does not grow with the bins.
     for cell, weight in zip(index.unbind(), weights.unbind(), strict=True):
         total.scatter_add_(0, cell[:, None].expand(-1, channels), rows * weight[:, None])
     return total.unflatten(0, (batch, -1))[:, :num_cells]

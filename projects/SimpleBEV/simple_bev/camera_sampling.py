@@ -1,4 +1,4 @@
-"""What all cameras show of points: bilinear samples, averaged over the cameras that see a point."""
+"""Features of points from all cameras: bilinear samples, averaged over the cameras that see a point."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def camera_positions(
     image_size: tuple[int, int],
     feature_shape: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:  # (B, N, P, 2), (B, N, P)
-    """Where `F.grid_sample(align_corners=False)` finds points in the cameras' features, in float32.
+    """Positions of points in the camera features for `F.grid_sample(align_corners=False)`, in float32.
 
     Args:
         points: of each sample.
-        rig: of one frame; a camera sees what is in its picture, whose size this says, and nothing if it is missing.
+        rig: of one frame; a camera sees points inside of its image without padding, and none if it is missing.
         image_size: height and width of the images that the features cover, padding included, pixels.
         feature_shape: height and width of the features.
 
@@ -33,7 +33,7 @@ def camera_positions(
     """
     pixels, _, visible = project_points(points[:, None], rig.bev2img.float(), rig.image_size)
     visible = visible & rig.camera_valid[..., None]
-    # The picture's outermost values are repeated towards its edge, not blended with the padding or the zeros beyond.
+    # The outermost values of the image are repeated up to its border, not mixed with the padding or the zeros outside.
     sizes = zip(pixels.unbind(-1), rig.image_size[::-1], image_size[::-1], feature_shape[::-1], strict=True)
     positions = []
     for pixel, picture, image, cells in sizes:
@@ -48,7 +48,7 @@ def sample_cameras(
     positions: Tensor,  # (B, N, P, 2)
     visible: Tensor,  # (B, N, P), bool
 ) -> Tensor:  # (B, C, P), float32 at least
-    """The mean of the samples over the cameras that see a point; zero where none does."""
+    """The mean of the samples over the cameras that see a point; zero if none does."""
     values = features.flatten(0, 1).to(torch.promote_types(features.dtype, torch.float32))
     grid = positions.flatten(0, 1)[:, :, None].to(values.dtype)
     sampled = F.grid_sample(values, grid, align_corners=False)[..., 0].unflatten(0, features.shape[:2])

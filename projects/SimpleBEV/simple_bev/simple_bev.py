@@ -1,4 +1,4 @@
-"""Simple-BEV as a BEV encoder: every voxel reads the features where it is seen. Nothing is learnt in the lifting."""
+"""Simple-BEV as a BEV encoder: each voxel reads the features at its projections. The lifting has no parameters."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class SimpleBEV(BEVEncoder):
         in_channels: channels of the image features.
         embed_dims: channels of the BEV.
         z_range: lowest and highest height above the road plane, metres.
-        num_heights: voxels that `z_range` is cut into; points are in their middle.
-        level: which level of the image features; negative ones count from the last.
+        num_heights: number of voxels in `z_range`; points are their centres.
+        level: index of the feature level; negative ones count from the last.
         num_blocks: residual blocks after the convolution that compresses the heights.
         norm_cfg: normalisation of the BEV's convolutions; group normalisation if None.
         init_cfg: as in mmengine.
@@ -88,7 +88,7 @@ class SimpleBEV(BEVEncoder):
         image_size: tuple[int, int],
         rig: CameraRig,
     ) -> Tensor:  # (B, C, D, H, W)
-        """What the cameras show of each voxel's centre, heights from the lowest to the highest; zero if nothing."""
+        """Camera features at the centre of each voxel, from the lowest height to the highest; zero if not visible."""
         step = (self.z_range[1] - self.z_range[0]) / self.num_heights
         heights = self.z_range[0] + (torch.arange(self.num_heights, device=features.device) + 0.5) * step
         points = points_over_road(self.grid, heights, rig.road).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""How a published map and published poses deviate from the world, as those of real datasets do."""
+"""Deviations of a published map and published poses from the world, as in real datasets."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_mode(mode: str) -> None:
 
 
 def publish_map(content: MapContent, seed: int, mode: str) -> MapContent:
-    """Return the map as an annotator would have published it; ``content`` stays as it is.
+    """Return the map with annotation errors; ``content`` is not changed.
 
     Args:
         content: The true map expansion.
@@ -75,7 +75,7 @@ def publish_map(content: MapContent, seed: int, mode: str) -> MapContent:
 
 
 def _redraw_dividers(rng: np.random.Generator, content: MapContent) -> None:
-    """Leave some dividers out, draw some beside their paint and some past its end."""
+    """Leave out some dividers, shift some sideways and extend some beyond their paint."""
     geometry = MapGeometry(content)
     for layer in ('road_divider', 'lane_divider'):
         kept = []
@@ -110,7 +110,7 @@ def _add_nodes(content: MapContent, points: np.ndarray, name: str) -> list[str]:
 
 
 def _forget_and_keep_stale(rng: np.random.Generator, content: MapContent) -> None:
-    """Drop a few crossings and stop lines, and keep a few where there are none any more."""
+    """Drop a few crossings and stop lines, and add a few where there are none."""
     geometry = MapGeometry(content)
     roads = [geometry.polygon(r['polygon_token']) for r in content['road_segment'] if not r.get('is_intersection')]
     for layer in ('ped_crossing', 'stop_line'):
@@ -145,7 +145,7 @@ def _moved_along_road(rng: np.random.Generator, shape: Polygon, roads: list[Poly
 
 
 def _move_roads(rng: np.random.Generator, content: MapContent, truth: MapGeometry) -> None:
-    """Shift and turn every road as a whole; what lies between roads follows its neighbours smoothly."""
+    """Shift and rotate every road as a whole; areas between roads follow smoothly."""
     roads = (
         [truth.polygon(r['polygon_token']) for r in truth.content['road_segment'] if not r.get('is_intersection')]
         or truth.polygons('road_segment')

@@ -1,4 +1,4 @@
-"""What lies behind everything: sky, clouds and a skyline of trees and houses."""
+"""The background: sky, clouds and a skyline of trees and houses."""
 
 from __future__ import annotations
 

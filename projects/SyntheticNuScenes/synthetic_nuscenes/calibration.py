@@ -1,4 +1,4 @@
-"""Where the sensors of the nuScenes car sit, how its cameras see, and when they fire: facts of one real keyframe."""
+"""Poses, intrinsics and trigger times of the sensors of the nuScenes car, from one real keyframe."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ class CameraModel(SensorMount):
     delay_us: int
 
     def cam2img(self, height: int, width: int) -> np.ndarray:
-        """Return the (3, 3) intrinsics of an image scaled to ``width`` whose top rows are cut off.
+        """Return the (3, 3) intrinsics of an image scaled to ``width`` and cropped at the top.
 
-        Convention: the centre of the top-left pixel is (0.5, 0.5), so scaling multiplies focal length and centre alike.
+        Convention: the centre of the top-left pixel is (0.5, 0.5), so scaling multiplies focal length and centre by the
+            same factor.
 
         Raises:
             ValueError: If the scaled image has fewer than ``height`` rows.

@@ -56,7 +56,7 @@ def derive_lanes(content: MapContent, keep_left: bool) -> tuple[dict[str, np.nda
 
 
 def _on_road(shape: LaneShape | None, drivable: BaseGeometry) -> LaneShape | None:
-    """Cut the centre line to its longest drivable part, as a part of a map may have more of a lane than of its road."""
+    """Crop the centre line to its longest drivable part: a cropped map may have more of a lane than of its road."""
     if shape is None or drivable.covers(LineString(shape.line)):
         return shape
     inside = LineString(shape.line).intersection(drivable)
@@ -67,6 +67,6 @@ def _on_road(shape: LaneShape | None, drivable: BaseGeometry) -> LaneShape | Non
 
 
 def _trim(line: np.ndarray) -> np.ndarray:
-    """Cut up to a metre off both ends: lanes that meet may overlap, or lie a little aside."""
+    """Remove up to a metre at both ends, since connected lanes may overlap or be slightly shifted."""
     count = min(2, (len(line) - 1) // 4)
     return line[count : len(line) - count]

@@ -1,4 +1,4 @@
-"""Paint what the map does not know: edge lines, arrows, words, hatching."""
+"""Paint that is not in the map: edge lines, arrows, words, hatching."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _paint_hatching(canvas: PaintCanvas, points: np.ndarray, inset: float, rng: 
 
 
 def paint_lane_symbols(canvas: PaintCanvas, layers: MapLayers, seed: int) -> None:
-    """Paint arrows before the ends of lanes, and here and there a word."""
+    """Paint arrows before the ends of lanes, and sometimes a word."""
     for end in layers.lane_ends():
         rng = token_rng(seed, 'symbol', end.token)
         if end.length < 14 or end.width < 2.2:

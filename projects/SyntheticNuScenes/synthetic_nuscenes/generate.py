@@ -29,10 +29,10 @@ _counter = None
 def generate(options: Options, workers: int | None = None, show_progress: bool = True) -> Path:
     """Write a dataset and return its folder.
 
-    The dataset is written beside its place and renamed at the end, so that ``options.out`` is complete or not there.
+    The dataset is written under a temporary name and renamed at the end, so ``options.out`` is complete or missing.
 
     Args:
-        options: What to generate; equal options give equal files, whatever the number of workers.
+        options: What to generate; equal options give equal files, for any number of workers.
         workers: Processes; None takes one per CPU.
         show_progress: Whether to draw a progress bar.
 
@@ -52,7 +52,7 @@ def generate(options: Options, workers: int | None = None, show_progress: bool =
         if options.sweeps and channel != 'LIDAR_TOP':
             (partial / 'sweeps' / channel).mkdir(parents=True)
     for folder in ('samples', 'sweeps') if options.sweeps else ('samples',):
-        # Tools that look for the pictures find them from truth/ as well, without a copy.
+        # Tools also find the images from truth/, without a copy.
         (partial / 'truth' / folder).symlink_to(Path('..') / folder, target_is_directory=True)
     oracle_writer(partial)
     parts = _record_scenes(options, plans, partial, workers, show_progress)
@@ -177,7 +177,7 @@ def _read_town(path: Path) -> MapContent:
 
 
 def _write_readme(options: Options, plans: list[ScenePlan], root: Path) -> None:
-    """Leave a note that this is no real data, and how it was made."""
+    """Write a note that these data are synthetic, with the settings."""
     settings = {
         'synthetic': True,
         'generator': 'projects/SyntheticNuScenes',

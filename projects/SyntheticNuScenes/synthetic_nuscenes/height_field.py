@@ -18,7 +18,7 @@ class HeightField:
 
     Args:
         terrain: The ground's shape.
-        bounds: (x0, y0, x1, y1) in metres; beyond, the border's heights go on.
+        bounds: (x0, y0, x1, y1) in metres; outside, the heights of the border continue.
     """
 
     def __init__(self, terrain: Terrain, bounds: tuple[float, float, float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Which way one drives on lanes of which the map has no more than the polygon."""
+"""The direction of travel of lanes for which the map has only a polygon."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def find_reversed(
 ) -> list[bool]:
     """Return for each lane whether its line runs against the traffic.
 
-    A lane's own end edges are believed first, then a succession that the map states, then the side of a road divider.
-    Other lanes go along with those that they touch, end to end or side by side, or that are straight ahead. What is out
-    of reach of all that has opposite traffic where it faces a parallel lane across a strip. The rest stays as it is.
+    The direction comes from the end edges of a lane, then from successors in the map, then from the side of a road
+    divider. Other lanes follow those that they touch, end to end or side by side, or that are straight ahead. The
+    remaining ones have opposite traffic if they face a parallel lane across a strip. The rest is not changed.
 
     Args:
         shapes: The lanes, then the lane connectors.
-        lane_count: How many are lanes.
+        lane_count: Number of lanes among them.
         joints: The ends that touch, and those that are straight ahead, see `find_joints`.
         successions: Pairs (from, to) of numbers of lanes.
         road_dividers: Lines between lanes of opposite directions.
@@ -61,7 +61,7 @@ def find_reversed(
 
 
 def _from_opposite(shapes: Sequence[LaneShape], bounds: STRtree, keep_left: bool) -> dict[int, bool]:
-    """Tell directions from ``bounds``, lines beyond which traffic is opposite."""
+    """Find directions from ``bounds``, lines beyond which traffic is opposite."""
     found = {}
     for i, shape in enumerate(shapes):
         left, right = (

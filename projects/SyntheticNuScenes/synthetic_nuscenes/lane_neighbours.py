@@ -1,4 +1,4 @@
-"""What lies beside lanes: other lanes, or a strip with the opposite carriageway behind it."""
+"""The neighbours of lanes: other lanes, or a strip with the opposite carriageway behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The looks of the world: light, sky, wetness and sensor noise."""
+"""Light and weather of the world: light, sky, wetness and sensor noise."""
 
 from __future__ import annotations
 

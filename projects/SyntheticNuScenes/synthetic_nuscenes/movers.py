@@ -1,4 +1,4 @@
-"""Things that move along a path: how fast they go, and how they keep clear of each other."""
+"""Objects that move along a path, with their speed and their distance from each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Mover:
 
     Args:
         path: (N, 2) polyline in metres.
-        cruise: Wanted speed in metres per second.
+        cruise: Target speed in metres per second.
         size: (length, width, height) in metres.
         category: nuScenes category name.
         yields: Whether it brakes for others; people and the like don't.
@@ -63,8 +63,8 @@ class Mover:
 def simulate(movers: list[Mover], duration: float) -> None:
     """Drive all movers for ``duration`` seconds; fills their ``times`` and ``distances``.
 
-    The first mover has the right of way over crossing traffic, the second next, and so on; everyone brakes for
-    whoever is ahead.
+    The first mover has the right of way over crossing traffic, then the second, and so on; all movers brake for those
+    ahead of them.
     """
     steps = int(np.ceil(duration / TIME_STEP)) + 1
     distance = np.zeros((steps, len(movers)))

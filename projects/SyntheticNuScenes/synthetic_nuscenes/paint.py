@@ -1,4 +1,4 @@
-"""Paint what the map knows: dividers, crossings and stop lines."""
+"""Paint from the map: dividers, crossings and stop lines."""
 
 from __future__ import annotations
 

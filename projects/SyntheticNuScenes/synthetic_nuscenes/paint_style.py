@@ -1,4 +1,4 @@
-"""How one town paints its roads, and how worn each marking is."""
+"""The paint style of a town, and the wear of each marking."""
 
 from __future__ import annotations
 

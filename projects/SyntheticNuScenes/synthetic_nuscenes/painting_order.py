@@ -1,4 +1,4 @@
-"""In which order boxes must be painted, so that near ones hide far ones."""
+"""The painting order of boxes, so that near ones hide far ones."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def hides(boxes: Sequence[Box], eye: np.ndarray, centres: np.ndarray) -> np.ndar
 def painting_order(boxes: Sequence[Box], depths: np.ndarray, eye: np.ndarray) -> list[int]:
     """Return the indices of ``boxes``, to be painted one after the other.
 
-    Small boxes go by depth. A large one, such as a building along the road, is painted before everything that it
-    doesn't stand in front of, whatever its depth.
+    Small boxes are sorted by depth. A large one, such as a building along the road, is painted before everything that
+    it doesn't stand in front of, whatever its depth.
 
     Args:
-        boxes: What to paint.
+        boxes: To paint.
         depths: (N,) depth of each box's middle.
         eye: (2,) position of the camera.
     """

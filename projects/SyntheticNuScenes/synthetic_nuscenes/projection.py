@@ -1,4 +1,4 @@
-"""From world points to image positions, with everything behind the camera cut away."""
+"""From world points to image positions; everything behind the camera is clipped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Projector:
         return (points - self.centre) @ self._rotation.T
 
     def to_pixels(self, in_camera: np.ndarray) -> np.ndarray:
-        """Return positions (..., 2) of camera points (..., 3), which must lie before the camera."""
+        """Return positions (..., 2) of camera points (..., 3), which must be in front of the camera."""
         projected = in_camera @ self._intrinsics.T
         return projected[..., :2] / projected[..., 2:]
 

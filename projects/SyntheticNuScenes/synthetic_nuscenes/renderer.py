@@ -16,7 +16,7 @@ from .world import World
 
 
 def render(world: World, camera: Camera, boxes: Sequence[Box], look: str = 'day') -> tuple[np.ndarray, np.ndarray]:
-    """Render what ``camera`` sees of ``world`` with ``boxes`` in it.
+    """Render the view of ``camera`` on ``world`` with ``boxes`` in it.
 
     Convention: pixel (row i, column j) shows the ray through the image position (j + 0.5, i + 0.5).
 

@@ -1,4 +1,4 @@
-"""What lies across and along a road: crossings, stop lines, parking bays, and where dividers end."""
+"""Crossings, stop lines and parking bays of roads, and the gaps of dividers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Bay:
     depth: float
 
     def area(self) -> Polygon:
-        """Return the bay's area, which overlaps the road by a hand's breadth so that the two join."""
+        """Return the bay's area, which overlaps the road by some centimetres so that the two join."""
         kerb, (start, stop) = self.side * self.road.profile.half_width, self.span
         inner = self.road.edge(start, stop, kerb - self.side * 0.05)
         outer = self.road.edge(stop - 1.0, start + 1.0, kerb + self.side * self.depth)
@@ -76,7 +76,7 @@ class Furniture:
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 3.0]
 
     def divider_pieces(self, road: Road, paint: str) -> list[tuple[float, float, str]]:
-        """Return the stretches of a divider with their paint, zigzag before crossings amid the road."""
+        """Return the stretches of a divider with their paint, zigzag before crossings between junctions."""
         middles = [c.span for c in self.crossings if c.road is road and _is_amid(road, c.span)]
         pieces = []
         for start, stop in self.divider_spans(road):

@@ -1,4 +1,4 @@
-"""Which scenes a dataset has: their names, places, looks and seeds."""
+"""The scenes of a dataset: their names, places, looks and seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOWNS = {
     'teacher': ('singapore-hollandvillage', 6),
 }
 _VAL_SHARE = 0.22
-# Dealt in turn, so that small datasets have every look; where to begin depends on the seed.
+# Used in turn, so that small datasets have every look; the first one depends on the seed.
 _LOOK_DECK = ('day', 'dusk', 'day', 'wet', 'day', 'night', 'dusk', 'day', 'wet', 'day')
 
 
@@ -122,7 +122,7 @@ def name_scenes(options: Options) -> list[tuple[str, str]]:
 
 
 def place_maps(maps: Sequence[Path]) -> dict[str, Path]:
-    """Return a location for each map: its file's name if that is one, otherwise a free one."""
+    """Return a location for each map: the name of its file if it is a location, otherwise a free one."""
     free = [name for name in LOCATIONS if name not in {path.stem for path in maps}]
     placed: dict[str, Path] = {}
     for path in maps:

@@ -1,4 +1,4 @@
-"""What stands beside the roads and never moves: buildings, trees, poles, parked vehicles, cones and barriers."""
+"""Static objects beside the roads: buildings, trees, poles, parked vehicles, cones and barriers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people, street furniture, buildings and trees look like."""
+"""Meshes of people, street furniture, buildings and trees."""
 
 from __future__ import annotations
 

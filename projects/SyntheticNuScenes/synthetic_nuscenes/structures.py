@@ -1,4 +1,4 @@
-"""The two things that the world hands to the renderer: cameras and boxes, both in world metres."""
+"""The inputs of the renderer: cameras and boxes, both in world metres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ground without paint: which surface lies where, and what it looks like."""
+"""The ground without paint: its surface classes and their appearance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .paint_style import TownStyle, token_rng
 
 ROAD, PARKING, SIDEWALK, TERRAIN, CURB = (class_id(n) for n in ('Road', 'Parking', 'Sidewalk', 'Terrain', 'Curb'))
 MANHOLE = class_id('Manhole')
-TERRAIN_COLOUR = (62, 98, 92)  # BGR, what the ground far away looks like
+TERRAIN_COLOUR = (62, 98, 92)  # BGR of the distant ground
 _TILE = 512  # cells; textures repeat after that
 _SHIFT = 6
 _STRIP = 512  # rows that are coloured at a time

@@ -1,4 +1,4 @@
-"""Make a town and describe it as a nuScenes map expansion."""
+"""Generate a town as a nuScenes map expansion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_town(seed: int, cells: int = 5) -> MapContent:
 
 
 class _Writer:
-    """Turns the parts of a town into records, in an order that never changes."""
+    """Converts the parts of a town into records, in a fixed order."""
 
     def __init__(self, builder: MapBuilder, roads: list[Road], junctions: list[Junction], furniture: Furniture) -> None:
         self.builder, self.roads, self.junctions, self.furniture = builder, roads, junctions, furniture
@@ -52,7 +52,7 @@ class _Writer:
         surface = [r.strip(r.start, r.stop, r.profile.half_width, -r.profile.half_width) for r in self.roads]
         areas = [junction.area() for junction in self.junctions]
         bays = [bay.area() for bay in self.furniture.bays]
-        # A hand's breadth of overlap heals the seams between neighbouring pieces.
+        # An overlap of some centimetres closes the seams between neighbouring pieces.
         pieces = [piece.buffer(0.05, join_style='mitre') for piece in (*surface, *areas)] + bays
         drivable = unary_union(pieces).buffer(-0.02, join_style='mitre').simplify(0.02)
         parts = list(getattr(drivable, 'geoms', [drivable]))

@@ -1,4 +1,4 @@
-"""Who drives, rides and walks in one scene, the ego car included."""
+"""Vehicles, riders and pedestrians of one scene, with the ego car."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHEELBASE, _TRACK = 2.6, 1.5
 
 
 class Traffic:
-    """The moving and the standing things of one scene, around an ego car that drives along the lanes.
+    """The moving and the static objects of one scene, around an ego car that drives along the lanes.
 
     Convention: world metres; times are seconds since the scene's first instant, and may reach 0.1 s before it.
 
@@ -32,7 +32,7 @@ class Traffic:
         duration: Seconds to drive.
         terrain: Gives the height of the ground.
         density: Factor on the number of vehicles and people.
-        keep_left: Whether traffic keeps to the left, where the map leaves it open.
+        keep_left: Whether traffic keeps left, if the map does not define it.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Traffic:
         for crossing in crossings:
             for _ in range(int(rng.integers(0, 4))):
                 path = _across(rng, crossing)
-                # Who would cross before the ego car waits at the kerb instead.
+                # Pedestrians who would cross in front of the ego car wait at the kerb.
                 waits = crossing.intersects(ego)
                 if waits:
                     path = path[0] - (path[-1] - path[0]) * 0.02 + np.array([[0.0, 0.0], [0.01, 0.0]])

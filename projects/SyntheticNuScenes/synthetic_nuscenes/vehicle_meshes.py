@@ -1,4 +1,4 @@
-"""What vehicles look like: bodies, cabins, windows, wheels and lights that fill a given box."""
+"""Meshes of vehicles: bodies, cabins, windows, wheels and lights in a given box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One scene's surroundings, ready to be rendered."""
+"""The surroundings of one scene, ready for rendering."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class World:
     Args:
         ground: Colour and classes of the ground.
         heights: Its shape.
-        backdrop: What lies beyond.
+        backdrop: The background.
         sun_azimuth: Direction towards the sun, radians counter-clockwise from world x.
         seed: The seed that everything was drawn from.
     """
@@ -53,7 +53,7 @@ class World:
             terrain: Shape of the ground; None is flat.
             bounds: (x0, y0, x1, y1) in metres to prepare; None takes the whole map. 60 m around the ego path do.
             resolution: Edge of the finest ground cell in metres.
-            distractors: Whether to paint what the map does not know (edge lines, arrows, words, hatching).
+            distractors: Whether to add paint that is not in the map (edge lines, arrows, words, hatching).
             worn: Whether paint is worn.
 
         Raises:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 @MODELS.register_module()
 class CoarseFPN(FPN):
-    """Leaves the finest level, where a pyramid costs most, as it is. Mask2Former's pixel decoder adds that level."""
+    """Does not process the finest level, the most expensive one, which the pixel decoder of Mask2Former adds."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__(start_level=1, **kwargs)

@@ -3,9 +3,9 @@
 python projects/SyntheticNuScenes/teacher/evaluate.py --data-root DIR --pseudo-labels DIR \\
     --label-map mapillary_v2 --out PREFIX
 
-Writes PREFIX.json and PREFIX.png: IoU by distance ring and by look, and a reliability diagram of the confidence. Every
-figure is of synthetic images. A pixel's distance is that of the road point on its ray, from the ego frame's origin;
-pixels above the horizon count nowhere.
+It writes PREFIX.json and PREFIX.png: IoU by distance ring and by lighting, and a reliability diagram of the confidence.
+All figures are for synthetic images. The distance of a pixel is that of the road point on its ray from the origin of
+the ego frame; pixels above the horizon do not count.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def draw(result: dict, path: Path) -> None:
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
-    parser.add_common('--data-root', '--data', type=Path, required=True, help='data set with info files and oracle/')
+    parser.add_common('--data-root', '--data', type=Path, required=True, help='dataset with info files and oracle/')
     parser.add_argument('--splits', nargs='+', default=['train', 'val'], help='info files of these splits')
     parser.add_common('--pseudo-labels', '--labels', type=Path, required=True)
     parser.add_common('--label-map', required=True)

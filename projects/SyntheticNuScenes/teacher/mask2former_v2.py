@@ -1,5 +1,5 @@
 # A small Mask2Former for the synthetic world, with the class names of Mapillary Vistas v2.0, from scratch on a CPU.
-# Images are looked at in twice their size, so that its masks, a quarter of that, still hold a line of two pixels.
+# Images are enlarged by 2, so that masks at a quarter of that size can represent a line of two pixels.
 default_scope = 'mmseg'
 teacher = 'projects.SyntheticNuScenes.teacher'
 parts = (
@@ -23,7 +23,7 @@ classes = [
 ]
 num_classes = len(classes)
 paint = [name.startswith('Lane Marking') for name in classes]
-# Large and seldom whole, or thin and rare: they would rather be called road.
+# Classes that are easily confused with road: large and often hidden, or thin and rare.
 paint_weight = {name: 2.0 for name in classes if name.startswith('Lane Marking')}
 paint_weight.update({'Lane Marking - Crosswalk': 3.0, 'Lane Marking - Stop Line': 3.0})
 channels = 64
@@ -51,7 +51,7 @@ model = dict(
         norm_cfg=dict(type='BN'),
         init_cfg=None,
     ),
-    # From above: one layer of deformable attention alone sees too little around a pixel to fill a zebra crossing.
+    # Top-down context: one layer of deformable attention sees too little around a pixel to fill a zebra crossing.
     neck=dict(
         type='CoarseFPN', in_channels=[24, 48, 96, 192], out_channels=channels, num_outs=3, norm_cfg=dict(type='BN')
     ),
@@ -118,7 +118,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    # Pictures with rare classes come more often.
+    # Images with rare classes are drawn more often.
     dataset=dict(
         type='ClassBalancedDataset',
         oversample_thr=0.3,

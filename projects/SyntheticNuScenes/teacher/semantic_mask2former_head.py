@@ -1,4 +1,4 @@
-"""Mask2Former's head with one query a class, and a loss on the combined scores of its masks."""
+"""The head of Mask2Former with one query per class, and a loss on the combined scores of its masks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch import Tensor
 
 @MODELS.register_module()
 class SemanticMask2FormerHead(Mask2FormerHead):
-    """Trains each query for one class, by what all queries together say of a pixel.
+    """Trains each query for one class, with a loss on the combined scores of all queries at a pixel.
 
-    In training from scratch, Hungarian matching changes from step to step, and with losses of each mask alone the road
-    covers its paint for long. Here query k learns whether class k is in the image, and the masks learn from the cross
-    entropy and the Dice of the combined scores, after every decoder layer. Weights and predictions are those of
-    `Mask2FormerHead`. Fixed matching: MaskFormer (arXiv 2107.06278), appendix.
+    In training from scratch, Hungarian matching changes from step to step, and with separate losses of each mask the
+    road covers its paint for many steps. Here query k learns whether class k is in the image, and the masks learn from
+    the cross entropy and the Dice of the combined scores, after every decoder layer. Weights and predictions are those
+    of `Mask2FormerHead`. Fixed matching: MaskFormer (arXiv 2107.06278), appendix.
 
-    As in Mask2Former, the losses are taken at random points, and a class that is not there counts a tenth of one that
-    is. Paint is drawn more often, and weighs that much less.
+    As in Mask2Former, the losses are computed at random points, and an absent class has a tenth of the weight of a
+    present one. Points on paint are drawn more often, with correspondingly lower weight.
 
     Args:
         pixel_weight: of each class in the cross entropy; as many as `num_queries`.
-        pixel_odds: how many times as often a class is drawn.
+        pixel_odds: factor on the frequency with which a class is drawn.
         num_points: to draw in each image.
 
     Raises:

@@ -17,8 +17,8 @@ from ssl_bev.targets import IGNORE
 class TeacherTown(BaseSegDataset):
     """Images in samples/, class maps in oracle/labels/, as `create.py --split teacher` writes them.
 
-    The files have ids of Mapillary Vistas v2.0. `metainfo.classes` chooses the classes to learn, by name; pixels of any
-    other class are ignored.
+    The files have ids of Mapillary Vistas v2.0. `metainfo.classes` lists the names of the classes to learn; pixels of
+    other classes are ignored.
     """
 
     METAINFO = dict(classes=CLASS_NAMES)

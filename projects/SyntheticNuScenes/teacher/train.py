@@ -1,8 +1,8 @@
 """Train the small Mask2Former teacher of the synthetic world, and write its weights beside this file.
 
-python projects/SyntheticNuScenes/teacher/train.py            about 45 minutes on 2 cores; goes on where it was stopped
+python projects/SyntheticNuScenes/teacher/train.py            about 45 minutes on 2 cores; continues where it stopped
 
-Images come from the teacher town, which no other split shows. Weights are published as half floats.
+Images come from the teacher town, which no other split shows. Weights are published in half precision.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PROCESSES = 2  # of one thread each: 1.5 times as fast as one process of two thr
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     default = ROOT / 'data' / 'synthetic_teacher_town'
-    parser.add_common('--data-root', '--data', type=Path, default=default, help='made where missing')
+    parser.add_common('--data-root', '--data', type=Path, default=default, help='created if missing')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs', help='for checkpoints and logs')
     parser.add_common('--out', type=Path, default=HERE, help='folder for the weights')
     parser.add_argument(
-        '--toy', type=Path, metavar='DIR', help='does everything run? One frame, two steps, all into DIR'
+        '--toy', type=Path, metavar='DIR', help='one frame, two steps, all into DIR, to see that it runs'
     )
     args = parser.parse_args(arguments)
     if args.toy:
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(config: Path, work_dir: Path, toy: Path | None) -> Path:
-    """Train the network, or go on with it; returns its last checkpoint."""
+    """Train the network, or continue; returns its last checkpoint."""
     from mmengine.config import Config
 
     steps = 2 if toy else Config.fromfile(config).max_iters

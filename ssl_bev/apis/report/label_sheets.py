@@ -40,7 +40,7 @@ class LabelSource:
 
 
 def find_label_sources(config: Config) -> list[LabelSource]:
-    """All that the dataloaders of the config's phases read, each once."""
+    """The pseudo-labels of the dataloaders of all phases of the config, each once."""
     sources = []
     for phase in phases_of(config) if 'train_cfg' in config else []:
         loader = phase.get('train_dataloader') or 'train_dataloader'
@@ -52,10 +52,10 @@ def find_label_sources(config: Config) -> list[LabelSource]:
 def draw_sheets(
     source: LabelSource, count: int, data_root: Path | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Sheets of some frames, evenly spread, and the share of each teacher class in them.
+    """Sheets of some frames, evenly spread, and the fraction of each teacher class in them.
 
     Returns:
-        frame token -> (rows, columns, 3) uint8 BGR; class -> share of the pixels.
+        frame token -> (rows, columns, 3) uint8 BGR; class -> fraction of pixels.
 
     Raises:
         FileNotFoundError, ValueError: as `browse_pseudo_labels`.
@@ -71,7 +71,7 @@ def draw_sheets(
 
 
 def _datasets(node: Mapping | Sequence) -> Iterator[Mapping]:
-    """Datasets with a pipeline and an info file, however they are wrapped."""
+    """Datasets with a pipeline and an info file, also inside wrappers."""
     if isinstance(node, Mapping):
         if 'pipeline' in node and 'ann_file' in node:
             yield node

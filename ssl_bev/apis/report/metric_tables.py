@@ -16,8 +16,8 @@ class MetricTable:
 
     Args:
         prefix: of the metric, such as `bev`.
-        columns: what is measured: 'IoU', 'best', 'at' (the best threshold), then the rings.
-        rows: class -> values in 0 .. 1 by column; the last row is the mean. None where nothing is defined.
+        columns: 'IoU', 'best', 'threshold' (the best one), then the rings.
+        rows: class -> values in 0 .. 1 by column; the last row is the mean. None if undefined.
     """
 
     prefix: str
@@ -29,7 +29,7 @@ def metric_tables(metrics: Mapping[str, float]) -> list[MetricTable]:
     """A table for each metric that reports IoU, in the order of the names.
 
     Args:
-        metrics: name -> value, as `BEVIoUMetric` and `ReprojectedIoUMetric` report them.
+        metrics: name -> value, from `BEVIoUMetric` and `ReprojectedIoUMetric`.
     """
     prefixes = dict.fromkeys(name.rpartition('/')[0] for name in metrics if name.rpartition('/')[2].startswith('mIoU'))
     return [_table(prefix, metrics) for prefix in prefixes]
@@ -41,11 +41,12 @@ def _table(prefix: str, metrics: Mapping[str, float]) -> MetricTable:
     classes = [name.removeprefix('threshold_') for name in own if name.startswith('threshold_')]
     if not classes:
         classes = [name.removeprefix('IoU_') for name in own if name.startswith('IoU_') and not RING.match(name)]
-    columns = ['IoU', *(['best', 'at'] if 'mIoU_best' in own else []), *rings]
+    columns = ['IoU', *(['best', 'threshold'] if 'mIoU_best' in own else []), *rings]
     rows = {}
     for name in (*classes, MEAN):
         plain, best = ('mIoU', 'mIoU_best') if name == MEAN else (f'IoU_{name}', f'IoU_best_{name}')
-        keys = {'IoU': plain, 'best': best, 'at': f'threshold_{name}', **{ring: f'{plain}_{ring}' for ring in rings}}
+        keys = {'IoU': plain, 'best': best, 'threshold': f'threshold_{name}'}
+        keys |= {ring: f'{plain}_{ring}' for ring in rings}
         rows[name] = {column: _defined(own.get(keys[column])) for column in columns}
     return MetricTable(prefix, columns, rows)
 

@@ -1,4 +1,4 @@
-"""The page: everything of all runs in one HTML file that needs nothing else."""
+"""The page: all runs in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def write_report(
 ) -> list[str]:
     """Write one HTML file about trainings: curves, metrics, samples, pseudo-labels, times, configs, versions.
 
-    What a run lacks, or what its data do not allow, is said on the page where it would stand.
+    Missing parts of a run, and their reasons, are reported in their place on the page.
 
     Args:
         runs: work directories, or name -> work directory.
-        out: the HTML file; its folder is made.
-        samples: which samples are drawn; None: as `SampleSettings` has it.
+        out: the HTML file; its folder is created.
+        samples: settings of the drawn samples; None: the defaults of `SampleSettings`.
         sheets: pseudo-label sheets for each folder of pseudo-labels; 0: none.
 
     Returns:
-        What is missing, a line each.
+        The missing parts, one line each.
 
     Raises:
         FileNotFoundError: there is no such work directory.
-        ValueError: no run, two of one name, a folder that holds no training, or scalars that cannot be read.
+        ValueError: no run, a duplicate name, a folder without a training, or scalars that cannot be read.
     """
     sections, samples = [read_section(run) for run in read_runs(runs)], samples or SampleSettings()
     tokens: list[tuple[str, str]] = []
@@ -63,7 +63,7 @@ def write_report(
 
 
 def _group_samples(sections: Sequence[RunSection]) -> dict[str, list[tuple[str, ShownSample]]]:
-    """Token -> what each run made of it, so that runs which show the same sample stand one below the other."""
+    """Token -> its panel from each run, so that panels of the same sample are below each other."""
     groups: dict[str, list[tuple[str, ShownSample]]] = {}
     for section in sections:
         for shown in section.samples.shown if section.samples else ():
@@ -72,7 +72,7 @@ def _group_samples(sections: Sequence[RunSection]) -> dict[str, list[tuple[str, 
 
 
 def _compare(sections: Sequence[RunSection]) -> MetricTable | None:
-    """IoU by class, a row for each run: the first table of each."""
+    """IoU by class with a row for each run, from the first table of each."""
     first = {section.run.name: section.tables[0][1][0] for section in sections if section.tables}
     if len(first) < 2:
         return None

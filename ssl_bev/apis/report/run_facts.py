@@ -1,4 +1,4 @@
-"""What a report says of runs in tables: overview, time, differences of their configs."""
+"""Tables of a report: overview, time, differences of the configs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ssl_bev.visualization.curves import phase_seconds
 from .run_folder import RunFolder
 
 ABSENT = '—'
-# Where a run wrote and when it was started make no difference.
+# Work directory and start time are no differences.
 PLACES = ('work_dir', 'filename', 'resume', 'launcher')
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 45 s, 12.3 min, 4.5 h."""
+    """Seconds in a readable form: 45 s, 12.3 min, 4.5 h."""
     if seconds < 120:
         return f'{seconds:.0f} s'
     return f'{seconds / 60:.1f} min' if seconds < 7200 else f'{seconds / 3600:.1f} h'
@@ -43,13 +43,13 @@ def overview(run: RunFolder) -> dict[str, str]:
 
 
 def main_metric(run: RunFolder) -> str | None:
-    """The name of the mIoU that a run is judged by: the shortest one of its last validation."""
+    """The name of the main mIoU of a run: the shortest one of its last validation."""
     names = [name for name in (run.validations[-1][1] if run.validations else {}) if name.endswith('mIoU')]
     return min(names, key=lambda name: (len(name), name), default=None)
 
 
 def timings(run: RunFolder) -> dict[str, str]:
-    """Where the time went; empty where nothing was logged."""
+    """Times of a run; empty if nothing was logged."""
     steps = [record for record in run.scalars if 'iter' in record and 'time' in record]
     if not steps:
         return {}
@@ -73,8 +73,8 @@ def timings(run: RunFolder) -> dict[str, str]:
 
 
 def config_differences(runs: Sequence[RunFolder]) -> dict[str, list[str]]:
-    """Dotted key -> its value in each run, where these differ; '—' where a run lacks it. Runs without a config differ
-    in nothing."""
+    """Dotted key -> its value in each run, if these differ; '—' if a run lacks it. A run without a config makes
+    no difference."""
     flat = [dict(_flatten(run.config.to_dict())) if run.config is not None else None for run in runs]
     known = [values for values in flat if values is not None]
     keys = sorted({key for values in known for key in values if key.split('.')[0] not in PLACES})

@@ -25,16 +25,16 @@ class RunFolder:
     """One training.
 
     Args:
-        name: as the report calls it.
+        name: in the report.
         path: its work directory.
-        config: None where there is none.
-        scalars: of `read_scalars`; empty where nothing was logged.
-        validations: (epoch or step, metrics) of each, in the order of training.
+        config: None if there is none.
+        scalars: from `read_scalars`; empty if nothing was logged.
+        validations: (epoch or step, metrics) of each, in order of training.
         tests: (date, metrics) of each.
-        checkpoint: the best one, or else the last one; None where there is none.
-        versions: what the log says of the libraries and the machine that it ran on.
-        wall_seconds: from the first to the last line of each log, together.
-        notes: what is missing or cannot be read, for people.
+        checkpoint: the best one, or else the last one; None if there is none.
+        versions: of libraries and machine, from the log.
+        wall_seconds: from the first to the last line of each log, in total.
+        notes: messages about missing or unreadable parts.
     """
 
     name: str
@@ -50,11 +50,11 @@ class RunFolder:
 
 
 def read_run(path: str | Path, name: str | None = None) -> RunFolder:
-    """Read a work directory; what it lacks is noted.
+    """Read a work directory; missing parts are noted.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: nothing in it is of a training, or its scalars cannot be read.
+        ValueError: it contains no training, or its scalars cannot be read.
     """
     path, notes = Path(path), []
     if not path.is_dir():
@@ -85,14 +85,14 @@ def read_run(path: str | Path, name: str | None = None) -> RunFolder:
 
 
 def _metrics(record: Mapping) -> dict[str, float]:
-    """The metrics of a validation or test; nothing of a training record."""
+    """The metrics of a validation or test; empty for a training record."""
     if not any(IOU.search(key) for key in record):
         return {}
     return {key: value for key, value in record.items() if '/' in key and isinstance(value, int | float)}
 
 
 def _read_config(path: Path, notes: list[str]) -> Config | None:
-    """The newest that a run dumped, which has all values resolved."""
+    """The newest config that a run dumped, with all values resolved."""
     files = sorted(path.glob('*/vis_data/config.py')) or sorted(
         path.glob('*.py'), key=lambda file: file.stat().st_mtime
     )
@@ -101,7 +101,7 @@ def _read_config(path: Path, notes: list[str]) -> Config | None:
         return None
     try:
         return load_config(files[-1])
-    except ImportError as error:  # of a module that has moved since; what the config says can be shown all the same
+    except ImportError as error:  # a module may have moved since; the config can still be shown
         reason = str(error).splitlines()[0]
         notes.append(f'The config {files[-1].name} imports what is not there, so no model can be built: {reason}')
         return Config.fromfile(files[-1], import_custom_modules=False)
@@ -123,7 +123,7 @@ def _find_checkpoint(path: Path, notes: list[str]) -> Path | None:
 
 
 def _read_tests(path: Path) -> list[tuple[str, dict[str, float]]]:
-    """What `tools/test.py` left with this folder as its work directory."""
+    """Results of `tools/test.py` with this folder as its work directory."""
     tests = []
     for file in sorted(path.glob('*/*.json')):
         try:

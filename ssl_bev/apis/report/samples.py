@@ -20,14 +20,14 @@ from ssl_bev.visualization import draw_sample
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """Which samples a report shows.
+    """Settings of the samples of a report.
 
     Args:
-        count: best ones, and as many worst ones; 0: none.
-        frames: how many of the test data are looked at, evenly spread.
+        count: number of best samples, and of worst ones; 0: none.
+        frames: number of test frames to choose from, evenly spread.
         device: of the model.
-        infos: info file, instead of the config's test data.
-        data_root: folder of the images, instead of the config's.
+        infos: info file, instead of the test data of the config.
+        data_root: folder of the images, instead of that of the config.
         show_progress: whether to draw progress bars.
 
     Raises:
@@ -53,10 +53,10 @@ class ShownSample:
     """One panel.
 
     Args:
-        kind: 'best', 'worst', or 'sample' where there is no truth to judge by.
+        kind: 'best', 'worst', or 'sample' if there are no labels.
         token: of the sample.
-        mean: mIoU at 0.5 in 0 .. 1, None without truth.
-        classes: class -> IoU, of the classes that the truth holds.
+        mean: mIoU at 0.5 in 0 .. 1, None without labels.
+        classes: class -> IoU, for the classes in the labels.
         panel: (rows, columns, 3) uint8 BGR.
     """
 
@@ -69,11 +69,11 @@ class ShownSample:
 
 @dataclass(frozen=True)
 class RunSamples:
-    """What a model did on some test frames.
+    """Results of a model on some test frames.
 
     Args:
         shown: panels, the best ones first.
-        metrics: of the frames that were looked at, as `BEVIoUMetric` reports them; empty without truth.
+        metrics: of these frames, from `BEVIoUMetric`; empty without labels.
         looked_at, available: numbers of frames.
     """
 
@@ -94,8 +94,8 @@ def draw_samples(
     Args:
         config: with `test_dataloader`.
         checkpoint: of the model.
-        settings: how many.
-        tokens: (kind, token) of samples to draw instead, if the test data has them all: those of another run.
+        settings: of the samples.
+        tokens: (kind, token) of samples of another run to draw instead, if the test data has all of them.
 
     Raises:
         FileNotFoundError: data are missing.

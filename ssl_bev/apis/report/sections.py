@@ -1,4 +1,4 @@
-"""What a page says of each run, and in the place of what is missing, why."""
+"""The content of a page for each run, with the reasons of missing parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .run_facts import overview, timings
 from .run_folder import RunFolder, read_run
 from .samples import RunSamples, SampleSettings, draw_samples
 
-# What data and files of others may raise. The page says it, and the rest stands.
+# Errors of data and files of the user. The page reports them and shows the rest.
 EXPECTED = (OSError, ValueError, KeyError, RuntimeError)
 
 
@@ -30,7 +30,7 @@ class RunSection:
     sheets_missing: str = ''
 
     def missing(self) -> list[str]:
-        """What the page says that this run lacks."""
+        """The missing parts of this run."""
         return [note for note in (*self.run.notes, self.samples_missing, self.sheets_missing) if note]
 
 
@@ -39,7 +39,7 @@ def read_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> list[Run
         raise ValueError('runs must name at least one work directory, got none')
     if not isinstance(runs, Mapping):
         paths = [Path(path).absolute() for path in runs]
-        # Folders of one name are told apart by what they lie in.
+        # Folders with the same name are distinguished by their parent.
         bare = [path.name for path in paths]
         names = [path.name if bare.count(path.name) == 1 else f'{path.parent.name}/{path.name}' for path in paths]
         if len(set(names)) < len(names):
@@ -58,7 +58,7 @@ def read_section(run: RunFolder) -> RunSection:
 
 
 def add_samples(section: RunSection, settings: SampleSettings, tokens: list[tuple[str, str]]) -> None:
-    """Panels and, where the run was never validated, metrics. The first run chooses what the others show."""
+    """Panels and, if the run was never validated, metrics. The first run chooses the samples of the others."""
     run = section.run
     if not settings.count:
         section.samples_missing = 'No samples were asked for.'
@@ -78,7 +78,7 @@ def add_samples(section: RunSection, settings: SampleSettings, tokens: list[tupl
 
 
 def add_sheets(section: RunSection, count: int, data_root: Path | None, drawn: dict[str, str]) -> None:
-    """Sheets of each folder of pseudo-labels; of one that another run has shown, a word."""
+    """Sheets of each folder of pseudo-labels; a reference if another run has shown it."""
     if section.run.config is None or not count:
         section.sheets_missing = 'No sheets: there is no config.' if count else 'No sheets were asked for.'
         return

@@ -1,4 +1,4 @@
-"""What a config needs before training: stages that are read from it, and that know what of them is done."""
+"""Targets that a config needs before training: stages read from the config, which know their progress."""
 
 from .plan import plan_stages
 from .stage import Stage

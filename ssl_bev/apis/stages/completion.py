@@ -1,4 +1,4 @@
-"""The stage that trains a network: how labels are drawn, and maps of all frames drawn by it."""
+"""The stage that trains a network to draw labels, and completes the maps of all frames with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .config_values import info_root, training_data
 from .stage import Stage
 
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
-# What a network depends on.
+# Parts of a config that a network depends on.
 _KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'randomness', 'load_from')
 _MACHINE = ('num_workers', 'persistent_workers')
 
@@ -37,7 +37,7 @@ class CompletionStage(Stage):
     Args:
         config: of the `MapCompletion`.
         evidence: folder of the accumulated targets.
-        dataset: what the config's test dataset takes over from the one that reads the maps.
+        dataset: values of the dataset that reads the maps, for the test dataset of the config.
     """
 
     config: Config | None = None
@@ -59,7 +59,7 @@ class CompletionStage(Stage):
         return target_path(self.out, token)
 
     def settings(self) -> dict:
-        """What the network was trained with, but no place on this machine: digests of its config and of its data."""
+        """Digests of the config and the data of the network, without paths of this machine."""
         found = {key: _digest(_without(self.config.get(key))) for key in _KEYS}
         found['evidence'] = _digest(read_json(Path(self.evidence) / MANIFEST, 'manifest of accumulated targets'))
         for dataset in training_data(self.config):

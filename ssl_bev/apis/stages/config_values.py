@@ -1,4 +1,4 @@
-"""What a config says of the data that targets are made of."""
+"""Values of a config for the data that targets are made from."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ConfigValues:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Arguments of `TargetReader` but for the classes."""
+        """Arguments of `TargetReader` without the classes."""
         found = self.pseudo_labels
         if found.get('ignore_cameras'):
             raise ValueError(
@@ -87,7 +87,7 @@ def training_data(config: Config) -> list[Mapping]:
 
 
 def readers_of(datasets: Sequence[Mapping], kind: str) -> list[Reader]:
-    """What reads targets of a kind, see `LoadAccumulatedTargets`."""
+    """The transforms that read targets of a kind, see `LoadAccumulatedTargets`."""
     return [
         Reader(dataset, transform)
         for dataset in datasets
@@ -100,7 +100,7 @@ def frames_of(datasets: Sequence[Mapping]) -> Frames:
     """The frames of datasets that share a folder of targets.
 
     Raises:
-        ValueError: they differ in where images or roads lie, or in the BEV frame.
+        ValueError: they differ in the folders of images or roads, or in the BEV frame.
     """
     infos: dict[str, None] = {}
     for dataset in datasets:
@@ -120,7 +120,7 @@ def frames_of(datasets: Sequence[Mapping]) -> Frames:
 
 
 def _one_of(found: Sequence[Mapping]) -> Mapping:
-    """The first; all must say the same of what targets depend on."""
+    """The first one; all must have the same values for targets."""
     for key in ('root', 'label_map', *_LABEL_KEYS):
         values = [transform.get(key) for transform in found]
         if any(value != values[0] for value in values):
@@ -129,7 +129,7 @@ def _one_of(found: Sequence[Mapping]) -> Mapping:
 
 
 def _find(config: Any, key: str) -> Any:
-    """The first value of a key, however deep it lies."""
+    """The first value of a key, at any depth."""
     if isinstance(config, Mapping):
         return (
             config[key] if key in config else next(filter(None, (_find(each, key) for each in config.values())), None)
@@ -138,7 +138,7 @@ def _find(config: Any, key: str) -> Any:
 
 
 def info_root(dataset: Mapping) -> str:
-    """The folder of a dataset's info files and labels."""
+    """The folder of info files and labels of a dataset."""
     root = dataset.get('info_root')
     return dataset.get('data_root', '') if root is None else root
 

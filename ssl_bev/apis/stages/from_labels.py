@@ -1,4 +1,4 @@
-"""Stages that need nothing but labels, maps or lidar."""
+"""Stages that need only labels, maps or lidar."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .stage import Stage
 
 @dataclass(frozen=True)
 class RoadStage(Stage):
-    """Where the ground is.
+    """The roads.
 
     Args:
-        estimation: how it is found; None: roads that are there are taken as they are.
+        estimation: its settings; None: existing roads are used.
     """
 
     estimation: RoadEstimation | None = None
@@ -50,10 +50,10 @@ class RoadStage(Stage):
 
 @dataclass(frozen=True)
 class AccumulationStage(Stage):
-    """Votes of a scene's pseudo-labels.
+    """Votes of the pseudo-labels of a scene.
 
     Args:
-        accumulation: how they vote.
+        accumulation: its settings.
     """
 
     accumulation: Accumulation | None = None
@@ -74,7 +74,7 @@ class RegistrationStage(Stage):
     """BEV labels of maps that were fitted to the pseudo-labels.
 
     Args:
-        labels: arguments of `TargetReader` but for the classes.
+        labels: arguments of `TargetReader` without the classes.
         grid, classes, line_width: of the BEV labels.
     """
 

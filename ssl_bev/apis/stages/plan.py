@@ -1,4 +1,4 @@
-"""Which stages a config needs, and with which values: read from what its datasets load."""
+"""The stages that a config needs, with their values, read from its datasets."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .from_labels import AccumulationStage, RegistrationStage, RoadStage
 from .stage import Stage
 
 REGISTERED = '_registered'
-# What `preparation` of a config may hold: values that training does not need.
+# Keys of `preparation` in a config: values that training does not need.
 _OWN_KEYS = ('road', 'accumulation', 'registration', 'completion')
 
 
 def plan_stages(config: Config) -> list[Stage]:
-    """The stages that a config needs before training, in the order in which they run.
+    """The stages that a config needs before training, in order.
 
-    - **road**: a dataset has `roads`. `preparation.road` says how they are found, as arguments of `RoadEstimation`.
-    - **accumulation**: a pipeline has `LoadAccumulatedTargets`, or the completion has. For a training, lines are drawn
-      as its `reprojection` draws them; a completion reads areas. `preparation.accumulation` may hold arguments of
-      `Accumulation` that are not in the config otherwise, such as `max_distance`.
-    - **registration**: a `label_dir` ends with `_registered`. Its classes are those of the config's `protocol`, or the
-      base classes; `preparation.registration` may hold `line_width`.
+    - **road**: a dataset has `roads`. `preparation.road` has the arguments of `RoadEstimation`.
+    - **accumulation**: a pipeline or the completion has `LoadAccumulatedTargets`. For a training, lines are drawn as in
+      its `reprojection`; a completion reads areas. `preparation.accumulation` may contain further arguments of
+      `Accumulation`, such as `max_distance`.
+    - **registration**: a `label_dir` ends with `_registered`. Its classes are those of the `protocol` of the config, or
+      the base classes; `preparation.registration` may contain `line_width`.
     - **completion**: a pipeline has `LoadAccumulatedTargets(kind='completed')`. `preparation.completion` is the config
       file of the `MapCompletion`, which is trained in `{root}_network`.
 
@@ -41,8 +41,7 @@ def plan_stages(config: Config) -> list[Stage]:
 
     Raises:
         FileNotFoundError: the config of the completion does not exist.
-        ValueError: a value that is needed is not in the config, an unknown key of `preparation`, or parts that
-            contradict each other.
+        ValueError: a missing value in the config, an unknown key of `preparation`, or contradictory parts.
     """
     own = config.get('preparation') or {}
     for key in own:
@@ -71,7 +70,7 @@ class _Planner:
             raise ValueError(
                 f'{completed[0].transform["root"]}: the config of the completion reads no accumulated targets'
             )
-        # The frames whose maps are completed need evidence as well.
+        # The frames whose maps are completed also need evidence.
         evidence += [Reader(reader.dataset, evidence[-1].transform) for reader in completed]
         votes = self._accumulation(evidence, _by_root(trained_on))
         registered = self._registration(every)

@@ -1,4 +1,4 @@
-"""One kind of targets that a config reads, made by one function of `ssl_bev.preparation`."""
+"""One kind of targets of a config, made by one function of `ssl_bev.preparation`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ssl_bev.preparation.accumulate_dataset import read_scenes
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames of some datasets, and where they lie.
+    """Frames of some datasets, with their folders.
 
     Args:
         infos: info files of tools/create_data.py.
-        data_root: folder that the paths of images start from.
+        data_root: folder that image paths are relative to.
         bev_frame: 'ego' or 'lidar'.
         with_sweeps: also the frames between the keyframes.
         roads: folder of their roads, or None.
@@ -41,7 +41,7 @@ class Stage(ABC):
 
     Args:
         out: the folder.
-        frames: those that it must have files of.
+        frames: that need files.
         after: stages that this one reads.
     """
 
@@ -57,7 +57,7 @@ class Stage(ABC):
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do, here and before."""
+        """Whether this stage and those before it are complete."""
         return all(stage.is_done for stage in self.after) and not self.missing
 
     @abstractmethod
@@ -66,20 +66,20 @@ class Stage(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Compare what the folder holds with what would be made now. What is read must be there.
+        """Compare the settings of the folder with the current ones, and check that inputs exist.
 
         Raises:
-            FileNotFoundError: something that is read is missing.
+            FileNotFoundError: an input is missing.
             ValueError: the folder was made with other settings.
         """
 
     @abstractmethod
     def run(self, workers: int = 1, device: str = 'cpu', show_progress: bool = True) -> None:
-        """Make what is missing; raises as the function that does it, and as `check`."""
+        """Make missing files; raises as the function of the stage, and as `check`."""
 
 
 @lru_cache(maxsize=8)
 def _tokens(infos: tuple[str, ...], with_sweeps: bool) -> tuple[str, ...]:
-    """Stages share their frames, and info files are large."""
+    """Cached, since stages share their frames and info files are large."""
     scenes = read_scenes(infos, with_sweeps)
     return tuple(dict.fromkeys(frame['token'] for scene in scenes for frame in scene))

@@ -1,4 +1,4 @@
-"""From the keys of mmdet3d's own multi-view pipelines to ours."""
+"""From the keys of mmdet3d's multi-view pipelines to ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..road_files import RoadReader
 from ..stock_augmentation import image_augmentation, lidar_augmentation
 from .load_calibration import image_file_size
 
-# Ours that mmdet3d uses as well, with another meaning.
+# Keys that mmdet3d uses with another meaning.
 SHARED_KEYS = ('cam2img', 'ori_shape', 'img_shape')
 
 
@@ -23,30 +23,30 @@ SHARED_KEYS = ('cam2img', 'ori_shape', 'img_shape')
 class AdaptMultiViewImages(BaseTransform):
     """Add our keys, of a window of one frame, to those of mmdet3d's multi-view loading and augmentation.
 
-    A detector of points needs no image: without `LoadMultiViewImageFromFiles` pseudo-labels are those of the whole
+    A lidar detector needs no images: without `LoadMultiViewImageFromFiles` pseudo-labels are those of the whole
     image files, which are not read. The dataset's modality needs use_camera=True, for the paths.
 
     Put it after `LoadMultiViewImageFromFiles`, all augmentation of images (`MultiViewWrapper`) and of points
     (`RandomFlip3D`, `GlobalRotScaleTrans`), and before `LoadPseudoLabels` or `LoadBEVMasks`. `PackDetectionWithBEV`
-    ends such a pipeline; it gives the detector its own values of the keys that are modified here.
+    ends such a pipeline; it restores the values of the detector for the keys that are modified here.
 
-    Convention: what happened to the pixels is read from the keys that mmdet3d leaves. They are in our pixel
+    Convention: the augmentation of pixels is read from the keys that mmdet3d writes. They are in our pixel
     convention, the corner of the image being (0, 0):
 
     - `Resize3D` and `RandomResize3D` multiply the first two rows of `cam2img`, so it is `cam2img @ inv(ori_cam2img)`.
-    - `RandomCrop3D` shifts `cam2img` where it is an array. Info files hold lists, and those it leaves as they are;
+    - `RandomCrop3D` shifts `cam2img` if it is an array. Info files contain lists, which it does not change;
       then `img_crop_offset` is applied here.
-    - `RandomFlip3D` leaves `cam2img` as it is (it would mirror the world with the image); `flip` and `flip_direction`
+    - `RandomFlip3D` does not change `cam2img` (it mirrors the world with the image); `flip` and `flip_direction`
       are applied here as u -> width - u. In `MultiViewWrapper` it needs `flip_box3d=False`.
-    - `Pad` adds to the right and below and moves nothing.
+    - `Pad` adds pixels on the right and at the bottom and moves nothing.
 
-    So the order within `MultiViewWrapper` must be resize, crop, flip, as it is in mmdet3d's configs; each at most
-    once. Where `Pad` follows a crop and a flip, `collected_keys` must contain 'homography_matrix', which tells the
-    width of the image when it was flipped; then a wrong order of crop and flip is found out, too.
+    So the order within `MultiViewWrapper` must be resize, crop, flip, as in the configs of mmdet3d; each at most
+    once. If `Pad` follows a crop and a flip, `collected_keys` must contain 'homography_matrix', which gives the
+    width of the image when it was flipped; then a wrong order of crop and flip is also detected.
 
-    Points and boxes that were flipped, turned, scaled or moved define a new lidar frame, and all matrices refer to
-    it; the frame 'ego' is then `lidar2ego` away from that. A scale makes metres of the BEV frame longer or shorter.
-    `LoadBEVMasks` reads its labels through `bev_aug`.
+    Points and boxes that were flipped, rotated, scaled or translated define a new lidar frame, and all matrices refer
+    to it; the frame 'ego' is then given by `lidar2ego` from there. A scale changes the length of a metre in the BEV
+    frame. `LoadBEVMasks` reads its labels through `bev_aug`.
 
     Required Keys: images, lidar_points (with lidar2ego), ego2global, token; with images cam2img, ori_cam2img,
     lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix,
@@ -70,13 +70,13 @@ class AdaptMultiViewImages(BaseTransform):
         label_dir: folder of BEV labels, for `LoadBEVMasks`; None: the sample has none.
         label_scenes: tokens or names of the scenes that are labelled, or a file of them as tools/make_label_subsets.py
             writes them; None: all.
-        roads: folder of tools/estimate_road.py; None: as the info file says, or else the plane that the
-            wheels stand on.
+        roads: folder of tools/estimate_road.py; None: as in the info file, or else the plane under
+            the wheels.
 
     Raises:
         FileNotFoundError: no file of scenes, or no roads.
-        ValueError: images of different sizes, an order of augmentations that is not followed, points that were
-            augmented twice in one way, no lidar2ego, or `label_scenes` for info files that name no scene.
+        ValueError: images of different sizes, another order of augmentations, points that were
+            augmented twice in the same way, no lidar2ego, or `label_scenes` for info files that name no scene.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class AdaptMultiViewImages(BaseTransform):
         bev2global, road2bev = frame_poses(frame, self.bev_frame)
         old2new = self._bev_augmentation(results)
         new2old = np.linalg.inv(old2new)
-        # MultiViewWrapper drops ori_shape, and stock info files do not know it.
+        # MultiViewWrapper drops ori_shape, and info files of mmdet3d do not have it.
         ori_shape = [image_file_size(camera) for camera in images.values()]
         if 'img' in results:
             sizes = sorted({image.shape[:2] for image in results['img']})
@@ -136,7 +136,7 @@ class AdaptMultiViewImages(BaseTransform):
 
     @staticmethod
     def _cameras(results: dict) -> dict[str, dict]:
-        """Each camera as the info file has it, before its image was augmented."""
+        """Each camera as in the info file, before its image was augmented."""
         images = results['images']
         if 'img' not in results:
             return dict(images)

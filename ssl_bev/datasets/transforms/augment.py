@@ -22,10 +22,10 @@ CROP_Y = ('bottom', 'center', 'top', 'random')
 
 @TRANSFORMS.register_module()
 class ResizeCropFlipImages(BaseTransform):
-    """Resize each image, crop it to one size, and maybe flip it.
+    """Resize each image, crop it to one size, and randomly flip it.
 
     An image is first scaled so that its width fits the final width, times a factor; then cropped, or padded with
-    black where it is too small. One draw holds for all frames of a window.
+    black if it is too small. One draw is used for all frames of a window.
 
     Required Keys: img, cam2img, img_aug
 
@@ -35,7 +35,7 @@ class ResizeCropFlipImages(BaseTransform):
 
     Args:
         size: final height and width, pixels.
-        resize: lowest and highest factor on the fitting scale.
+        resize: lowest and highest factor of this scale.
         crop_x: 'center' or 'random'.
         crop_y: 'bottom' (drops the sky), 'center', 'top' or 'random'.
         flip_prob: probability of a mirrored image.
@@ -87,7 +87,7 @@ class ResizeCropFlipImages(BaseTransform):
         return results
 
     def _draw(self) -> tuple[float, float, float, bool]:
-        """Scale factor, where to crop in x and y as fractions of what is cut off, and whether to flip."""
+        """Scale factor, crop position in x and y as fractions of the removed part, and whether to flip."""
         fixed = {'center': 0.5, 'bottom': 1.0, 'top': 0.0}
         factor = np.random.uniform(*self.resize) if self.training else 1.0
         left = np.random.uniform() if self.crop_x == 'random' else fixed[self.crop_x]
@@ -122,7 +122,7 @@ class ResizeCropFlipImages(BaseTransform):
 
 
 def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize; where the image shrinks, every pixel counts alike, so that thin paint neither flickers nor vanishes."""
+    """Resize; when the image is reduced, all pixels have equal weight, so that thin paint does not disappear."""
     old_height, old_width = image.shape[:2]
     if (old_height, old_width) == (height, width):
         return image

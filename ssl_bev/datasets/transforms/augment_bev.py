@@ -16,14 +16,14 @@ from .load_accumulated_targets import KINDS
 
 @TRANSFORMS.register_module()
 class BEVFlipRotate(BaseTransform):
-    """Mirror and turn the BEV frame about its origin; labels, projections and poses follow, images stay.
+    """Mirror and rotate the BEV frame about its origin; labels, projections and poses follow, images do not change.
 
-    Flips move labels exactly; a rotation reads them at the nearest cell and ignores what comes from outside. One
-    draw holds for all frames of a window, so their relative motion is that of the mirrored, turned world. Put it
+    Flips move labels exactly; a rotation reads them at the nearest cell and ignores cells from outside. One
+    draw is used for all frames of a window, so their relative motion is that of the mirrored, rotated world. Put it
     after `LoadBEVMasks`, `LoadAccumulatedTargets` and `LoadBEVPoints`.
 
-    For models that look at no image, such as `MapCompletion`, or that lift by geometry alone, as in LSS. Not for
-    BEVFormer: it learns sampling offsets in the image, which a mirrored map contradicts.
+    It is for models without images, such as `MapCompletion`, or models that lift by geometry alone, such as LSS. It is
+    not for BEVFormer, which learns sampling offsets in the image that a mirrored map contradicts.
 
     Optional Keys: bev2cam, bev2global, road2bev, points; gt_bev_seg with x_range, y_range, cell_size, and
     accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'completed'
@@ -73,7 +73,7 @@ class BEVFlipRotate(BaseTransform):
             results['gt_bev_seg'] = _move(results['gt_bev_seg'], grid, flips, turn, IGNORE)
         for kind in KINDS:
             for key in (f'{kind}_probability', f'{kind}_weight'):
-                if key in results:  # what comes from outside has no weight
+                if key in results:  # cells from outside have no weight
                     results[key] = _move(results[key], results[f'{kind}_grid'], flips, turn, 0)
         return results
 

@@ -12,7 +12,7 @@ from ssl_bev.pseudo_labels.target_reader import per_class
 
 from ..accumulated_target_files import read_target, read_target_manifest
 
-# Both may be in one sample. The loss of the same name reads them: the coarse map's, and the fine map's.
+# Both may be in one sample. The loss of the same name reads them, for the coarse or the fine map.
 KINDS = ('accumulated', 'completed')
 
 
@@ -20,7 +20,7 @@ KINDS = ('accumulated', 'completed')
 class LoadAccumulatedTargets(BaseTransform):
     """Read the soft BEV targets of a window's current frame, for `TargetMapLoss`.
 
-    Put it before `BEVFlipRotate`, which moves them as it moves BEV labels.
+    Put it before `BEVFlipRotate`, which also moves these targets.
 
     Required Keys: frames, bev_frame
 
@@ -34,8 +34,8 @@ class LoadAccumulatedTargets(BaseTransform):
         classes: the K classes by name; None: all of the folder, in its order.
         kind: as in `TargetMapLoss`: 'accumulated' = of the coarse classes; 'completed' = maps of the fine classes that
             `MapCompletion` completed.
-        min_confidence: targets whose |2 p - 1| is below weigh nothing, 0 ... 1; one value, or one for each class
-            (others: 0). The gate is here and not in the files, so that it may move without making them again.
+        min_confidence: targets whose |2 p - 1| is below get weight 0, 0 ... 1; one value, or one for each class
+            (others: 0). The gate is not in the files, so it can be changed without making them again.
 
     Raises:
         FileNotFoundError: no manifest, or no file of the frame.

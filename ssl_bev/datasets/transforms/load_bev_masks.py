@@ -19,7 +19,7 @@ from ..move_labels import move_labels
 class LoadBEVMasks(BaseTransform):
     """Read the label file of a labelled window's current frame; other samples pass unchanged.
 
-    Where a detector's pipeline turned, mirrored or scaled the frame before, the labels follow.
+    If the pipeline of a detector rotated, mirrored or scaled the frame before, the labels follow.
 
     Required Keys: frames, labelled, label_dir, bev_frame; optional bev_aug
 
@@ -29,7 +29,7 @@ class LoadBEVMasks(BaseTransform):
 
     Args:
         classes: the K classes by name; None: all of the label files, in their order.
-        label_dir: folder of the label files instead of the dataset's; for another truth of the same frames.
+        label_dir: folder of label files instead of that of the dataset, for other labels of the same frames.
 
     Raises:
         FileNotFoundError: no manifest, or no label file of the frame.

@@ -1,4 +1,4 @@
-"""The calibration of a window whose images are not read."""
+"""The calibration of a window without reading its images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .load_images import image_path
 
 @TRANSFORMS.register_module()
 class LoadCalibration(BaseTransform):
-    """Compose the matrices that `LoadBEVImages` composes, for a model that looks at points and at no image.
+    """Compose the matrices that `LoadBEVImages` composes, for a model that uses points and no images.
 
-    So `LoadPseudoLabels` works without images: its labels are those of the whole image files. Those files need not
-    exist where the info file says how large they are.
+    So `LoadPseudoLabels` works without images: its labels cover the whole image files. These files need not
+    exist if the info file contains their size.
 
     Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras,
     frames_may_lack_cameras
@@ -35,7 +35,7 @@ class LoadCalibration(BaseTransform):
         - camera_valid: (T, N) bool, False where a camera is missing
 
     Raises:
-        FileNotFoundError: an image whose size the info file does not say, with its path.
+        FileNotFoundError: a missing image whose size is not in the info file, with its path.
         ValueError: a frame without any camera, or image files of different sizes.
     """
 
@@ -72,6 +72,6 @@ class LoadCalibration(BaseTransform):
 
 
 def image_file_size(camera: Mapping, path: str | Path | None = None) -> tuple[int, int]:
-    """Height and width of a camera's undistorted image, as its info says, or else from the header of its file."""
+    """Height and width of the undistorted image of a camera, from the info file or the header of the image file."""
     known = camera.get('height') and camera.get('width')
     return (int(camera['height']), int(camera['width'])) if known else picture_size(path or camera['img_path'])

@@ -17,7 +17,7 @@ from ..calibration import window_calibration
 
 @TRANSFORMS.register_module()
 class LoadBEVImages(BaseTransform):
-    """Load the T x N images of a window, undistorted, and compose the matrices that later transforms keep right.
+    """Load the T x N images of a window, undistorted, and compose the matrices that later transforms update.
 
     Required Keys: frames, camera_names, bev_frame, data_root, data_prefix; optional allow_missing_cameras,
     frames_may_lack_cameras
@@ -69,11 +69,11 @@ class LoadBEVImages(BaseTransform):
 
 
 def read_image(path: str | Path, frame: Mapping, name: str) -> np.ndarray:  # (H, W, 3) uint8, BGR
-    """Read the image of a camera of a frame, undistorted where the lens distorts.
+    """Read the image of a camera of a frame, undistorted if the lens distorts.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a damaged picture, or one of another size than the info file says.
+        ValueError: a damaged image, or one of another size than the info file says.
     """
     camera, token = frame['images'][name], frame['token']
     picture = read_picture(path, context=f'frame {token}')
@@ -88,9 +88,9 @@ def read_image(path: str | Path, frame: Mapping, name: str) -> np.ndarray:  # (H
 
 
 def image_path(results: dict, frame: dict, name: str, must_exist: bool = True) -> Path | None:
-    """Where a camera's image lies; None if the frame lacks it and may do so.
+    """The path of the image of a camera; None if the frame lacks it and is allowed to.
 
-    With `must_exist` False, what the info file says is enough.
+    With `must_exist` False, an entry in the info file is enough.
     """
     may_miss = results.get('allow_missing_cameras', False)
     if name not in frame['images'] and (may_miss or results.get('frames_may_lack_cameras', False)):

@@ -19,20 +19,20 @@ _LOAD_DIM = 5  # of nuScenes
 class LoadBEVPoints(BaseTransform):
     """Read the lidar points of a window's last frames, each in the BEV frame of its own time.
 
-    Put it before `BEVFlipRotate`, which moves them with everything else. A frame that the window repeats is read once.
+    Put it before `BEVFlipRotate`, which also moves the points. A frame that the window repeats is read once.
 
     Required Keys: frames, bev_frame, data_root, data_prefix ('pts': a folder before the lidar's paths)
 
     Added Keys:
-        - points: list of T' arrays (P, F) float32, x, y, z in metres first, of the window's last T' frames, so index
-          it from the end
+        - points: list of T' arrays (P, F) float32, x, y, z in metres first, for the last T' frames of the window, so
+          index it from the end
 
     Args:
-        num_frames: read the window's last n frames only, T' = min(n, T); None: all.
-        load_dim: columns of the files, see `read_lidar`; None: as the info file says, or else 5.
-        use_dim: those to keep, the first three being 0, 1, 2.
-        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; what lies outside is dropped. None:
-            everything stays.
+        num_frames: read only the last n frames of the window, T' = min(n, T); None: all.
+        load_dim: columns of the files, see `read_lidar`; None: as in the info file, or else 5.
+        use_dim: columns to keep; the first three must be 0, 1, 2.
+        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; points outside are dropped. None:
+            all points are kept.
 
     Raises:
         FileNotFoundError: a missing file, with its path and the frame's token.

@@ -22,20 +22,20 @@ from ssl_bev.targets import IGNORE
 
 @TRANSFORMS.register_module()
 class LoadPseudoLabels(BaseTransform):
-    """Read the teacher's labels, averaged over blocks of `stride` pixels of the augmented images.
+    """Read pseudo-labels, averaged over blocks of `stride` pixels of the augmented images.
 
-    Put it after the image augmentation: each target cell (i, j) stands for the image position
+    Put it after the image augmentation: each target cell (i, j) is at the image position
     ((j + 0.5) stride, (i + 0.5) stride). The block around it is read through `img_aug` at the resolution of the label
-    file, about k x k of its pixels, and each class gets its share of those that are labelled. So paint that is thinner
-    than a block is not lost, and all that is ignored is so at full resolution, whatever the augmentation was.
+    file, about k x k of its pixels, and each class gets its fraction of the labelled ones. So paint that is thinner
+    than a block is not lost, and labels are ignored at full resolution, with any augmentation.
 
-    Frames that a window repeats at the start of a scene (`frame_valid` is False) are not read and all ignored.
+    Frames that a window repeats at the start of a scene (`frame_valid` is False) are not read and completely ignored.
 
     Required Keys: frames, camera_names, img_aug, ori_shape, img_shape; cam2img, bev2cam, road2bev with `max_distance`;
     optional road_heights and road_grid, camera_valid, frame_valid, data_prefix, img_paths, shared_names
 
-    Added Keys (of the window's last T' frames, so index them from the end):
-        - pseudo_target: (T', N, K, h, w) uint8, 0 ... 254 = share of the class in 254ths, 255 = ignore, where fewer
+    Added Keys (for the last T' frames of the window, so index them from the end):
+        - pseudo_target: (T', N, K, h, w) uint8, 0 ... 254 = fraction of the class in 254ths, 255 = ignore, where fewer
           than half of a block's pixels are labelled
         - pseudo_confidence: (T', N, h, w) uint8, mean over the block, 255 = certain, 0 where all is ignored
         - pseudo_classes, pseudo_stride
@@ -46,18 +46,18 @@ class LoadPseudoLabels(BaseTransform):
         classes: targets, the K channels.
         stride: pixels of the augmented image per target cell: a whole number that divides its size, or 1/n for targets
             finer than the image.
-        min_confidence: pixels of the file below become ignored; one value, or one for each class.
-        mover_margin: labels this near to a mover are ignored, as a fraction of the original image's width (0.005 is
-            8 pixels of 1600): shadows, blurred edges and missed wheels are there. What moves says the label map.
-        ego_body: camera -> where it sees its own vehicle: a fraction of the original image's height, below which all
+        min_confidence: pixels of the file below this are ignored; one value, or one for each class.
+        mover_margin: labels this close to a mover are ignored, as a fraction of the width of the original image (0.005
+            is 8 pixels of 1600), because of shadows, blurred edges and missed wheels. The label map defines the movers.
+        ego_body: camera -> region of the ego vehicle: a fraction of the height of the original image, below which all
             rows are ignored (`dict(CAM_BACK=0.83)`), or a polygon of (u, v), fractions of width and height.
-        max_distance: labels whose point on the road lies farther from the camera, in metres along the road, are
-            ignored, and so is all above the horizon; None: no limit.
-        teacher: the teacher's name that the manifest must have; None: any.
-        label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids count along the
-            label map's own class names.
+        max_distance: labels whose road point is farther from the camera, in metres along the road, are
+            ignored, and so is everything above the horizon; None: no limit.
+        teacher: name of the teacher that the manifest must have; None: any.
+        label_file, confidence_file, manifest: as in `PseudoLabelReader`. Without a manifest, ids follow the class names
+            of the label map.
         ignore_cameras: cameras whose labels are all ignored.
-        num_frames: read the window's last n frames only, T' = min(n, T): those whose labels count; None: all.
+        num_frames: read only the last n frames of the window, T' = min(n, T), whose labels are used; None: all.
 
     Raises:
         FileNotFoundError: a missing label, with path and frame token.
@@ -139,7 +139,7 @@ class LoadPseudoLabels(BaseTransform):
         return self.labels.soft_targets(ids, confidence, k), block_means(confidence, k)
 
     def _files(self, results: dict, frames: Sequence[int]) -> Callable:
-        """Reads the label file of a camera's frame; one that the window repeats only once."""
+        """Reads the label file of a camera and frame; a frame that the window repeats is read only once."""
         tokens = [results['frames'][t]['token'] for t in frames]
         kept: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -183,7 +183,7 @@ class LoadPseudoLabels(BaseTransform):
 
 
 def _road(results: Mapping, t: int) -> Road:
-    """Where the ground of a frame is, for each of its cameras alike."""
+    """The ground of a frame, the same for each of its cameras."""
     heights = results.get('road_heights')
     heights = None if heights is None else torch.from_numpy(np.asarray(heights[t : t + 1], np.float64))
     road2bev = torch.from_numpy(np.asarray(results['road2bev'][t : t + 1]))

@@ -1,4 +1,4 @@
-"""The last transform: tensors of what the sensors saw, and one data sample."""
+"""The last transform: tensors of the sensor data, and one data sample."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ class PackBEVInputs(BaseTransform):
 
 
 def fill_sample(sample: BaseDataElement, results: Mapping) -> None:
-    """Add calibration, poses, labels and what describes them; metainfo of the same name that is there stays.
+    """Add calibration, poses, labels and their metainfo; existing metainfo of the same name is kept.
 
-    So a detector's `img_shape` may be what its own pipeline says, and `image_size` is always (height, width).
+    So `img_shape` may be that of the pipeline of a detector, and `image_size` is always (height, width).
     """
     current = results['frames'][-1]
     meta = {key: results[key] for key in META_KEYS if key in results}

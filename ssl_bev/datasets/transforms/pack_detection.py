@@ -13,17 +13,17 @@ from .pack import fill_sample
 
 @TRANSFORMS.register_module()
 class PackDetectionWithBEV(BaseTransform):
-    """Pack what a detector wants, and add to its data sample what `PackBEVInputs` puts into one.
+    """Pack the inputs of a detector, and add to its data sample the fields of `PackBEVInputs`.
 
-    The wrapped transform sees each key as mmdet3d's own transforms left it, so that inputs, ground truth and metainfo
-    of the detector are what they are without us.
+    The wrapped transform sees each key as mmdet3d's own transforms left it, so inputs, ground truth and metainfo of the
+    detector do not change.
 
-    Required Keys: what `pack` wants, and what `AdaptMultiViewImages` adds; labels where loaded
+    Required Keys: what `pack` needs, and what `AdaptMultiViewImages` adds; labels where loaded
 
     Added Keys:
         - inputs: those of `pack`
-        - data_samples: that of `pack`, with the fields and metainfo of `BEVDataSample` (T = 1); of a name that both
-            have (img_shape), the detector's stays, and `image_size` is height and width of the images
+        - data_samples: that of `pack`, with the fields and metainfo of `BEVDataSample` (T = 1); for a name that both
+            have (img_shape), that of the detector is kept, and `image_size` is height and width of the images
 
     Args:
         pack: transform that ends the detector's pipeline.

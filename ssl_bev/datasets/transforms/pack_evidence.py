@@ -1,4 +1,4 @@
-"""The last transform of models that look at no image."""
+"""The last transform of models without images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ssl_bev.structures import BEVDataSample
 
 @TRANSFORMS.register_module()
 class PackEvidence(BaseTransform):
-    """Pack accumulated targets as the input of `MapCompletion`, and BEV labels, where there are any, as its truth.
+    """Pack accumulated targets as the input of `MapCompletion`, and BEV labels, if there are any, as its target.
 
     Required Keys: frames, accumulated_probability, accumulated_weight, accumulated_classes; optional gt_bev_seg with
     bev_classes, x_range, y_range, cell_size
 
     Added Keys:
-        - inputs: dict(evidence=(2 K, H, W) float32): of each class, what was seen of it; of each class, how well one
-          looked; both 0 ... 1
+        - inputs: dict(evidence=(2 K, H, W) float32): for each class, its probability; for each class, its weight of
+          observation; both 0 ... 1
         - data_samples: BEVDataSample
     """
 

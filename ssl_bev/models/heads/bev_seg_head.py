@@ -21,24 +21,24 @@ from ..objectives import BEVMap
 
 @MODELS.register_module()
 class BEVSegHead(BaseModule):
-    """Upsample BEV features to the label grid and classify each cell, once coarsely and once finely.
+    """Upsample BEV features to the label grid and classify each cell into coarse and into fine classes.
 
-    Pseudo-labels cannot tell a lane divider from a stop line, so pretraining has fewer, *coarse* classes. Both class
-    layers always exist: a checkpoint has one shape in every phase, and a phase may train both at once. When
+    Pseudo-labels do not distinguish a lane divider from a stop line, so pretraining has fewer, *coarse* classes. Both
+    class layers always exist: a checkpoint has one shape in every phase, and a phase may train both at once. When
     fine-tuning starts, `init_fine_from_coarse` copies to each fine class the row of the coarse class it belongs to.
 
     Args:
         in_channels: channels of the BEV features.
         grid: `BEVGrid` arguments of the label grid: x_range, y_range in metres, cell_size in metres.
         classes: fine classes, those of the BEV labels.
-        coarse_classes: (coarse class, the fine classes that belong to it) in the pseudo-labels' order. A mapping will
-            do, but mmengine sorts mappings by name when it dumps a config, and the order is that of the weights.
+        coarse_classes: (coarse class, the fine classes that belong to it) in the order of the pseudo-labels. A mapping
+            is possible, but mmengine sorts mappings by name when it dumps a config, and the weights follow this order.
         new_classes: fine classes that belong to no coarse class; fine-tuning starts them from new weights.
         channels: channels of the decoder.
-        num_upsamples: steps between the features and the label grid; each doubles the size, but for the last, which
-            goes to the label grid's.
-        predict_classes: 'fine' or 'coarse', what `predict` gives.
-        dropout: share of decoder channels dropped before the class layers.
+        num_upsamples: steps between the features and the label grid; each doubles the size, except for the last, which
+            resizes to the label grid.
+        predict_classes: 'fine' or 'coarse', the classes of `predict`.
+        dropout: fraction of decoder channels dropped before the class layers.
 
     Raises:
         ValueError: a fine class that is not named exactly once in `coarse_classes` and `new_classes`, an unknown name,
@@ -83,15 +83,15 @@ class BEVSegHead(BaseModule):
         if starts_pretrained(self):
             return
         for layer in (self.fine, self.coarse):  # no evidence means no class
-            nn.init.constant_(layer.bias, bias_init_with_prob(0.1))
+            nn.init.constant_(layer.get_parameter('bias'), bias_init_with_prob(0.1))
 
     @torch.no_grad()
     def init_fine_from_coarse(self) -> None:
         """Start each fine class from the weights of the coarse class that it belongs to."""
         for fine, coarse in enumerate(self.parent):
             if coarse is not None:
-                self.fine.weight[fine] = self.coarse.weight[coarse]
-                self.fine.bias[fine] = self.coarse.bias[coarse]
+                for own, parents in zip(self.fine.parameters(), self.coarse.parameters(), strict=True):
+                    own[fine] = parents[coarse]
 
     def forward(
         self,
@@ -100,9 +100,10 @@ class BEVSegHead(BaseModule):
         """Class logits on the label grid.
 
         Raises:
-            ValueError: the features are of another aspect than the label grid, or too small or too large for it.
+            ValueError: the features have another aspect ratio than the label grid, or are too small or too large for
+                it.
         """
-        sizes = self._sizes(tuple(bev.shape[2:]))
+        sizes = self._sizes(*bev.shape[2:])
         for size, block in zip(sizes, self.blocks, strict=True):
             if size != tuple(bev.shape[2:]):
                 bev = F.interpolate(bev, size=size, mode='bilinear', align_corners=False)
@@ -110,15 +111,15 @@ class BEVSegHead(BaseModule):
         bev = self.dropout(bev)
         return dict(fine=self.fine(bev), coarse=self.coarse(bev))
 
-    def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+    def _sizes(self, rows: int, columns: int) -> list[tuple[int, int]]:
         """Rows and columns at each block."""
-        (rows, columns), (height, width) = size, self.grid.shape
+        height, width = self.grid.shape
         steps = len(self.blocks) - 1
         sizes = [(rows * 2**step, columns * 2**step) for step in range(steps + 1)]
         fits = sizes[-1] == self.grid.shape or sizes[max(steps - 1, 0)][0] < height < sizes[-1][0]
         if not fits or rows * width != columns * height:
             raise ValueError(
-                f'BEV features of {size} and {steps} doublings do not give the label grid {self.grid.shape} '
+                f'BEV features of {(rows, columns)} and {steps} doublings do not give the label grid {self.grid.shape} '
                 '(rows, columns); check bev_shape of the encoder and num_upsamples'
             )
         return [*sizes[:-1], self.grid.shape]
@@ -133,7 +134,7 @@ class BEVSegHead(BaseModule):
         return {level: BEVMap(logits[level], names[level], self.grid) for level in names}
 
     def unread(self, reads: Collection[str]) -> list[nn.Module]:
-        """What does not train where only the maps `reads` have a loss."""
+        """Modules that do not train if only the maps `reads` have a loss."""
         if not reads:
             return [self]
         return [layer for level, layer in (('fine', self.fine), ('coarse', self.coarse)) if level not in reads]

@@ -1,4 +1,4 @@
-"""A loss for thin lines: do the centre lines of prediction and truth lie inside one another?"""
+"""A loss for thin lines: the overlap of the centre lines of prediction and labels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def soft_cldice(
     truth: Tensor,  # (B, K, H, W), 0 ... 1
     iterations: int = 3,
 ) -> Tensor:  # (K,)
-    """Centre-line Dice of each class over the batch of all processes, 1 = the lines are the same, whatever their width.
+    """Centre-line Dice of each class over the batch of all processes, 1 = the same lines, of any width.
 
-    The harmonic mean of how much of the prediction's skeleton lies in the truth and how much of the truth's skeleton
-    is predicted. A gap in a line costs as much as its length, however few cells it has.
+    It is the harmonic mean of two fractions: of the skeleton of the prediction that lies in the labels, and of the
+    skeleton of the labels that is predicted. A gap in a line costs as much as its length, even if it has few cells.
 
     Args:
         probability: predicted.
@@ -39,7 +39,7 @@ def soft_skeleton(
     image: Tensor,  # (B, K, H, W), 0 ... 1
     iterations: int,
 ) -> Tensor:  # (B, K, H, W)
-    """What each opening of the ever more eroded image loses, added up: its centre lines."""
+    """The centre lines: the sum of what each opening of the repeatedly eroded image removes."""
     skeleton = F.relu(image - _dilate(_erode(image)))
     for _ in range(iterations):
         image = _erode(image)
@@ -49,7 +49,7 @@ def soft_skeleton(
 
 
 def _erode(image: Tensor) -> Tensor:
-    """The least of a cell and its four neighbours."""
+    """The minimum of a cell and its four neighbours."""
     along = -F.max_pool2d(-image, (1, 3), 1, (0, 1))
     across = -F.max_pool2d(-image, (3, 1), 1, (1, 0))
     return torch.minimum(along, across)

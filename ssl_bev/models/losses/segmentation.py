@@ -24,12 +24,12 @@ def segmentation_loss(
     focal_gamma: float = 0.0,
     cldice_weight: Tensor | None = None,  # (K,)
 ) -> Tensor:  # ()
-    """Class-balanced binary cross-entropy, averaged over what is labelled, plus Dice over the batch.
+    """Class-balanced binary cross-entropy, averaged over labelled cells, plus Dice over the batch.
 
     Each class is averaged over its own labelled weight, then the classes with any labels are averaged, so that
-    a class seen in few places counts as much as one seen everywhere. Dice is taken over the whole batch, for classes
-    with positive labels: a thin class is absent from many a single map. With `focal_gamma` each cell counts by
-    |y - p|^gamma, so that the many easy ones do not drown the rest; `cldice_weight` adds 1 - `soft_cldice` of each
+    a class seen in few places counts as much as one seen everywhere. Dice is computed over the whole batch, for classes
+    with positive labels, since a thin class is absent from many single maps. With `focal_gamma` each cell is weighted
+    by |y - p|^gamma, so that the many easy cells do not dominate; `cldice_weight` adds 1 - `soft_cldice` of each
     class with positive labels.
 
     Returns:
@@ -87,12 +87,15 @@ class SegmentationLoss(nn.Module):
     """Weighted binary cross-entropy and Dice, see `segmentation_loss`.
 
     Args:
-        positive_weight: factor of positive cells, one for each class or one for all; rare classes want more
-            (tools/class_weights.py proposes some).
+        positive_weight: factor of positive cells, one for each class or one for all; rare classes need more
+            (tools/class_weights.py proposes values).
         dice_weight: weight of the Dice term beside the cross-entropy.
         focal_gamma: exponent of the focal loss; 0: plain cross-entropy. Source: Lin et al., ICCV 2017.
-        cldice_weight: weight of the centre-line Dice, one for each class or one for all; lines only are worth it.
+        cldice_weight: weight of the centre-line Dice, one for each class or one for all; useful for lines only.
     """
+
+    positive_weight: Tensor
+    cldice_weight: Tensor
 
     def __init__(
         self,

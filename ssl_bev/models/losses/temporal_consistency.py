@@ -1,4 +1,4 @@
-"""Agreement of the maps of two frames once ego motion is undone."""
+"""Agreement of the maps of two frames after ego motion is compensated."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ def temporal_consistency_loss(
     observed: Tensor,  # (B, H, W) bool
     earlier_observed: Tensor,  # (B, H, W) bool
     pair_valid: Tensor | None = None,  # (B,) bool
+    *,
     min_confidence: float = 0.0,
     max_contrast: float = 1.0,
     road: Road | None = None,
 ) -> Tensor:  # ()
     """Squared difference of class probabilities where both frames observe the ground.
 
-    Cell by cell and class by class the surer frame leads: no gradient flows into it, so the cheap way out, both
-    drifting to "unknown", is closed. It must be sure enough (`min_confidence` on |2 p - 1|), and the cell must lie away
-    from the class edges of both frames (`max_contrast` on the spread of p within 3x3 cells), where half a cell of
-    misalignment would otherwise blur thin markings.
+    For each cell and class, the more certain frame is the target: no gradient flows into it, so both frames cannot
+    simply drift to "unknown". It must be certain enough (`min_confidence` on |2 p - 1|), and the cell must not lie at a
+    class edge of either frame (`max_contrast` on the range of p
+    within 3x3 cells), where a misalignment of half a cell would blur
+    thin markings.
 
     Args:
-        road: where the ground of the current frame is, if known; see `warp_bev`.
+        road: the ground of the current frame, if known; see `warp_bev`.
 
     Returns:
-        The mean over counted cells of all processes; 0 with a graph where none counts.
+        The mean over counted cells of all processes; 0 with a graph if none counts.
     """
     warped, inside = warp_bev(earlier_logits, grid, current2earlier, road=road)
     observed_then = earlier_observed[:, None].to(warped.dtype)
@@ -60,7 +62,7 @@ def temporal_consistency_loss(
 def _spread(
     maps: Tensor,  # (B, K, H, W)
 ) -> Tensor:  # (B, K, H, W)
-    """The largest less the smallest value within 3x3 cells. On a CPU, max pooling takes five times as long."""
+    """The largest minus the smallest value within 3x3 cells. On a CPU, max pooling takes five times as long."""
     padded = F.pad(maps, (1, 1, 1, 1), mode='replicate')
     highest = padded.unfold(2, 3, 1).amax(-1).unfold(3, 3, 1).amax(-1)
     lowest = padded.unfold(2, 3, 1).amin(-1).unfold(3, 3, 1).amin(-1)

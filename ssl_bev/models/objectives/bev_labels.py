@@ -1,4 +1,4 @@
-"""A map against BEV labels, and against soft targets that a tool made for every frame."""
+"""A map against BEV labels, and against soft targets that a tool made for each frame."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from .objective import Objective, Window
 
 @MODELS.register_module()
 class BEVLabelLoss(Objective):
-    """The fine map of the current frame against its BEV labels; samples without labels count nowhere.
+    """The fine map of the current frame against its BEV labels; samples without labels are ignored.
 
     Args:
         loss: config of the loss, called as `loss(logits, target)`.
         reads: 'fine' or 'coarse', which map; the labels must have its classes.
     """
+
+    reads: str
 
     def __init__(self, loss: Mapping, reads: str = 'fine') -> None:
         super().__init__()
@@ -37,10 +39,11 @@ class TargetMapLoss(Objective):
 
     Args:
         loss: config of the loss, called as `loss(logits, probability, weight)`.
-        kind: 'accumulated' = pseudo-labels that a scene's frames voted for, for the coarse map; 'completed' = what a
-            `MapCompletion` made of them, for the fine map.
+        kind: 'accumulated' = votes of the frames of a scene, for the coarse map; 'completed' = targets that a
+            `MapCompletion` made from them, for the fine map.
     """
 
+    reads: str
     MAPS = dict(accumulated='coarse', completed='fine')
 
     def __init__(self, loss: Mapping, kind: str = 'accumulated') -> None:

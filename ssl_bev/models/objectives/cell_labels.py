@@ -1,4 +1,4 @@
-"""What the labels at the points around a cell say of it: an area, a line, or the edge of an area."""
+"""The label of a cell from the labels at points around it: an area, a line, or the edge of an area."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ def reading_rules(
     """The rule of each class, in their order.
 
     Args:
-        classes: those of the map; or how many areas, without names.
-        line_width: class -> how wide the map draws it, metres; others are areas.
+        classes: those of the map; or a number of areas without names.
+        line_width: class -> its width in the map, metres; other classes are areas.
         edges: class without labels of its own -> the class whose edge it is.
-        paint_width: how wide paint is on the road, metres.
-        inside: line -> the area in which it must lie, `edge_margin` metres from what is known not to be of that area.
+        paint_width: width of paint on the road, metres.
+        inside: line -> the area in which it must lie, at least `edge_margin` metres from what is known not to be that
+            area.
 
     Raises:
         ValueError: a name that is not among the classes, an edge without width, an edge of an edge, or a line without
@@ -73,7 +74,7 @@ def reading_rules(
 def area_in_cells(
     labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
-    """An area fills a share of the known points."""
+    """An area covers a fraction of the known points."""
     share, is_known = _shares(labels)
     certain = is_known.float().mean(1)
     return share.mean(1) / certain.clamp(min=1e-6), certain
@@ -82,7 +83,7 @@ def area_in_cells(
 def line_in_cells(
     labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
-    """A line is there where it is found in one of the points; then that is known, whatever lies around it."""
+    """A line is present if one of the points has it; then it is known, whatever the other points are."""
     share, is_known = _shares(labels)
     share = share.amax(1)
     return share, torch.maximum(is_known.float().mean(1), share)
@@ -91,9 +92,9 @@ def line_in_cells(
 def edge_in_cells(
     labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
-    """The edge of an area is there where one point is in the area and another one outside of it.
+    """The edge of an area is present if one point is in the area and another one outside of it.
 
-    Where a vehicle hides some of the points, there may be an edge or none: it counts as known only if it is found.
+    If a vehicle hides some of the points, the edge is known only if it is found among the others.
     """
     share, is_known = _shares(labels)
     outside = torch.where(is_known, 1 - share, 0.0)

@@ -1,4 +1,4 @@
-"""The labels of a batch, stacked, and checked to belong to the map that they train."""
+"""The stacked labels of a batch, checked against the map that they train."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def stack_bev_labels(
     data_samples: Sequence[BaseDataElement],
     bev: BEVMap,
 ) -> Tensor:  # (B, K, H, W) uint8, 0, 1 or 255 = ignore
-    """BEV labels of the current frames; samples without any (of a mixed batch) are ignored everywhere.
+    """BEV labels of the current frames; samples without labels (in a mixed batch) are ignored.
 
-    Classes are found by name; a label folder may hold more than the model learns, such as lines of another width.
+    Classes are matched by name; a label folder may contain more than the model learns, such as lines of another width.
 
     Raises:
         ValueError: labels that lack a class of the map or are on another grid.

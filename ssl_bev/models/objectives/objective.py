@@ -1,4 +1,4 @@
-"""The contract of an objective: what it is given and what it returns. A new one is one class and one config key."""
+"""The contract of an objective: its inputs and its result. A new one is one class and one config key."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class BEVMap:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the model made of one frame.
+    """Features and maps of the model for one frame.
 
     Args:
         index: of the frame in the window of T.
         rig: of this frame, without the dimension T.
         features: image features, levels of (B, N, C, h, w); empty for a model without images.
-        maps: 'fine', the classes of the BEV labels, and 'coarse', those of the pseudo-labels; empty where no objective
+        maps: 'fine', the classes of the BEV labels, and 'coarse', those of the pseudo-labels; empty if no objective
             with a weight reads a map.
     """
 
@@ -45,7 +45,7 @@ class Window:
     """A batch of windows of T frames.
 
     Args:
-        frames: the last ones, oldest first, those that are trained.
+        frames: the last ones, which are trained, oldest first.
         rig: of all T frames.
         data_samples: one for each of the B samples, with the labels and their metainfo.
         padded_size: height and width of the images that the features cover, pixels.
@@ -60,14 +60,15 @@ class Window:
 class Objective(BaseModule):
     """Something that trains a model: a head, a loss, or both.
 
-    An instance says what it needs:
+    An instance states what it needs:
 
-    - `reads`: 'fine' or 'coarse', the map that it trains; None: it reads image features alone. Where no objective with
+    - `reads`: 'fine' or 'coarse', the map that it trains; None: it reads image features alone. If no objective with
       a weight reads a map, the BEV encoder does not run.
-    - `num_frames`: how many of the window's last frames it trains. There may be fewer in the window.
+    - `num_frames`: the number of last frames of the window that it trains. The window may have fewer.
     - `needs`: fields of the data samples without which it cannot work.
 
-    It is built from `objectives=dict(name=dict(type=...))` of a model, logged as `loss_{name}` and weighed by its name.
+    It is built from `objectives=dict(name=dict(type=...))` of a model, logged as `loss_{name}` and weighted by its
+    name.
     """
 
     reads: str | None = None
@@ -77,8 +78,8 @@ class Objective(BaseModule):
     def loss(self, window: Window) -> Tensor:  # ()
         """The loss of a batch, without its weight.
 
-        `window.frames` are those of the objective that wants most of them, so take the last `num_frames`. Where nothing
-        is labelled the result is 0 and still has the graph of what was read. Sums over cells go through
-        `sum_over_processes`, so that several processes train as one with the joined batch.
+        `window.frames` are those of the objective that needs most of them, so use the last `num_frames`. If nothing
+        is labelled, the result is 0 and still has the graph of what was read. Sums over cells go through
+        `sum_over_processes`, so that several processes train like one with the joined batch.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The objectives of a model by name, and what each of them weighs."""
+"""The objectives of a model by name, with their weights."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .objective import Objective, Window
 
 
 class ObjectiveSet(ModuleDict):
-    """Weighs objectives and sums up what those with a weight need.
+    """Objectives with weights, and what those with a weight need.
 
     Args:
         configs: name -> config of an `Objective`.
-        weights: name -> weight; see `set_weights`. None: each weighs 1.
+        weights: name -> weight; see `set_weights`. None: all are 1.
     """
 
     def __init__(self, configs: Mapping[str, Mapping], weights: Mapping[str, float] | None = None) -> None:
@@ -52,11 +52,11 @@ class ObjectiveSet(ModuleDict):
     @property
     def reads(self) -> set[str]:
         """The maps that some active objective reads."""
-        return {objective.reads for objective in self.active.values()} - {None}
+        return {objective.reads for objective in self.active.values() if objective.reads is not None}
 
     @property
     def num_frames(self) -> int:
-        """How many frames the active objectives train."""
+        """The number of frames that the active objectives train."""
         return max((objective.num_frames for objective in self.active.values()), default=1)
 
     def losses(self, window: Window) -> dict[str, Tensor]:

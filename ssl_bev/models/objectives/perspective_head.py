@@ -23,8 +23,8 @@ class PerspectiveHead(Objective):
         classes: of the pseudo-labels.
         loss: config of the loss, called as `loss(logits, target, weight)`.
         channels: channels of the hidden layer.
-        level: which feature level is read.
-        num_frames: how many of the window's last frames it learns from.
+        level: index of the feature level.
+        num_frames: the number of last frames of the window that it learns from.
     """
 
     needs = ('pseudo_target', 'pseudo_confidence')
@@ -52,8 +52,9 @@ class PerspectiveHead(Objective):
         frames = window.frames[-self.num_frames :]
         target, confidence = stack_pseudo_labels(window.data_samples, self.classes, len(frames))
         features = torch.cat([frame.features[self.level] for frame in frames], 1)  # (B, T' N, C, h, w)
-        # No picture, nothing to learn from it; nor twice from a frame that the window repeats.
+        # Nothing is learnt from a missing image, or a second time from a frame that the window repeats.
         valid = torch.cat([frame.rig.camera_valid & frame.rig.frame_valid[:, None] for frame in frames], 1)
+        assert window.padded_size is not None  # there are image features
         sizes = (window.rig.image_size, window.padded_size)
         return self.compare(features, *sizes, target.flatten(1, 2), confidence.flatten(1, 2), valid)
 
@@ -79,8 +80,8 @@ class PerspectiveHead(Objective):
             features: image features; they cover the padded image.
             image_size: height and width that the labels cover.
             padded_size: height and width that the features cover.
-            target: labels; each logit is compared with the average of those that it covers.
-            confidence: the teacher's.
+            target: labels; each logit is compared with the average of the labels that it covers.
+            confidence: of the teacher.
             camera_weight: weight of each image.
         """
         logits = self.forward(features).flatten(0, 1)
@@ -92,7 +93,7 @@ class PerspectiveHead(Objective):
         margin = (0, width - target.shape[-1], 0, height - target.shape[-2])
         target, confidence = F.pad(target, margin, value=IGNORE), F.pad(confidence, margin)
         labelled = known(target).float()
-        size = logits.shape[-2:]
+        size = (logits.shape[-2], logits.shape[-1])
         share = F.adaptive_avg_pool2d(labelled, size)
         positive = F.adaptive_avg_pool2d(labelled * target / POSITIVE, size)
         weight = share * F.adaptive_avg_pool2d(confidence.float(), size) / 255

@@ -126,7 +126,8 @@ class ReprojectionHead(Objective):
         if rig.known_road and len(times) > 1:  # it is known best from where the camera is
             cameras = range(frame.rig.bev2img.shape[1])
             road = Road.cat([rig.road_of(t, frame.index)[:, None] for t in times for _ in cameras], 1)
-        return (road, *(torch.cat(part, 1) for part in zip(*views, strict=True)))
+        bev2img, targets, confidences, weights = (torch.cat(part, 1) for part in zip(*views, strict=True))
+        return road, bev2img, targets, confidences, weights
 
     def compare(
         self,

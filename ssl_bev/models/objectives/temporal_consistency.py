@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
+import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor
 
@@ -18,11 +20,13 @@ class TemporalConsistencyLoss(Objective):
     Source: the temporal loss of arXiv 2602.18066; the gates against its over-smoothing are ours.
 
     Args:
-        min_confidence: |2 p - 1| of the surer frame must reach this, 0 ... 1. 0 switches the gate off.
-        max_contrast: the spread of p within 3x3 cells may be at most this in both frames. 1 switches it off.
-        num_frames: how many of the window's last frames are compared, each with the one before.
-        reads: 'coarse' or 'fine', which map.
+        min_confidence: least |2 p - 1| of the more certain frame, 0 ... 1. 0 disables the gate.
+        max_contrast: largest range of p within 3x3 cells, in both frames. 1 disables the gate.
+        num_frames: the number of last frames of the window that are compared, each with the one before.
+        reads: 'coarse' or 'fine', the map that is compared.
     """
+
+    reads: str
 
     def __init__(
         self, min_confidence: float = 0.5, max_contrast: float = 0.5, num_frames: int = 2, reads: str = 'coarse'
@@ -39,12 +43,12 @@ class TemporalConsistencyLoss(Objective):
         self.reads = reads
 
     def loss(self, window: Window) -> Tensor:
-        """Each frame against the one before; 0 where the window has one frame only."""
+        """Each frame against the one before; 0 if the window has only one frame."""
         frames = window.frames[-self.num_frames :]
         if len(frames) < 2:
             return frames[-1].maps[self.reads].logits.sum() * 0.0
         terms = [self._pair(window, earlier, current) for earlier, current in pairwise(frames)]
-        return sum(terms) / len(terms)
+        return torch.stack(terms).mean()
 
     def _pair(self, window: Window, earlier: Frame, current: Frame) -> Tensor:
         now, before = current.maps[self.reads], earlier.maps[self.reads]
@@ -59,7 +63,7 @@ class TemporalConsistencyLoss(Objective):
             road=current.rig.known_road,
         )
 
-    def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The arguments of `temporal_consistency_loss`, without its thresholds."""
         return temporal_consistency_loss(
             *args, min_confidence=self.min_confidence, max_contrast=self.max_contrast, **kwargs

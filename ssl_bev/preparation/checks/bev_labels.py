@@ -1,4 +1,4 @@
-"""Are the BEV labels there, and do they hold what their manifest says?"""
+"""Check that BEV labels exist and match their manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_bev_labels(
         folder: of the labels.
         scenes: keyframes of each scene.
         versions: of the dataset, by info file.
-        settings: how.
+        settings: of the checks.
         report: gets the counts, errors and warnings.
     """
     check = f'BEV labels {folder.name}'
@@ -63,13 +63,13 @@ def check_bev_labels(
 
 
 def label_faults(folder: Path, frame: Mapping, manifest: Mapping, decode: bool) -> tuple[list[str], np.ndarray | None]:
-    """What is wrong with the BEV label of a frame; and its values, (K, H, W), if they were read and are good.
+    """Faults of the BEV label of a frame; and its values, (K, H, W), if they were read and are valid.
 
     Args:
         folder: of the labels.
         frame: of an info file.
         manifest: of the labels.
-        decode: False: see only whether there is a file that is not empty.
+        decode: False: check only that there is a file that is not empty.
     """
     path = label_path(folder, frame['token'])
     where = f'BEV label of frame {frame["token"]}'
@@ -83,7 +83,7 @@ def label_faults(folder: Path, frame: Mapping, manifest: Mapping, decode: bool) 
 
 
 def _is_off_road(labels: np.ndarray, manifest: Mapping) -> bool:
-    """True where the ego car's cell is there and not drivable."""
+    """True if the cell of the ego car is known and not drivable."""
     grid, classes = manifest['grid'], manifest['classes']
     road = next((k for k, name in enumerate(classes) if name in ROAD_CLASSES), None)
     covers_car = grid.x_range[0] < 0 < grid.x_range[1] and grid.y_range[0] < 0 < grid.y_range[1]

@@ -1,4 +1,4 @@
-"""Is the calibration of a frame that of cameras on a car?"""
+"""Check that the calibration of a frame is plausible for cameras on a car."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _HEIGHTS = (0.3, 4.0)  # metres above the road: low bumper to roof of a lorry
 _SKY = 0.7  # upward part of the optical axis: 45 degrees
 _INWARDS = 0.3  # metres
 _FIELD_OF_VIEW = (6.0, 170.0)  # degrees, of the longest and the widest lens on a car
-# What the ego car's motion between two triggers may differ from that at constant velocity, metres and radians.
+# Allowed difference of the ego motion between two triggers from constant velocity, metres and radians.
 _SHIFT_TOLERANCE, _RELATIVE_TOLERANCE = 0.25, 0.25
 _TURN_TOLERANCE, _TURN_RATE = 0.03, 1.5
 
 
 def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator[str]:
-    """What is wrong with the matrices of a frame.
+    """Faults of the matrices of a frame.
 
     Args:
         frame: of an info file.
@@ -47,19 +47,19 @@ def frame_faults(frame: Mapping, velocity: np.ndarray | None = None) -> Iterator
 
 
 def frame_oddities(frame: Mapping) -> list[tuple[str, str]]:
-    """Cameras of a frame, and what is odd about them though it may be right."""
+    """Cameras of a frame, with unusual properties that may be correct."""
     optics = [(name, oddity) for name, camera in frame['images'].items() for oddity in intrinsics_oddities(camera)]
     return [*mounting_oddities(usable_poses(frame)), *optics]
 
 
 def usable_poses(frame: Mapping) -> dict[str, np.ndarray]:
-    """The poses of the cameras of a frame as `camera_to_ego`, without those that are no poses."""
+    """The poses of the cameras of a frame as `camera_to_ego`, without invalid ones."""
     poses = {name: camera_to_ego(frame, name) for name in frame['images']}
     return {name: pose for name, pose in poses.items() if not list(rigid_faults(pose))}
 
 
 def camera_to_ego(frame: Mapping, name: str) -> np.ndarray:  # (4, 4)
-    """The pose of a camera when it fired, in the ego frame at the time of the lidar."""
+    """The pose of a camera at its trigger time, in the ego frame at the time of the lidar."""
     lidar2cam = np.asarray(frame['images'][name]['lidar2cam'], np.float64)
     with np.errstate(all='ignore'):
         try:
@@ -69,7 +69,7 @@ def camera_to_ego(frame: Mapping, name: str) -> np.ndarray:  # (4, 4)
 
 
 def ego_motion(frame: Mapping, name: str, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (4, 4), (3,)
-    """From lidar time to camera time: the ego car's motion by the matrices, and its way at constant velocity."""
+    """From lidar time to camera time: the ego motion from the matrices, and the distance at constant velocity."""
     camera = frame['images'][name]
     motion = camera_to_ego(frame, name) @ np.linalg.inv(np.asarray(camera['cam2ego'], np.float64))
     ego2global = np.asarray(frame['ego2global'], np.float64)
@@ -77,7 +77,7 @@ def ego_motion(frame: Mapping, name: str, velocity: np.ndarray) -> tuple[np.ndar
 
 
 def rigid_faults(matrix: np.ndarray) -> Iterator[str]:
-    """What keeps a matrix from being a rotation and a translation."""
+    """The reason why a matrix is no rotation with a translation."""
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         yield f'must be a finite 4x4 matrix, got shape {matrix.shape}'
         return
@@ -91,7 +91,7 @@ def rigid_faults(matrix: np.ndarray) -> Iterator[str]:
 
 
 def intrinsics_faults(camera: Mapping) -> Iterator[str]:
-    """What is implausible in a camera matrix, and a lens that distorts."""
+    """Implausible values of a camera matrix, and a lens that distorts."""
     try:
         check_undistorted(camera, 'lens')
     except ValueError as error:
@@ -116,7 +116,7 @@ def intrinsics_faults(camera: Mapping) -> Iterator[str]:
 
 
 def intrinsics_oddities(camera: Mapping) -> Iterator[str]:
-    """What few camera matrices have, though it may be right."""
+    """Unusual properties of a camera matrix that may be correct."""
     matrix = np.asarray(camera['cam2img'], np.float64)
     if matrix.ndim != 2 or min(matrix.shape) < 3 or list(intrinsics_faults(camera)):
         return
@@ -128,7 +128,7 @@ def intrinsics_oddities(camera: Mapping) -> Iterator[str]:
 
 
 def mounting_faults(cam2ego: np.ndarray) -> Iterator[str]:
-    """What is impossible about a camera's place and direction."""
+    """Impossible positions and directions of a camera."""
     if cam2ego[2, 3] <= 0:
         yield f'the camera is {cam2ego[2, 3]:.2f} m above the road, expected {_HEIGHTS[0]} to {_HEIGHTS[1]}'
     if cam2ego[2, 2] > _SKY:
@@ -136,7 +136,7 @@ def mounting_faults(cam2ego: np.ndarray) -> Iterator[str]:
 
 
 def mounting_oddities(cam2ego: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str]]:
-    """What few rigs have, though it may be right: cameras and what is odd about them.
+    """Unusual properties of a rig that may be correct: cameras and their properties.
 
     Args:
         cam2ego: pose of each camera of a frame, (4, 4).
@@ -152,19 +152,19 @@ def mounting_oddities(cam2ego: Mapping[str, np.ndarray]) -> Iterator[tuple[str, 
 
 
 def rig_faults(cam2ego: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """What is impossible about all cameras of a frame together."""
+    """Impossible combinations of the cameras of a frame."""
     middle = np.mean([pose[:2, 3] for pose in cam2ego.values()], 0) if cam2ego else np.zeros(2)
     if len(cam2ego) > 1 and all(looks_inwards(pose, middle) for pose in cam2ego.values()):
         yield 'all cameras look towards the middle of the car instead of outwards; lidar2cam may be inverted'
 
 
 def looks_inwards(cam2ego: np.ndarray, middle: np.ndarray) -> bool:
-    """True where a camera looks over its neighbours; those of a stereo pair stand side by side and do not."""
+    """True if a camera is behind others that it sees; those of a stereo pair are side by side and are not."""
     return bool(cam2ego[:2, 2] @ (cam2ego[:2, 3] - middle) < -_INWARDS)
 
 
 def motion_faults(frame: Mapping, name: str, velocity: np.ndarray) -> Iterator[str]:
-    """Does the ego motion inside `lidar2cam` fit the car's velocity and the time between the triggers?"""
+    """Check that the ego motion in `lidar2cam` fits the velocity of the car and the time between the triggers."""
     motion, expected = ego_motion(frame, name, velocity)
     seconds = frame['images'][name]['timestamp'] - frame['timestamp']
     error = np.linalg.norm(motion[:3, 3] - expected)

@@ -15,11 +15,11 @@ from .settings import Settings
 
 
 def check_drives(scenes: Sequence[Sequence[Mapping]], settings: Settings, report: Report) -> None:
-    """Check what info files say about the frames of all scenes.
+    """Check links, poses and calibration of the frames of all scenes.
 
     Args:
         scenes: keyframes of each scene.
-        settings: how.
+        settings: of the checks.
         report: gets the counts, errors and warnings.
     """
     ways: list[tuple[np.ndarray, np.ndarray]] = []
@@ -43,7 +43,7 @@ def check_drives(scenes: Sequence[Sequence[Mapping]], settings: Settings, report
                     ways += _ways(frame, velocity)
         except (KeyError, ValueError, TypeError) as error:
             report.error('calibration', f'{scene[0]["scene_name"]}: matrices or fields are missing: {error!r}')
-        for (name, oddity), token in odd.items():  # once a scene: it is the same in all frames
+        for (name, oddity), token in odd.items():  # once per scene: it is the same in all frames
             report.warn('calibration', f'frame {token} of {scene[0]["scene_name"]}: {name}: {oddity}')
     _check_motion(ways, report)
 
@@ -63,7 +63,7 @@ def _ways(frame: Mapping, velocity: np.ndarray) -> Iterator[tuple[np.ndarray, np
 
 
 def _check_motion(ways: Sequence[tuple[np.ndarray, np.ndarray]], report: Report) -> None:
-    """Over all frames, `lidar2cam` must hold the way between the triggers; in one frame it is too short to tell."""
+    """Over all frames, `lidar2cam` must contain the motion between the triggers; in one frame it is too short."""
     if not ways:
         return
     actual, expected = (np.array(part) for part in zip(*ways, strict=True))

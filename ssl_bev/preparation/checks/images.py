@@ -1,4 +1,4 @@
-"""Are the images there, and do they hold what the info files say?"""
+"""Check that images exist and match the info files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def check_images(root: Path, scenes: Sequence[Sequence[Mapping]], settings: Sett
     """Check the images of all scenes.
 
     Args:
-        root: what image paths start from.
+        root: folder that image paths are relative to.
         scenes: keyframes of each scene.
-        settings: how.
+        settings: of the checks.
         report: gets the counts and errors.
     """
     with ThreadPoolExecutor(settings.num_workers) as pool:
@@ -38,12 +38,12 @@ def check_images(root: Path, scenes: Sequence[Sequence[Mapping]], settings: Sett
 
 
 def image_faults(root: Path, frame: Mapping, decode: bool) -> Iterator[str]:
-    """What is wrong with the images of a frame.
+    """Faults of the images of a frame.
 
     Args:
-        root: what image paths start from.
+        root: folder that image paths are relative to.
         frame: of an info file.
-        decode: True: read each image whole; False: its header only, which says its size.
+        decode: True: decode each image; False: read only its header, which contains its size.
     """
     for name, camera in frame['images'].items():
         path = root / camera['img_path']

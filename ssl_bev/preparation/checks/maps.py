@@ -1,4 +1,4 @@
-"""Are the map expansions there, and do the drives lie on them?"""
+"""Check that map expansions exist and contain the drives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_maps(root: Path, scenes: Sequence[Sequence[Mapping]], report: Report, 
         root: of the dataset.
         scenes: keyframes of each scene.
         report: gets the counts, errors and warnings.
-        are_needed: False: nobody draws labels, so that a missing map is worth a warning only.
+        are_needed: False: no labels are drawn, so a missing map gives only a warning.
     """
     bounds = {}
     for location in sorted({scene[0]['location'] for scene in scenes}):

@@ -1,4 +1,4 @@
-"""Pictures of what a person must look at: whether calibration, road and images fit."""
+"""Pictures that show whether calibration, road and images match, for a person to look at."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def draw_pictures(
     """Write `{frame token}.png` of some keyframes, evenly spread, see `draw_calibration_sheet`.
 
     Args:
-        root: what image paths start from.
+        root: folder that image paths are relative to.
         scenes: keyframes of each scene.
         out: folder for the pictures.
-        count: how many.
+        count: number of frames.
         roads: folder of tools/estimate_road.py; None: the road is the plane z = 0.
-        settings: how.
+        settings: of the checks.
         report: gets the counts and errors; cameras whose image cannot be read are left out.
 
     Raises:
@@ -65,7 +65,7 @@ def _draw(root: Path, frame: Mapping, out: Path) -> None:
     for name, camera in frame['images'].items():
         try:
             images[name] = read_image(root / camera['img_path'], frame, name)
-        except (OSError, ValueError):  # the check of images says so
+        except (OSError, ValueError):  # the check of images reports it
             continue
     if not images:
         raise ValueError('none of its images can be read')

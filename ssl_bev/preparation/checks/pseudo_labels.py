@@ -24,7 +24,7 @@ def check_pseudo_labels(
         folder: of the pseudo-labels.
         root: of the dataset.
         info_files: name the images that need labels.
-        settings: how.
+        settings: of the checks.
         report: gets the counts and errors.
     """
     check = f'pseudo-labels {folder.name}'

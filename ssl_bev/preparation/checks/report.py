@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 
 
 class Report:
-    """Counts checked items and what was found, by check; keeps the first messages of each.
+    """Counts checked items and findings by check; keeps the first messages of each.
 
     Args:
-        max_messages: kept of each check, errors and warnings apart; all are counted.
+        max_messages: kept per check, separately for errors and warnings; all are counted.
     """
 
     def __init__(self, max_messages: int = 20) -> None:
@@ -28,12 +28,12 @@ class Report:
         self._add(self.errors, check, f'error: {check}: {message}')
 
     def warn(self, check: str, message: str) -> None:
-        """The data can be used, but somebody should know."""
+        """The data can be used, but may be wrong."""
         self._add(self.warnings, check, f'warning: {check}: {message}')
 
     @property
     def is_good(self) -> bool:
-        """True where nothing but warnings was found."""
+        """True if only warnings were found."""
         return not self.errors.total()
 
     def __str__(self) -> str:

@@ -33,21 +33,21 @@ def check_data(
     num_pictures: int = 4,
     roads: str | Path | None = None,
 ) -> Report:
-    """Check everything that training and evaluation will read; damage ends up in the report, not in an exception.
+    """Check everything that training and evaluation will read; faults are in the report and raise no exception.
 
     Args:
         root: of the dataset; image paths and maps start there.
         info_files: of tools/create_data.py.
         label_dirs: folders of BEV labels; without any, maps may be missing.
         pseudo_labels: pseudo-label folders.
-        full: read every picture whole. Otherwise images are opened and labels looked up; those of each scene's first
-            keyframe are read whole in any case.
+        full: decode every image and label. Otherwise they are only opened; those of the first keyframe of each scene
+            are always decoded.
         with_sweeps: also the frames between the keyframes.
         num_workers: threads; None: one per CPU.
         max_messages: kept per check.
         show_progress: draw progress bars.
         pictures: folder for pictures of some frames, see `draw_calibration_sheet`; None: draw none.
-        num_pictures: how many.
+        num_pictures: number of frames to draw.
         roads: folder of tools/estimate_road.py, for the pictures.
     """
     report = Report(max_messages)

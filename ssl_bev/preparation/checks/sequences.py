@@ -9,17 +9,17 @@ import numpy as np
 
 from ssl_bev.datasets.calibration import ego_position
 
-# Metres per second: above what nuScenes' car does, below what a wrong pose needs.
+# Metres per second: above the speed of the nuScenes car, below that of a wrong pose.
 _MAX_SPEED = 45.0
 
 
 def all_frames(scene: Sequence[Mapping], with_sweeps: bool) -> list[Mapping]:
-    """The keyframes of a scene, each followed by its sweeps if wanted."""
+    """The keyframes of a scene, each followed by its sweeps if requested."""
     return [f for frame in scene for f in (frame, *(frame.get('sweeps', ()) if with_sweeps else ()))]
 
 
 def link_faults(frames: Sequence[Mapping]) -> Iterator[str]:
-    """What is wrong with order and links of the keyframes of a scene, given by frame index."""
+    """Faults in order and links of the keyframes of a scene, given by frame index."""
     for position, frame in enumerate(frames):
         where = f'frame {frame["token"]} of {frame["scene_name"]}'
         if frame['frame_index'] != position:
@@ -55,10 +55,10 @@ def drive_faults(frames: Sequence[Mapping]) -> Iterator[str]:
 
 
 def velocities(frames: Sequence[Mapping]) -> list[np.ndarray | None]:
-    """The ego velocity at each frame of a scene, global, metres per second; None where there is one frame only.
+    """The ego velocity at each frame of a scene, global, metres per second; None if there is only one frame.
 
     Args:
-        frames: in the order of time.
+        frames: in order of time.
     """
     if len(frames) < 2:
         return [None] * len(frames)

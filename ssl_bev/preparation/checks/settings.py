@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Settings(NamedTuple):
-    """How to check.
+    """Settings of the checks.
 
     Attributes:
-        full: read every picture whole, not only those of each scene's first keyframe.
+        full: decode every image, not only those of the first keyframe of each scene.
         with_sweeps: also the frames between the keyframes.
         num_workers: threads.
         show_progress: draw progress bars.

@@ -1,4 +1,4 @@
-"""One's own cameras: a text format, and what training reads, made of it. See docs/own_data.md."""
+"""Your own cameras: a text format, and its conversion into training data. See docs/own_data.md."""
 
 from .create_own_data import create_own_data
 from .label_raster import LabelRaster

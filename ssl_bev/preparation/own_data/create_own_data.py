@@ -1,4 +1,4 @@
-"""From drives files to info files and BEV labels, as `create_data` makes them of nuScenes."""
+"""From drives files to info files and BEV labels, like `create_data` for nuScenes."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def create_own_data(
     label_dir: str = LABEL_DIR,
     show_progress: bool = True,
 ) -> dict[str, int]:
-    """Write `ssl_bev_infos_{split}.pkl` for each split and the folder `label_dir` below `out`, all of it or nothing.
+    """Write `ssl_bev_infos_{split}.pkl` for each split and `label_dir` below `out`, completely or not at all.
 
     Args:
-        root: folder that image and lidar paths start from.
+        root: folder that image and lidar paths are relative to.
         drives: files, see docs/own_data.md.
         out: where to write.
         grid: cells of the BEV labels.
         bev_frame: 'ego' or 'lidar', the frame that the labels are in.
         every, min_distance, max_sweeps: see `scene_records`.
         labels_only: write no info files; then `root` needs no images.
-        infos_only: cut no BEV labels.
+        infos_only: write no BEV labels.
         exclude_scenes: names of scenes to leave out.
         label_dir: name of the folder of the BEV labels.
         show_progress: show a progress bar.

@@ -1,4 +1,4 @@
-"""Frames of an info file, as tools/create_data.py makes them of nuScenes, from the scenes of drives files."""
+"""Frames of an info file, in the same form as for nuScenes, from the scenes of drives files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def scene_records(scene: Scene, every: int = 1, min_distance: float = 0.0, max_s
     Args:
         scene: with its frames.
         every: only every n-th frame that is marked as a keyframe becomes one.
-        min_distance: frames that are nearer to the keyframe before, in metres, become none.
-        max_sweeps: how many frames between two keyframes are kept, evenly spread.
+        min_distance: least distance of a keyframe from the one before, metres.
+        max_sweeps: number of frames between two keyframes that are kept, evenly spread.
 
     Raises:
-        ValueError: an image whose time needs a pose that cannot be told from those of the frames.
+        ValueError: an image at a time for which no pose can be interpolated.
     """
     chosen = choose_keyframes(scene.frames, every, min_distance)
     if skipped := chosen[0] if chosen else len(scene.frames):
@@ -36,7 +36,7 @@ def scene_records(scene: Scene, every: int = 1, min_distance: float = 0.0, max_s
     for index, (position, end) in enumerate(zip_longest(chosen, chosen[1:])):
         links = {'prev': tokens[index], 'next': tokens[index + 2], 'frame_index': index}
         record = builder.record(scene.frames[position], is_keyframe=True) | links
-        # After the last keyframe nothing closes the interval.
+        # After the last keyframe there is no interval.
         between = scene.frames[position + 1 : end] if end is not None else []
         links['prev'] = record['token']
         record['sweeps'] = [builder.record(frame, is_keyframe=False) | links for frame in spread(between, max_sweeps)]
@@ -56,7 +56,7 @@ def choose_keyframes(frames: Sequence[Frame], every: int = 1, min_distance: floa
 
 
 class _SceneRecords:
-    """Builds the records of one scene; those of one camera share their lists, in memory and in the pickle."""
+    """Builds the records of one scene; records of one camera share their lists, in memory and in the pickle."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -73,9 +73,9 @@ class _SceneRecords:
         }
 
     def record(self, frame: Frame, is_keyframe: bool) -> dict:
-        """One frame, without links and sweeps. What has no lidar says nothing of one."""
+        """One frame, without links and sweeps, and without lidar fields if there is no lidar."""
         rig = self.scene.rig
-        # Matrices of cameras start from the lidar, or from the vehicle where there is none.
+        # Matrices of cameras start from the lidar, or from the vehicle if there is none.
         reference2ego = np.eye(4) if rig.lidar2ego is None else rig.lidar2ego
         reference2global = frame.ego2global @ reference2ego
         record = {
@@ -109,7 +109,7 @@ class _SceneRecords:
                 f'{frame.where}: the pose of the vehicle at the time {image.timestamp!r} of image {name} is unknown: '
                 f'{error}; give the image its vehicle_to_world, or frames around it'
             ) from None
-        # Through the global frame: camera and frame have their own times, the vehicle moves in between.
+        # Through the global frame, since the vehicle moves between the times of camera and frame.
         cam2global = ego2global @ self.scene.rig.cameras[name].cam2ego
         return {
             'img_path': image.path,

@@ -1,4 +1,4 @@
-"""What drives files say, checked and in this project's conventions (docs/conventions.md)."""
+"""The checked contents of drives files, in the conventions of this project (docs/conventions.md)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 
 class Camera(NamedTuple):
-    """A camera of a rig: size and intrinsics of its images, which are not distorted, its place, and its lens."""
+    """A camera of a rig: size and intrinsics of its undistorted images, its pose, and its lens."""
 
     size: tuple[int, int]  # height, width
     cam2img: np.ndarray  # (3, 3)
     cam2ego: np.ndarray  # (4, 4)
-    lens: dict | None  # as an info file has it, where pictures are distorted
+    lens: dict | None  # as in an info file, if images are distorted
 
 
 class Rig(NamedTuple):
-    """Cameras and perhaps a lidar on a vehicle."""
+    """The cameras of a vehicle, optionally with a lidar."""
 
     cameras: dict[str, Camera]
     lidar2ego: np.ndarray | None  # (4, 4)
@@ -26,7 +26,7 @@ class Rig(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image of a frame; its path starts from the data root."""
+    """An image of a frame; its path is relative to the data root."""
 
     path: str
     timestamp: float  # seconds
@@ -34,7 +34,7 @@ class Image(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A moment of a scene; `where` names its line for errors."""
+    """A time of a scene; `where` names its line for errors."""
 
     token: str
     timestamp: float  # seconds
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A drive, its frames in the order of time."""
+    """A drive, with its frames in order of time."""
 
     name: str
     dataset: str

@@ -1,4 +1,4 @@
-"""BEV truth as a raster of the ground, and what a BEV grid has of it."""
+"""BEV labels as a raster of the ground, and their values on a BEV grid."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class LabelRaster(NamedTuple):
     """Classes of an area of the ground.
 
     Attributes:
-        layers: (K, rows, columns) uint8: 1 = the class is there, 0 = it is not, 255 = unknown.
+        layers: (K, rows, columns) uint8: 1 = the class is present, 0 = absent, 255 = unknown.
         classes: the K names.
         lines: those of them that are lines.
-        x_min, y_min: where the area begins, metres.
-        resolution: edge of a cell, metres. Cell (row, column) covers x_min + resolution * [column, column + 1), and y
-            alike: row 0 is the lowest y.
+        x_min, y_min: lower corner of the area, metres.
+        resolution: edge of a cell, metres. Cell (row, column) covers x_min + resolution * [column, column + 1), and the
+            same for y: row 0 is the lowest y.
     """
 
     layers: np.ndarray
@@ -39,13 +39,14 @@ class LabelRaster(NamedTuple):
     ) -> np.ndarray:  # (K, H, W) uint8, 1, 0 or 255 = unknown
         """The classes in the cells of a grid.
 
-        Points are spread over each cell, no further apart than the cells of the raster. A cell of which less than half
-        is known is unknown. An area is where at least half of the known points have it, a line where any has it.
+        Points are spread over each cell, no further apart than the cells of the raster. A cell is unknown if less
+        than half of its points are known. It has an area if at least half of the known points have it, a line if any
+        has it.
 
         Args:
             grid: of the labels.
             bev2global: pose of its frame in that of the raster.
-            road: where the ground is in the frame of the grid.
+            road: the ground in the frame of the grid.
         """
         count = max(1, int(np.ceil(grid.cell_size / self.resolution - 1e-9)))
         offsets = ((np.arange(count) + 0.5) / count - 0.5) * grid.cell_size

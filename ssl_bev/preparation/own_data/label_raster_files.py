@@ -1,7 +1,7 @@
 """Files of `LabelRaster`, in two forms.
 
-An .npz with its attributes as arrays: layers, classes, x_min, y_min, resolution, and lines where there are any. Or a
-.json about a picture with one value a pixel, beside it:
+An .npz with its attributes as arrays: layers, classes, x_min, y_min, resolution, and lines if there are any. Or a
+.json for a picture with one value per pixel, beside it:
 
     {"picture": "town.png", "x_min": 0, "y_min": 0, "resolution": 0.1, "first_row": "highest_y", "lines": ["paint"],
      "values": {"0": null, "1": [], "2": ["road"], "3": ["road", "paint"]}}      null: unknown
@@ -60,7 +60,7 @@ def read_label_raster(file: str | Path) -> LabelRaster:
 
     Raises:
         FileNotFoundError: no such file, or no picture beside it.
-        ValueError: a file of another form.
+        ValueError: a file in another format.
     """
     file = Path(file)
     if not file.is_file():
@@ -80,7 +80,7 @@ def read_label_raster(file: str | Path) -> LabelRaster:
 
 
 def write_label_raster(file: str | Path, raster: LabelRaster) -> None:
-    """Write a raster as an .npz, whole or not at all."""
+    """Write a raster as an .npz, completely or not at all."""
     content = io.BytesIO()
     np.savez_compressed(content, **raster._asdict() | {'lines': np.array(sorted(raster.lines), dtype=str)})
     write_bytes(Path(file), content.getvalue())

@@ -1,12 +1,12 @@
-"""What each line of a drives file holds; docs/own_data.md is the same for people.
+"""The contents of each line of a drives file; docs/own_data.md explains them.
 
-{"type": "format", ...}   the first line: version, name of the data set, what the intrinsics count from
-{"type": "rig", ...}      cameras and perhaps a lidar, and where they sit on the vehicle
+{"type": "format", ...}   the first line: version, name of the dataset, origin of the intrinsics
+{"type": "rig", ...}      cameras, optionally a lidar, and their poses on the vehicle
 {"type": "scene", ...}    a drive with one rig
-{"type": "frame", ...}    a moment of a scene: pose of the vehicle, images, perhaps points
+{"type": "frame", ...}    a time of a scene: pose of the vehicle, images, optionally points
 
 Convention: vehicle x forward, y left, z up, origin on the road; camera x right, y down, z forward; world z up. Metres,
-seconds, pixels. Poses take points of the first frame to the second: camera_to_vehicle, vehicle_to_world.
+seconds, pixels. Poses transform points from the first frame to the second: camera_to_vehicle, vehicle_to_world.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from ..table_values import NORM_TOLERANCE, UPRIGHT, rigid_matrix
 
 FORMAT = 'ssl_bev drives'
 VERSION = 1
-# Where the centre of the top-left pixel is in the intrinsics: (0, 0), as OpenCV has it, or (0.5, 0.5).
+# Where the centre of the top-left pixel is in the intrinsics: (0, 0), as in OpenCV, or (0.5, 0.5).
 PIXEL_CENTERS = {'integer': 0.5, 'half': 0.0}
-# Seconds since 1970 are below this number, in every other unit they are above.
+# Seconds since 1970 are below this number, values in all other units are above.
 _LATEST = 1e10
 
 

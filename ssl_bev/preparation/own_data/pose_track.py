@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-# Seconds between two frames beyond which nobody knows what the vehicle did meanwhile.
+# Seconds between two frames beyond which poses are not interpolated.
 _MAX_GAP = 2.0
 # How far beyond the first and the last frame poses are continued, in seconds.
 _MAX_BEYOND = 0.3
 
 
 class PoseTrack:
-    """The poses of a scene over time: straight and evenly turning between frames, and a moment beyond both ends.
+    """The poses of a scene over time: interpolated between frames, extrapolated for a short time at both ends.
 
     Args:
         times: (F,) of the frames, increasing, seconds.

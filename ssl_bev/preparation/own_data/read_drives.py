@@ -1,4 +1,4 @@
-"""Drives files: one JSON object a line, checked line by line and against one another."""
+"""Drives files: one JSON object per line, checked line by line and against one another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .drives import Frame, Image, Rig, Scene
 from .lines import FORMAT, LINES, PIXEL_CENTERS, VERSION
 from .rig_cameras import build_camera
 
-# Seconds between an image and its frame; more is a wrong unit or another frame's image.
+# Seconds between an image and its frame; more means a wrong unit or the image of another frame.
 _MAX_TIME_OFFSET = 1.0
 
 
@@ -21,7 +21,7 @@ def read_drives(files: Sequence[str | Path]) -> list[Scene]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a line that breaks a rule; the error names file, line, key, rule, value and remedy.
+        ValueError: a line that breaks a rule; the error names file, line, key, rule and value, and says what to do.
     """
     return parse_drives({Path(file): _lines(Path(file)) for file in files})
 
@@ -51,7 +51,7 @@ _FIRST_LINE = f'its first line must be {{"type": "format", "name": "{FORMAT}", "
 
 
 class _Reader:
-    """Takes the lines of one file; scenes and tokens are those of all files."""
+    """Reads the lines of one file; scenes and tokens are those of all files."""
 
     def __init__(self, file: Path, scenes: dict[str, Scene], tokens: dict[str, str]) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""From what a drives file says of a camera to what the rest of this project sees: an image without distortion."""
+"""From the camera of a drives file to a camera without distortion, as used by the rest of this project."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .drives import Camera
 def build_camera(line: dict, pixel_shift: float) -> Camera:
     """A camera of a checked rig line.
 
-    The undistorted image has size and intrinsics of the pictures, unless the line says otherwise.
+    The undistorted image has the size and intrinsics of the file, unless the line says otherwise.
 
     Args:
         line: of the camera.
-        pixel_shift: from the line's pixels to this project's.
+        pixel_shift: from the pixel convention of the line to that of this project.
 
     Raises:
         Fault: coefficients that do not fit the model, or that leave little of the undistorted image.

@@ -17,10 +17,10 @@ from .label_raster_files import read_label_raster
 
 
 class SceneLabels:
-    """Cuts labels out of rasters: a frame's own, which lies in its vehicle frame, or else its scene's in the world.
+    """Crops labels from rasters: that of a frame, in its vehicle frame, or else that of its scene, in the world frame.
 
     Args:
-        scenes: all of the data set.
+        scenes: all of the dataset.
 
     Raises:
         FileNotFoundError: a raster that is missing.
@@ -33,7 +33,7 @@ class SceneLabels:
         self.files = list(dict.fromkeys(path for path in named if path is not None))
         if missing := [path for path in self.files if not path.is_file()]:
             raise FileNotFoundError(f'label_raster: no file {missing[0]} ({len(missing)} are missing)')
-        # Large ones are not kept; frames come scene by scene.
+        # Large rasters are not kept; frames come scene by scene.
         self._read = lru_cache(maxsize=2)(self._read_checked)
         first = read_label_raster(self.files[0]) if self.files else None
         self.classes = first.classes if first else ()
@@ -46,7 +46,7 @@ class SceneLabels:
         bev2global: np.ndarray,  # (4, 4)
         road2bev: np.ndarray,  # (4, 4)
     ) -> np.ndarray:  # (K, H, W) uint8, 1, 0 or 255 = unknown
-        """The labels of a frame's record; all unknown where it has no raster.
+        """The labels of the record of a frame; all unknown if it has no raster.
 
         Raises:
             ValueError: a broken raster, or one of other classes than the first.

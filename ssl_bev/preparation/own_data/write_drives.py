@@ -21,7 +21,7 @@ def pose(matrix: np.ndarray) -> dict:  # (4, 4)
 
 
 def write_drives(file: str | Path, lines: Iterable[Mapping]) -> None:
-    """Write a drives file, whole or not at all.
+    """Write a drives file, completely or not at all.
 
     Raises:
         ValueError: a line that breaks a rule.

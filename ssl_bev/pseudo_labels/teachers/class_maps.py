@@ -1,4 +1,4 @@
-"""Labels at image size from a network's maps, in memory that does not grow with the image."""
+"""Labels at image size from the maps of a network, with memory that does not grow with the image."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PIECE_ON_DEVICE = 2**25
 
 @dataclass(frozen=True)
 class ClassMaps:
-    """What a network says about images of equal size.
+    """The output of a network for images of equal size.
 
     Attributes:
         values: (B, C, h, w), at any resolution.
-        content: the (height, width) of the maps, in their own cells from the top left, that show the image; what lies
-            beyond is padding.
-        decide: makes class ids and probabilities of the values at image resolution.
+        content: the (height, width) of the maps, in their own cells from the top left, that show the image; the
+            rest is padding.
+        decide: from values at image resolution to class ids and probabilities.
     """
 
     values: Tensor
@@ -36,8 +36,8 @@ class ClassMaps:
     def label(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Label every pixel of images of (height, width) `size`.
 
-        The values, not the labels, are interpolated, bilinearly and once: thin lines stay what they are. It is done
-        for some rows at a time, since all of them would be gigabytes.
+        The values, not the labels, are interpolated, bilinearly and once, so that thin lines are kept. It is done for
+        some rows at a time, since all of them would need gigabytes.
 
         Returns:
             Class ids and confidence, both (B, H, W) uint8; 255 = certain.
@@ -69,7 +69,7 @@ class ClassMaps:
 
 @dataclass(frozen=True)
 class IdMaps:
-    """Class ids of images of equal size, from a network that does not say how sure it is.
+    """Class ids of images of equal size, from a network without confidence.
 
     Attributes:
         ids: (B, h, w) uint8, at any resolution; 255 = ignore.
@@ -83,7 +83,7 @@ class IdMaps:
         """Label every pixel of images of (height, width) `size` with the id of the nearest cell.
 
         Returns:
-            Class ids and confidence, both (B, H, W) uint8; 255 everywhere but on what is ignored.
+            Class ids and confidence, both (B, H, W) uint8; 255 everywhere except on ignored pixels.
         """
         rows, columns = (
             ((np.arange(length) + 0.5) * part / length).astype(np.int64)

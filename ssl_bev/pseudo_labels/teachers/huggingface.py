@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
 _SAFETENSORS = ['model.safetensors', 'model-*.safetensors', 'model.safetensors.index.json']
 _PICKLES = ['pytorch_model.bin', 'pytorch_model-*.bin', 'pytorch_model.bin.index.json']
-# What the library's image processor does where its file says nothing.
+# Defaults of the image processor of the library.
 _MEAN, _STD, _FACTOR = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1 / 255
 
 
 class HuggingFaceTeacher(NetworkTeacher):
     """Mask2Former from a local folder or the hub.
 
-    Of the image processor only mean, deviation and rescaling are used: its resizing loses thin structures, and so
-    does its post-processing, which shrinks masks to 384x384.
+    Only mean, standard deviation and rescaling of the image processor are used. Its resizing loses thin structures, and
+    so does its post-processing, which reduces masks to 384x384.
 
     Args:
         model: a folder with config.json, preprocessor_config.json and weights, or a hub id.
-        device: as torch names it.
+        device: of torch.
         scale, autocast: see `build_teacher`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Images on their way into a network: checks, size, groups."""
+"""Images before a network: checks, size, groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_images(images: Sequence[np.ndarray]) -> None:
 
 
 def check_scale(scale: Scale) -> Scale:
-    """A scale that can be used.
+    """A valid scale.
 
     Raises:
         ValueError: neither a positive factor nor two positive bounds.
@@ -33,7 +33,7 @@ def check_scale(scale: Scale) -> Scale:
 
 
 def scaled_size(size: tuple[int, int], scale: Scale) -> tuple[int, int]:
-    """The (height, width) that the network sees of an image of (height, width); the aspect is kept."""
+    """The (height, width) of the network input for an image of (height, width); the aspect ratio is kept."""
     if scale is None:
         return size
     factor = scale if isinstance(scale, float) else min(scale[0] / size[1], scale[1] / size[0])
@@ -41,7 +41,7 @@ def scaled_size(size: tuple[int, int], scale: Scale) -> tuple[int, int]:
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # (H, W, 3) -> (*size, 3)
-    """Resize an image. Shrinking averages, so that thin lines fade rather than break up."""
+    """Resize an image. Reduction averages, so that thin lines fade but do not break up."""
     if image.shape[:2] == size:
         return image
     shrinks = size < image.shape[:2]

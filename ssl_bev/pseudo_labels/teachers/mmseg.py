@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class MMSegTeacher(NetworkTeacher):
-    """A model of mmsegmentation; run as its config says.
+    """A model of mmsegmentation, run as in its config.
 
     Args:
         config: a config file.
         checkpoint: its checkpoint, a local file, loaded without running code from it.
-        device: as torch names it.
-        scale: see `build_teacher`; None: the test pipeline's Resize, where there is one.
+        device: of torch.
+        scale: see `build_teacher`; None: Resize of the test pipeline, if there is one.
         autocast: see `build_teacher`.
 
     Raises:
         ModuleNotFoundError: mmsegmentation is not installed.
         FileNotFoundError: no such config or checkpoint.
-        ValueError: no segmentation model, weights that do not fit it, no class names or not as many as classes, or a
-            Resize that does not keep the aspect.
+        ValueError: no segmentation model, weights that do not fit it, no class names or a wrong number of them, or a
+            Resize that does not keep the aspect ratio.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ def _build(path: Path, device: torch.device) -> BaseSegmentor:
     config = Config.fromfile(path)
     if 'model' not in config:
         raise ValueError(f'config {path} has no model')
-    # init_model makes mmseg the default scope of the whole process; whoever called us may have another one.
+    # init_model makes mmseg the default scope of the whole process; the caller may have another one.
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = revert_sync_batchnorm(init_model(config, None, device='cpu')).to(device)
     if isinstance(model, DepthEstimator) or not hasattr(model, 'decode_head'):
@@ -127,7 +127,7 @@ def _load_weights(model: BaseSegmentor, content: Mapping[str, Any], checkpoint: 
 
 
 def _class_names(meta: Mapping[str, Any], config: Config) -> list[str]:
-    """From the checkpoint (mmsegmentation 1.x, 0.x), else from the config's test data."""
+    """From the checkpoint (mmsegmentation 1.x, 0.x), else from the test data of the config."""
     from mmseg.registry import DATASETS
 
     dataset = config.get('test_dataloader', {}).get('dataset', {})
@@ -159,7 +159,7 @@ def _test_scale(config: Config) -> Scale:
 
 
 def _kind_of_head(head: torch.nn.Module) -> tuple[bool, Decision]:
-    """Whether the head gives queries, and how to decide on the maps of `inference`."""
+    """Whether the head outputs queries, and the decision for the maps of `inference`."""
     from mmdet.models.dense_heads import MaskFormerHead  # the base of all four (Mask|Mask2)FormerHead
     from mmseg.models.decode_heads import SideAdapterCLIPHead
 

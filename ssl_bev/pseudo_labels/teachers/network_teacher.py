@@ -1,4 +1,4 @@
-"""What teachers that run a network have in common."""
+"""Common parts of teachers that run a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .images import Scale, check_images, check_scale, group_by_size, resize, sca
 logger = logging.getLogger(__name__)
 
 AUTOCAST = ('bfloat16', 'float16')
-STRIDE = 32  # of the coarsest features; at multiples of it all maps align with the image
+STRIDE = 32  # of the coarsest features; with multiples of it, all maps align with the image
 
 
 class NetworkTeacher(ABC):
@@ -32,7 +32,7 @@ class NetworkTeacher(ABC):
         scale, autocast: see `build_teacher`.
 
     Raises:
-        ValueError: more classes than a byte holds besides 255 (ignore), a scale that is none, or another autocast.
+        ValueError: more classes than fit into a byte besides 255 (ignore), an invalid scale, or another autocast.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class NetworkTeacher(ABC):
         return [labels[index] for index in range(len(images))]
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) that the network sees of an image of (height, width)."""
+        """The (height, width) of the network input for an image of (height, width)."""
         return scaled_size(size, self._scale)
 
     @abstractmethod
@@ -99,10 +99,10 @@ def content_size(
 
 
 def check_device(device: str) -> torch.device:
-    """A device that is there.
+    """An available device.
 
     Raises:
-        ValueError: torch does not know it, or not here.
+        ValueError: torch does not know it, or it is not available.
     """
     try:
         torch.empty(0, device=device)

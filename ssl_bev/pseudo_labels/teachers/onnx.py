@@ -28,17 +28,17 @@ class OnnxTeacher(NetworkTeacher):
     """A segmentation network in an ONNX file.
 
     Args:
-        model: the file. Weights that it keeps beside itself ({name}.data, {name}_data) count in the teacher's hash.
-        classes: a file that names the classes, see `read_class_names`.
-        config: a YAML file of `OnnxSettings`; None: the model's name with .yaml, where there is one.
+        model: the file. Weights in files beside it ({name}.data, {name}_data) are part of the hash of the teacher.
+        classes: a file with the class names, see `read_class_names`.
+        config: a YAML file of `OnnxSettings`; None: the name of the model with .yaml, if there is one.
         settings: changes to them.
-        device: 'cpu', or 'cuda' with an index perhaps, for onnxruntime's provider.
+        device: 'cpu', or 'cuda' with an optional index, for the provider of onnxruntime.
         scale: see `build_teacher`; only for a graph that takes images of any size.
 
     Raises:
         ModuleNotFoundError: onnxruntime is not installed.
         FileNotFoundError: no such model, config or file of classes.
-        ValueError: no ONNX file, a graph that settings or classes do not fit, a device that onnxruntime cannot use.
+        ValueError: no ONNX file, a graph that does not match settings or classes, a device that onnxruntime cannot use.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class OnnxTeacher(NetworkTeacher):
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2) if settings.layout == 'nchw' else images)
 
     def _run(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
-        """What the network says of some images, at most `batch_size`, as `class_values` gives it."""
+        """The output of the network for at most `batch_size` images, see `class_values`."""
         missing = batch_size - len(inputs)
-        # A graph of a fixed batch wants a full one.
+        # A graph with a fixed batch size needs a full batch.
         batch = np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing else inputs
         try:
             (output,) = self._session.run([self._graph.output], {self._graph.input: batch})
@@ -124,7 +124,7 @@ class OnnxTeacher(NetworkTeacher):
 
 
 def _open(model: Path, device: str) -> InferenceSession:
-    """A session on the device that is asked for; onnxruntime by itself falls back to the CPU."""
+    """A session on the requested device; onnxruntime alone falls back to the CPU."""
     try:
         import onnxruntime
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""An ONNX graph's input and output, checked against the settings."""
+"""Input and output of an ONNX graph, checked against the settings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TYPES = {
     'tensor(double)': np.float64,
     'tensor(uint8)': np.uint8,
 }
-# Where height and width stand in the shape of an input, and where the channels.
+# Indices of height, width and channels in the shape of an input.
 _HEIGHT_WIDTH = {'nchw': (2, 3), 'nhwc': (1, 2)}
 CHANNEL_AXIS = {'nchw': 1, 'nhwc': 3}
-# Rounding in half precision may leave 0 ... 1 by as much.
+# Rounding in half precision may exceed 0 ... 1 by this much.
 _TOLERANCE = 1e-3
 
 
@@ -35,8 +35,8 @@ class OnnxGraph:
     Attributes:
         input, output: their names.
         dtype: of the input.
-        batch_size: images that it takes at once; None: any number.
-        size: (height, width) that it takes; None: any.
+        batch_size: its fixed batch size; None: any.
+        size: its fixed (height, width); None: any.
     """
 
     input: str
@@ -50,7 +50,7 @@ class OnnxGraph:
         """The graph of a session.
 
         Raises:
-            ValueError: a graph that is not what the settings and the number of classes say.
+            ValueError: a graph that contradicts the settings or the number of classes.
         """
         image = _only('input', session.get_inputs(), settings.input)
         if len(session.get_inputs()) > 1:
@@ -84,10 +84,10 @@ class OnnxGraph:
 def class_values(
     output: np.ndarray, name: str, settings: OnnxSettings, batch_size: int, num_classes: int
 ) -> np.ndarray:  # (B, h, w) uint8 ids, or (B, K, h, w) float32 logits or probabilities
-    """What the output of a graph says, checked; a lone channel becomes two, of class 0 and class 1.
+    """The checked output of a graph; a single channel becomes two, of class 0 and class 1.
 
     Raises:
-        ValueError: another shape, or values that are not what the settings say.
+        ValueError: another shape, or values that contradict the settings.
     """
     where = f'output {name!r}'
     is_ids = settings.values == 'ids'
@@ -130,7 +130,7 @@ def _only(kind: str, entries: Sequence[NodeArg], name: str | None) -> NodeArg:
 
 
 def _shape(entry: NodeArg, *ranks: int) -> tuple[int | None, ...]:
-    """The shape of an input or output; None for what is free."""
+    """The shape of an input or output; None for free dimensions."""
     if len(entry.shape) not in ranks:
         expected = ' or '.join(map(str, ranks))
         raise ValueError(f'{entry.name!r} of the graph has the shape {entry.shape}; it must have {expected} axes')

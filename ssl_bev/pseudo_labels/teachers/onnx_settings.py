@@ -1,4 +1,4 @@
-"""What an ONNX file does not say about its network: how it is fed, and what its output means."""
+"""Settings of a network that are not in its ONNX file: its input, and the meaning of its output."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class OnnxSettings:
-    """How an ONNX network is fed and read.
+    """Input and output of an ONNX network.
 
     Args:
-        channels: 'rgb' or 'bgr', the order in which the network takes them.
+        channels: 'rgb' or 'bgr', the order of the input.
         mean, std: the network gets (value - mean) / std; three numbers each, in that order.
-        values: what the output holds: 'logits' or 'probabilities' of each class, or class 'ids'.
-        max_value: what white is before mean and std: 255 or 1.
+        values: of the output: 'logits' or 'probabilities' of each class, or class 'ids'.
+        max_value: value of white before mean and std: 255 or 1.
         layout: of the input, 'nchw' or 'nhwc'.
-        output_layout: of the output; None: as the input.
-        input_size: (height, width) of the input; None: what the graph fixes, or else the image's own size.
-        resize: to the input size: 'stretch', or 'fit', which keeps the aspect and pads on the right and below.
+        output_layout: of the output; None: that of the input.
+        input_size: (height, width) of the input; None: that of the graph, or else that of the image.
+        resize: to the input size: 'stretch', or 'fit', which keeps the aspect ratio and pads on the right and below.
         size_divisor: an image at its own size is padded to a multiple of it.
         input, output: names; None: the only one.
 
     Raises:
-        ValueError: a value that is none of these.
+        ValueError: any other value.
     """
 
     channels: str
@@ -75,7 +75,7 @@ class OnnxSettings:
 
     @classmethod
     def load(cls, path: str | Path, changes: Mapping[str, object] | None = None) -> OnnxSettings:
-        """Read a YAML file of these settings, where it is there, with changes to it.
+        """Read a YAML file of these settings, if it exists, and apply changes.
 
         Raises:
             ValueError: no keys and values, an unknown key (with its nearest), one that is missing, or a wrong value.
@@ -103,11 +103,11 @@ class OnnxSettings:
 
 
 def read_class_names(path: str | Path) -> list[str]:
-    """The classes of a file in the order of their ids: a YAML or JSON list, or a text of one name a line.
+    """The classes of a file in the order of their ids: a YAML or JSON list, or a text with one name per line.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no names, a name twice, or a value that YAML does not read as a text.
+        ValueError: no names, a duplicate, or a value that YAML does not read as a string.
     """
     path = Path(path)
     if not path.is_file():

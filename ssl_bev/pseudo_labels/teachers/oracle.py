@@ -1,4 +1,4 @@
-"""The oracle: exact class maps, as the synthetic data set ships them."""
+"""The oracle: exact class maps of the synthetic dataset."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .images import check_images
 
 
 class OracleTeacher:
-    """Looks labels up by camera and file name in a pseudo-label folder.
+    """Looks up labels by camera and file name in a pseudo-label folder.
 
     Args:
-        root: a data set with a folder `oracle`, or such a folder itself.
+        root: a dataset with a folder `oracle`, or this folder itself.
 
     Raises:
         FileNotFoundError: no labels there.

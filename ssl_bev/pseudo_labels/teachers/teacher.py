@@ -1,4 +1,4 @@
-"""What a teacher is, and where to get one. A teacher's libraries are imported when it is built, not before."""
+"""The interface of teachers, and how to build one. Libraries of a teacher are imported only when it is built."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-# What each kind needs, and what it can use.
+# Required and optional arguments of each kind.
 KINDS = {
     'mmseg': ('config', 'checkpoint'),
     'huggingface': ('model',),
@@ -22,10 +22,10 @@ class Teacher(Protocol):
     """A 2-D segmentation model that makes pseudo-labels.
 
     Attributes:
-        name: of the model: a config's stem, a hub id, the name in a manifest.
-        sha256: of the weights, or of whatever defines the labels.
+        name: of the model: the stem of a config, a hub id, the name in a manifest.
+        sha256: of the weights, or of what defines the labels.
         class_names: the classes in the order of their ids, at most 255.
-        settings: what else the labels depend on, for the manifest.
+        settings: other settings that the labels depend on, for the manifest.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Teacher(Protocol):
         images: Sequence[np.ndarray],  # each (H, W, 3) uint8, BGR
         paths: Sequence[str | Path] | None = None,
     ) -> list[tuple[np.ndarray, np.ndarray]]:  # each (H, W) uint8 class ids, (H, W) uint8 confidence
-        """Label images, each at its own size; those of equal size go through the network together.
+        """Label images, each at its own size; those of equal size are processed together.
 
         Args:
             images: they may differ in size.
@@ -70,14 +70,14 @@ def build_teacher(
         config: mmseg: a config file; onnx: a YAML file of `OnnxSettings`, None: the one beside the model.
         checkpoint: mmseg: its checkpoint, a local file.
         model: huggingface: a local folder or a hub id; onnx: a file.
-        device: where the network runs, as torch names it.
-        scale: what the network sees: the image times this factor, or as large as fits into (width, height), aspect
-            kept. None: as the config of an mmseg model says, otherwise the image as it is. Labels always have the
-            image's size.
-        root: oracle: a synthetic data set, or its folder of labels.
-        autocast: 'bfloat16' or 'float16': where the network may compute in it, as torch.autocast knows; scores are
-            combined in float32 all the same. A CPU that would have to emulate it stays in float32. None: float32.
-        classes: onnx: a file that names the classes, one a line.
+        device: of the network, in torch.
+        scale: of the network input: a factor of the image size, or (width, height) to fit into with the same aspect
+            ratio. None: as in the config of an mmseg model, otherwise the original size. Labels always have the size of
+            the image.
+        root: oracle: a synthetic dataset, or its folder of labels.
+        autocast: 'bfloat16' or 'float16': mixed precision of torch.autocast; scores are always combined in float32. A
+            CPU that would emulate it uses float32. None: float32.
+        classes: onnx: a file with the class names, one per line.
         settings: onnx: changes to the settings of `config`.
 
     Raises:

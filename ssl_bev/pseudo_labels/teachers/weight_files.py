@@ -7,7 +7,7 @@ from pathlib import Path
 from ssl_bev.files.rules import Key, mapping, text
 from ssl_bev.files.text_files import read_manifest_file
 
-# In the order in which `transformers` prefers them; an index names the parts of weights that are split.
+# In the order of preference of `transformers`; an index lists the parts of split weights.
 SAFETENSORS = ('model.safetensors', 'model.safetensors.index.json')
 PICKLES = ('pytorch_model.bin', 'pytorch_model.bin.index.json')
 _KEYS = {'weight_map': Key(mapping(text, 'parameter', text))}
@@ -18,7 +18,7 @@ def weight_files(folder: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: no weights, or a part of them is missing.
-        ValueError: an index that is none.
+        ValueError: an invalid index.
     """
     for name in (*SAFETENSORS, *PICKLES):
         path = folder / name

@@ -1,4 +1,4 @@
-# What the protocol changes in a recipe. A teacher that tells paint apart teaches dividers by its dashed and solid lines.
+# What the protocol changes in a recipe. Dashed and solid lines of the teacher are dividers.
 _base_ = '../../../../configs/_base_/protocols/hdmapnet.py'
 dividers = dict.fromkeys(('dashed', 'solid'), 0.75)
 coarse = dict(drivable=[], dashed=['divider'], solid=['divider'], stop_line=[], crosswalk=[])
