@@ -16,7 +16,9 @@ pseudo = dict(loss=dict(positive_weight=[1.0, 10.0]))
 model = dict(
     seg_head=dict(classes=names, coarse_classes=[(name, [name]) for name in names]),
     objectives=dict(
-        seg=dict(loss=dict(positive_weight=[1.0, 3.0])), reprojection=pseudo, perspective=dict(classes=names, **pseudo)
+        seg=dict(loss=dict(positive_weight=[1.0, 3.0])),
+        reprojection=dict(inside=None, **pseudo),  # all paint counts, also along the edge of the road
+        perspective=dict(classes=names, **pseudo),
     ),
 )
 val_evaluator = dict(classes=names)

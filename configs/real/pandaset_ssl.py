@@ -40,7 +40,12 @@ model = dict(
         coarse_classes=[(name, [name]) for name in names],
         new_classes=(),
     ),
-    objectives=dict(seg=dict(loss=dict(positive_weight=[1.0, 10.0])), reprojection=dict(line_width=dict(marking=0.3))),
+    objectives=dict(
+        seg=dict(loss=dict(positive_weight=[1.0, 10.0])),
+        reprojection=dict(
+            line_width=dict(marking=0.3), inside=None
+        ),  # lines along the edge of the road are labelled, too
+    ),
 )
 rings = ((0, 20), (20, 30))
 val_evaluator = [

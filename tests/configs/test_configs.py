@@ -36,7 +36,7 @@ LEAVES = sorted([*CONFIGS.glob('bevformer_*.py'), *CONFIGS.glob('synthetic/bevfo
 LEAVES += [PROJECT / 'projects/LabelEfficiency/configs' / f'{name}.py' for name in ('paper', 'ours_without_completion')]
 RECIPES = {
     'bevformer_supervised',
-    *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'completed')),
+    *(f'bevformer_ssl_{name}' for name in ('pretrain', 'finetune', 'two_phase', 'accumulated', 'completed')),
 }
 
 
@@ -51,6 +51,11 @@ def data(synthetic_root, tmp_path_factory):
     create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
     votes = Accumulation(dict(root=str(synthetic_root / 'oracle'), label_map='mapillary_v2', classes=TEACHERS_CLASSES))
     accumulate_dataset([folder / 'ssl_bev_infos_train.pkl'], folder / 'accumulated', votes, show_progress=False)
+    names = ['drivable', 'marking', 'crosswalk']
+    votes = Accumulation(
+        {**votes.labels, 'classes': names}, line_width=dict(marking=0.5), inside=dict(marking='drivable')
+    )
+    accumulate_dataset([folder / 'ssl_bev_infos_train.pkl'], folder / 'votes', votes, show_progress=False)
     (folder / 'bev_labels_registered').symlink_to('bev_labels')
     labels = read_label_manifest(folder / 'bev_labels')
     completed = dict(asdict(labels['grid']), classes=labels['classes'], bev_frame=labels['bev_frame'])

@@ -53,6 +53,7 @@ def test_what_recipes_read_is_found_in_their_configs(tmp_path):
         'supervised': {labels},
         'supervised_from_teacher': {labels},
         'paper': {labels, teacher},
+        'accumulated': {labels, teacher, 'votes'},
         'ours': completed,
         'ours_from_scratch': completed,
         'ours_without_perspective': completed,
@@ -84,7 +85,7 @@ def test_a_run_is_named_after_all_that_it_is(tmp_path):
 
 
 def test_a_wrong_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'recipe orus: .* does not exist; there are ours, ours_from_scratch'):
+    with pytest.raises(FileNotFoundError, match=r'recipe orus: .* does not exist; there are accumulated, ours, ours_from_scratch'):
         Run(tmp_path, 'orus')
     with pytest.raises(ValueError, match=r'the share of labels of ours must be in \(0, 1\], got 50'):
         Run(tmp_path, 'ours', 50)

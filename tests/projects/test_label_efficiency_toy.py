@@ -71,7 +71,7 @@ def benchmark(launched, synthetic_root, tmp_path_factory):
         shutil.copytree(synthetic_root, folder / 'data' / town.folder, symlinks=True)
     main, places = main_of('projects/LabelEfficiency/run.py'), ['--data-root', folder / 'data', '--out', folder / 'out']
     command = lambda *runs: main(*runs, '--toy', '--workers', 1, *places)  # noqa: E731
-    command('supervised:1', 'ours:0.5')
+    command('supervised:1', 'ours:0.5', 'accumulated:0.5')
     return folder, command
 
 
@@ -83,12 +83,14 @@ def test_the_benchmark_leaves_records_and_a_report(benchmark):
     records = {path.parent.name.split('_')[0]: read_json(path) for path in folder.glob('out/runs/*/record.json')}
     for record in records.values():
         assert record['code'].startswith('0.') and record['config'] and record['data'] == 'synthetic'
-        assert record['steps'] == 10 and len(record['curve']) == 2
+        assert record['steps'] == (8 if record['recipe'] == 'accumulated' else 10) and len(record['curve']) == 2
         assert all(0 <= record['test'][truth]['mIoU'] <= 1 for truth in ('published', 'exact'))
         assert all(seconds > 0 for seconds in (*record['seconds'].values(), *record['data_seconds'].values()))
     assert len({record['series'] for record in records.values()}) == 1
     assert list(records['supervised']['data_seconds']) == [] and records['supervised']['images'] == '-'
     assert list(records['ours']['data_seconds']) == ['teacher', 'accumulation', 'registration', 'completion']
+    assert list(records['accumulated']['data_seconds']) == ['teacher', 'votes']
+    assert len(list(folder.glob('data/votes/*.npz'))) == len(list(folder.glob('data/accumulated/*.npz')))
     maps = {path.stem for path in folder.glob('data/completed/50pct_seed0_10steps/*.npz')}
     assert maps == {path.stem for path in folder.glob('data/accumulated/*.npz')} and len(maps) == 3
 
@@ -96,7 +98,7 @@ def test_the_benchmark_leaves_records_and_a_report(benchmark):
 def test_what_is_done_is_not_done_again(benchmark, launched):
     folder, command = benchmark
     before = len(launched)
-    command('supervised:1', 'ours:0.5')
+    command('supervised:1', 'ours:0.5', 'accumulated:0.5')
     assert len(launched) == before
     lost = next(folder.glob('out/runs/supervised*/record.json'))
     content = read_json(lost)

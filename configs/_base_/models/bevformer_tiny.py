@@ -58,6 +58,7 @@ model = dict(
         reprojection=dict(
             type='ReprojectionHead',
             line_width=dict(marking=0.5),  # as the BEV labels draw lines
+            inside=dict(marking='drivable'),  # maps have no lines along the edge of the road
             loss=dict(type='SegmentationLoss', positive_weight=[1.0, 10.0, 6.0], dice_weight=0.5),
         ),
         temporal=dict(type='TemporalConsistencyLoss'),

@@ -53,6 +53,7 @@ model = dict(
         reprojection=dict(
             type='ReprojectionHead',
             line_width=dict(marking=0.5),
+            inside=dict(marking='drivable'),
             loss=dict(positive_weight=[1.0, 10.0, 6.0], **loss),
         ),
     ),

@@ -26,10 +26,11 @@ frame_dataloader = dict(_base_.ssl_dataloader, batch_size=2, dataset=frames)
 
 paint_loss = dict(positive_weight=[1.0, 10.0, 10.0, 10.0, 6.0])
 line_width = dict(_delete_=True, **dict.fromkeys(('dashed', 'solid', 'stop_line'), 0.5))
+inside = dict(_delete_=True, dashed='drivable', solid='drivable')
 model = dict(
     seg_head=dict(coarse_classes=list(paint_classes.items())),
     objectives=dict(
-        reprojection=dict(loss=paint_loss, line_width=line_width),
+        reprojection=dict(loss=paint_loss, line_width=line_width, inside=inside),
         perspective=dict(classes=names, loss=paint_loss),
         accumulated=dict(type='TargetMapLoss', loss=dict(type='SegmentationLoss', dice_weight=0.5, **paint_loss)),
         completed=dict(type='TargetMapLoss', kind='completed', loss=_base_.model.objectives.seg.loss),

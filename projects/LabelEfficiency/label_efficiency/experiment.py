@@ -38,7 +38,7 @@ class Experiment:
 
     def __init__(self, towns: Towns, out: Path, on: str = 'test') -> None:
         self.towns, self.out, self.on, self.steps = towns, out, on, Steps(out, towns.steps.env)
-        self._completing: defaultdict[str, Lock] = defaultdict(Lock)
+        self._making: defaultdict[str, Lock] = defaultdict(Lock)
 
     def folder(self, run: Run) -> Path:
         """All of a run."""
@@ -101,14 +101,25 @@ class Experiment:
     def _complete(self, folder: str, run: Run) -> None:
         """Learn on a run's labels how maps are drawn, and complete those of all frames that it sees."""
         name = f'{folder}/{run.maps}'
-        with self._completing[name]:  # other recipes read the same maps
+        with self._making[name]:  # other recipes read the same maps
             for pool in IMAGES[run.images]:
                 self.towns.steps.run(
                     f'completion {name} {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--only',
                     'completion', '--quiet', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
                 )  # fmt: skip
 
+    def _vote(self, run: Run) -> None:
+        """Let the frames of each scene vote, on the grid of a run and with its lines."""
+        with self._making['votes']:  # other runs read the same votes
+            for pool in IMAGES[run.images]:
+                self.towns.steps.run(
+                    f'votes {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--quiet', '--only',
+                    'accumulation', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
+                )  # fmt: skip
+
     def _run(self, run: Run) -> None:
+        if 'votes' in run.reads:
+            self._vote(run)
         for folder in run.completions:
             self._complete(folder, run)
         work_dir, path = self.folder(run) / 'train', self.folder(run) / 'record.json'
@@ -148,7 +159,7 @@ class Experiment:
         pools, seconds = IMAGES[run.images], self.towns.seconds
         parts = {
             step: seconds(*(f'{step} {pool}' for pool in pools))
-            for step, folder in (('teacher', 'pseudo_labels'), ('accumulation', 'accumulated'))
+            for step, folder in (('teacher', 'pseudo_labels'), ('accumulation', 'accumulated'), ('votes', 'votes'))
             if folder in run.reads
         }
         if REGISTERED in run.reads:
