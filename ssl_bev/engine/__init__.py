@@ -8,6 +8,7 @@ from .channels_last import ChannelsLastHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
+from .fused_adamw import FusedAdamW
 from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .phases import Phase, PhasePlan
@@ -25,6 +26,7 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
+    'FusedAdamW',
     'MixedSourceSampler',
     'NonFiniteHook',
     'Phase',

@@ -6,7 +6,7 @@ test_cfg = dict()
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
+    optimizer=dict(type='FusedAdamW', lr=2e-4, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys=dict(img_backbone=dict(lr_mult=0.1))),
     clip_grad=dict(max_norm=35, norm_type=2),
 )

@@ -27,7 +27,7 @@ from .stage import Stage
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
 # What a network depends on.
 _KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'randomness', 'load_from')
-_MACHINE = ('num_workers', 'persistent_workers')
+_MACHINE = ('num_workers', 'persistent_workers', 'pin_memory')
 
 
 @dataclass(frozen=True)
