@@ -3,6 +3,7 @@
 
 python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --out metrics.json
 tools/dist_test.sh configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth 8
+python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --online
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, metavar='JSON', help='write the metrics to this file; what is not defined is null'
     )
     parser.add_argument(
+        '--online',
+        action='store_true',
+        help="carry the history from each scene's start on, as on a vehicle, and not over the config's window alone",
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='replace values of the config'
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -45,6 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not Path(args.checkpoint).is_file():
             raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
         cfg = load_config(args.config, args.cfg_options)
+        if args.online:
+            cfg.test_cfg = dict(type='OnlineTestLoop', whole_scenes=True)
         prepare_run(cfg, args.work_dir, args.launcher)
         cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
         runner = build_runner(cfg, 'test')

@@ -15,8 +15,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ssl_bev.apis.online import predict_online
-from ssl_bev.engine import load_config, load_weights
+from ssl_bev.engine import load_config, load_weights, predict_online
 from ssl_bev.structures import BEVDataSample
 
 

@@ -1,8 +1,8 @@
 # BEVFormer's published schedule, for a total batch of 8.
 max_epochs = 24
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=max_epochs)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = dict(type='OnlineValLoop')
+test_cfg = dict(type='OnlineTestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
