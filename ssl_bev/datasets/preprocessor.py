@@ -74,7 +74,7 @@ class BEVDataPreprocessor(BaseDataPreprocessor):
         for image in images:
             if image.shape[-3] != 3:
                 raise ValueError(f'images must be (T, N, 3, H, W), got {tuple(image.shape)}')
-        if len(sizes := {tuple(image.shape[:-2]) for image in images}) > 1:
+        if len(sizes := {tuple(image.shape[:-3]) for image in images}) > 1:
             raise ValueError(f'samples of a batch must have equally many frames and cameras, got {sorted(sizes)}')
         height, width = (self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1))
         for sample in samples:
