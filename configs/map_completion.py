@@ -20,6 +20,6 @@ model['classes'] = evidence_classes
 model['backbone']['in_channels'] = 2 * len(evidence_classes)
 model['seg_head'] = dict(_base_.model.seg_head, **_base_.map_completion_head)
 model['loss'] = _base_.model.objectives.seg.loss
-optim_wrapper = dict(optimizer=dict(lr=4e-3), paramwise_cfg=dict(_delete_=True))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=4e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)
 train_cfg = dict(max_epochs=12)

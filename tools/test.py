@@ -3,6 +3,7 @@
 
 python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --out metrics.json
 tools/dist_test.sh configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth 8
+python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervised/epoch_24.pth --online
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, metavar='JSON', help='write the metrics to this file; undefined ones are null'
     )
+    parser.add_argument(
+        '--online', action='store_true', help='use the history from the start of each scene, not only that of a window'
+    )
     parser.add_common('--cfg-options', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers')
@@ -43,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not Path(args.checkpoint).is_file():
             raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
         cfg = load_config(args.config, args.cfg_options)
+        if args.online:
+            cfg.test_cfg = dict(type='OnlineTestLoop', whole_scenes=True)
         prepare_run(cfg, args.work_dir, args.launcher)
         cfg.resume, cfg.load_from = False, with_safe_loading(args.checkpoint)
         runner = build_runner(cfg, 'test')

@@ -2,7 +2,7 @@ default_scope = 'mmdet3d'
 custom_imports = dict(imports=['ssl_bev.components', 'projects.BEVFormer.bevformer'], allow_failed_imports=False)
 
 env_cfg = dict(
-    cudnn_benchmark=False,
+    cudnn_benchmark=True,  # images have one size
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )

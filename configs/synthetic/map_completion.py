@@ -21,5 +21,5 @@ model['classes'] = evidence_classes
 model['backbone']['in_channels'] = 2 * len(evidence_classes)
 model['seg_head'] = dict(_base_.model.seg_head, **_base_.map_completion_head)
 model['loss'] = dict(_base_.model.objectives.seg.loss, positive_weight=[1.0, 3.0, 3.0, 3.0, 4.0])
-optim_wrapper = dict(optimizer=dict(lr=4e-3))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=4e-3))
 train_cfg = dict(max_epochs=30)

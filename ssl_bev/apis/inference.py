@@ -15,8 +15,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ssl_bev.apis.online import predict_online
-from ssl_bev.engine import load_config, load_weights
+from ssl_bev.engine import load_config, load_weights, predict_online
+from ssl_bev.engine.pinned_memory import unpin_without_gpu
 from ssl_bev.structures import BEVDataSample
 
 
@@ -94,7 +94,7 @@ def build_test_dataloader(
         if 'info_root' not in dataset:
             dataset['info_root'] = dataset.get('data_root', '')
         dataset['data_root'] = str(data_root)
-    return Runner.build_dataloader(settings)
+    return unpin_without_gpu(Runner.build_dataloader(settings))
 
 
 def inference(

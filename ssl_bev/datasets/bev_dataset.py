@@ -146,6 +146,21 @@ class BEVDataset(BaseDataset):
         self.full_init()
         return [sample['scene_token'] for sample in self.data_list]
 
+    def drop_history(self) -> None:
+        """Yield the last frame of each window alone, for a model that carries its history from sample to sample.
+
+        Raises:
+            ValueError: samples whose history is not the samples before them.
+        """
+        self.full_init()
+        if not self.data_list.is_consecutive:
+            raise ValueError(
+                f'ann_file {self.ann_file}: the history of a sample is not the samples before it; set '
+                'frame_stride=1 and sample_interval=1, and labelled_only=False or frames="keyframes"'
+            )
+        self.data_list = self.data_list.last_frames()
+        self.num_frames = 1
+
     def load_data_list(self) -> Sequence[dict]:
         """The samples: positions of their frames in the info files, which stay serialised."""
         table = self._open_infos()

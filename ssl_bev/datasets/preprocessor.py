@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseDataPreprocessor
@@ -72,18 +71,21 @@ class BEVDataPreprocessor(BaseDataPreprocessor):
         return {'inputs': inputs, 'data_samples': samples}
 
     def _stack(self, images: Sequence[Tensor], samples: Sequence[BEVDataSample]) -> Tensor:
-        images = [self._normalize(image) for image in images]
+        for image in images:
+            if image.shape[-3] != 3:
+                raise ValueError(f'images must be (T, N, 3, H, W), got {tuple(image.shape)}')
+        if len(sizes := {tuple(image.shape[:-3]) for image in images}) > 1:
+            raise ValueError(f'samples of a batch must have equally many frames and cameras, got {sorted(sizes)}')
         height, width = (self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1))
-        padded = [F.pad(image, (0, width - image.shape[-1], 0, height - image.shape[-2])) for image in images]
         for sample in samples:
             sample.set_metainfo({'pad_shape': (height, width)})
-        return torch.stack(padded)
-
-    def _normalize(self, image: Tensor) -> Tensor:
-        if image.shape[-3] != 3:
-            raise ValueError(f'images must be (T, N, 3, H, W), got {tuple(image.shape)}')
-        image = image.flip(-3) if self.bgr_to_rgb else image
-        return (image.float() - self.mean) / self.std
+        size = (len(images), *images[0].shape[:-2], height, width)
+        is_padded = any(image.shape[-2:] != size[-2:] for image in images)
+        stack = (self.mean.new_zeros if is_padded else self.mean.new_empty)(size)
+        for into, image in zip(stack, images, strict=True):
+            into = into[..., : image.shape[-2], : image.shape[-1]]
+            into.copy_(image.flip(-3) if self.bgr_to_rgb else image).sub_(self.mean).div_(self.std)
+        return stack
 
     def _padded(self, size: int) -> int:
         return -(-size // self.pad_size_divisor) * self.pad_size_divisor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,19 @@ class SampleTable(Sequence):
         """Some of the samples."""
         arrays = (self.windows, self.frame_valid, self.labelled, self.scenes)
         return SampleTable(*(array[which] for array in arrays), self.scene_tokens)
+
+    @property
+    def is_consecutive(self) -> bool:
+        """Whether the frame before a sample's own, where it has one, is the own frame of the sample before."""
+        if self.windows.shape[1] == 1:
+            return True
+        before = np.concatenate([[-1], self.windows[:-1, -1]])
+        return bool((self.windows[:, -2] == before)[self.frame_valid[:, -2]].all())
+
+    def last_frames(self) -> SampleTable:
+        """The same samples without the frames before their own."""
+        windows, valid = self.windows[:, -1:], self.frame_valid[:, -1:]
+        return replace(self, windows=windows, frame_valid=valid)
 
     def __len__(self) -> int:
         return len(self.labelled)

@@ -8,8 +8,11 @@ from .channels_last import ChannelsLastHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
+from .fused_adamw import FusedAdamW
 from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
+from .online import OnlineState, predict_online
+from .online_loops import OnlineTestLoop, OnlineValLoop
 from .phases import Phase, PhasePlan
 from .preemption_hook import PreemptionHook
 from .read_losses_hook import ReadLossesHook
@@ -25,8 +28,12 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
+    'FusedAdamW',
     'MixedSourceSampler',
     'NonFiniteHook',
+    'OnlineState',
+    'OnlineTestLoop',
+    'OnlineValLoop',
     'Phase',
     'PhasePlan',
     'PreemptionHook',
@@ -40,5 +47,6 @@ __all__ = [
     'load_checkpoint_file',
     'load_config',
     'load_weights',
+    'predict_online',
     'seed_everything',
 ]

@@ -29,6 +29,10 @@ def load_config(config: str | Path | Config, options: Mapping[str, Any] | None =
         raise FileNotFoundError(f'config file {config} does not exist (current directory: {Path.cwd()})')
     if options:
         config.merge_from_dict(dict(options))
+    for name in config:
+        loader = config[name] if name.endswith('dataloader') else None
+        if loader and loader.get('num_workers') == 0:
+            loader['persistent_workers'] = False  # torch refuses to keep workers where there are none
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return config
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
+from .pinned_memory import unpin_without_gpu
 from .seeding import derive_seed, seed_everything
 
 _SETTINGS = (
@@ -18,6 +19,7 @@ _SETTINGS = (
     'multiprocessing_context',
     'generator',
     'prefetch_factor',
+    'persistent_workers',
     'in_order',
 )
 
@@ -35,34 +37,46 @@ class SeededDataset(Dataset):
 
 
 class SeededBatchSampler(Sampler):
-    """Batches from the given one on; each index comes with its own seed."""
+    """Batches of an epoch from `first` on; each index comes with its own seed, derived from `seed`."""
 
-    def __init__(self, batches: Any, seed: int, first: int) -> None:
-        self.batches, self.seed, self.first = batches, seed, first
+    def __init__(self, batches: Any) -> None:
+        self.batches, self.seed, self.first = batches, 0, 0
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        seed, first = self.seed, self.first
+        seed_everything(seed)  # for samplers that draw from the global generators
         for number, batch in enumerate(self.batches):
-            if number >= self.first:
-                yield [(index, derive_seed(self.seed, 'sample', number, place)) for place, index in enumerate(batch)]
+            if number >= first:
+                yield [(index, derive_seed(seed, 'sample', number, place)) for place, index in enumerate(batch)]
 
     def __len__(self) -> int:
         return max(len(self.batches) - self.first, 0)
 
 
-def seeded_loader(loader: DataLoader, seed: int, first: int = 0) -> DataLoader:
-    """A loader of the same batches without the first ones, which are not read.
+class SeededLoader:
+    """Reads the batches of a loader, epoch after epoch.
 
-    The random numbers of a sample depend on `seed` and its position in the epoch, not on the worker or the number of
-    workers. Workers are started again. Reading without workers changes the seeds of Python, numpy and torch.
+    The random numbers of a sample depend on the seed of the epoch and its position in the epoch, not on the worker, the
+    number of workers, or what they read before. So workers may stay from epoch to epoch (`persistent_workers`). Reading
+    without workers changes the seeds of Python, numpy and torch.
 
     Raises:
         ValueError: the loader has no batches of indices.
     """
-    if isinstance(loader.dataset, IterableDataset) or loader.batch_sampler is None:
-        raise ValueError(
-            f'exact resume needs a dataset with indices, read in batches; the train dataloader has '
-            f'{type(loader.dataset).__name__} and batch_size {loader.batch_size}'
-        )
-    settings = {name: getattr(loader, name) for name in _SETTINGS if hasattr(loader, name)}
-    batches = SeededBatchSampler(loader.batch_sampler, seed, first)
-    return DataLoader(SeededDataset(loader.dataset), batch_sampler=batches, **settings)
+
+    def __init__(self, loader: DataLoader) -> None:
+        if isinstance(loader.dataset, IterableDataset) or loader.batch_sampler is None:
+            raise ValueError(
+                f'exact resume needs a dataset with indices, read in batches; the train dataloader has '
+                f'{type(loader.dataset).__name__} and batch_size {loader.batch_size}'
+            )
+        self.source = loader
+        self._batches = SeededBatchSampler(loader.batch_sampler)
+        settings = {name: getattr(loader, name) for name in _SETTINGS if hasattr(loader, name)}
+        self._loader = DataLoader(SeededDataset(loader.dataset), batch_sampler=self._batches, **settings)
+        unpin_without_gpu(self._loader)
+
+    def epoch(self, seed: int, first: int = 0) -> Iterator[Any]:
+        """The batches of an epoch without the first ones, which are not read."""
+        self._batches.seed, self._batches.first = seed, first
+        return iter(self._loader)

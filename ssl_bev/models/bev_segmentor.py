@@ -158,7 +158,9 @@ class BEVSegmentor(BaseModel):
                 pieces = part.split(1, 1) if self._batch_norm_trains() else [part]
                 for piece in pieces if part.shape[1] else ():
                     levels = self.extract_features(piece.flatten(1, 2))
-                    frames = [level.unflatten(1, piece.shape[1:3]).unbind(1) for level in levels]
+                    # The gradient of one frame keeps its layout in memory if nothing is split.
+                    several, cameras = piece.shape[1] > 1, piece.shape[2]
+                    frames = [level.split(cameras, 1) if several else [level] for level in levels]
                     features.extend(zip(*frames, strict=True))
         return features
 

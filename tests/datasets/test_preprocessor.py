@@ -52,6 +52,13 @@ def test_single_sample_and_untouched_input():
     assert torch.equal(one['inputs']['img'], kept)
 
 
+def test_windows_of_other_lengths_do_not_stack():
+    longer, shorter = sample(), sample()
+    shorter['inputs']['img'] = shorter['inputs']['img'][:1]
+    with pytest.raises(ValueError, match=r'equally many frames and cameras, got \[\(1, 3\), \(2, 3\)\]'):
+        BEVDataPreprocessor()(pseudo_collate([longer, shorter]))
+
+
 def test_checkpoints_do_not_hold_the_statistics():
     assert not BEVDataPreprocessor().state_dict()
 

@@ -21,11 +21,13 @@ def test_outputs_and_gradients_are_the_same(dtype):
     assert other[0].weight.is_contiguous(memory_format=torch.channels_last)
     seen = []
     other[1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].is_contiguous()))
+    last = torch.channels_last
+    other[2].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous(memory_format=last)))
     images = torch.randn(2, 3, 12, 14)
     for net in (model, other):
         with torch.autocast('cpu', torch.bfloat16, enabled=dtype == torch.bfloat16):
             net(images).float().square().sum().backward()
-    assert seen == [True]
+    assert seen == [True, True]
     close = dict(atol=1e-3, rtol=1e-4) if dtype == torch.float32 else dict(atol=0.5, rtol=0.05)
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, **close)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
+import multiprocessing
 from pathlib import Path
 
 import pytest
 import torch
 from engine_toy import RecordHook, ToyDataset, dataloader, make_config, make_runner, run, two_phases, weights_of
 from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from ssl_bev.engine.seeded_loader import seeded_loader
+from ssl_bev.engine.seeded_loader import SeededLoader
 
 ACCUMULATE = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01), accumulative_counts=3)
 EVERY_ITERATION = dict(
     checkpoint=dict(type='SafeCheckpointHook', by_epoch=False, interval=1), logger=dict(type='LoggerHook', interval=2)
 )
+EXACT = dict(atol=0, rtol=0)
 LENGTH = 2 * 4 + 3 * 3
 # In both phases: inside and at the end of an epoch, between updates (3, 6, ...) and at them.
 PLACES = (1, 4, 6, 8, 10, 11, 15)
@@ -127,15 +130,54 @@ def test_datasets_without_indices_are_refused() -> None:
             yield 0
 
     with pytest.raises(ValueError, match=r'needs a dataset with indices, read in batches; .* has Stream'):
-        seeded_loader(DataLoader(Stream()), seed=0)
+        SeededLoader(DataLoader(Stream()))
 
 
-def test_persistent_workers_start_anew(tmp_path: Path) -> None:
-    loader = dataloader(num_workers=1, persistent_workers=True)
-    phases = [dict(name='a', epochs=2)]
-    _, rows = run(tmp_path / 'a', phases, 'persistent', train_dataloader=loader)
-    _, expected = run(tmp_path / 'b', phases, 'fleeting')
-    assert [row['loss'] for row in rows.values()] == [row['loss'] for row in expected.values()]
+def persistent(phases: list[dict]) -> tuple[list[dict], dict]:
+    """The phases, and the train dataloader, with workers that stay."""
+    staying = dict(num_workers=2, persistent_workers=True)
+    for phase in phases:
+        phase.get('train_dataloader', {}).update(staying)
+    return phases, dataloader(**staying)
+
+
+@pytest.mark.parametrize('done', [0, 6, 10])
+def test_persistent_workers(straight, tmp_path: Path, done: int) -> None:
+    """Straight, and resumed in the middle of an epoch of either phase; the straight run read without workers."""
+    folder, expected = straight
+    phases, loader = persistent(two_phases())
+    resumed = run(
+        tmp_path, phases, f'persistent{done}', train_dataloader=loader,
+        optim_wrapper=copy.deepcopy(ACCUMULATE), default_hooks=copy.deepcopy(EVERY_ITERATION),
+        resume=bool(done), load_from=str(folder / f'iter_{done}.pth') if done else None,
+    )  # fmt: skip
+    assert_same_run(resumed, expected, done)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize('shuffle', [DefaultSampler, RandomSampler])
+def test_workers_stay_and_read_the_same(shuffle: type) -> None:
+    """Whatever they have read before, and from any place of the epoch on; also where order is drawn globally."""
+
+    def loader(**workers) -> DataLoader:
+        dataset = ToyDataset(10)
+        sampler = shuffle(dataset) if shuffle is RandomSampler else shuffle(dataset, seed=0)
+        return DataLoader(dataset, 2, sampler=sampler, collate_fn=lambda batch: batch, **workers)
+
+    def read(reader: SeededLoader, seed: int, first: int = 0) -> torch.Tensor:
+        torch.rand(seed)  # what was drawn before does not matter
+        return torch.stack([sample['inputs'] for batch in reader.epoch(seed, first) for sample in batch])
+
+    reader, workers = SeededLoader(loader(num_workers=2, persistent_workers=True)), []
+    for seed, first in ((1, 0), (2, 3), (1, 2)):
+        torch.testing.assert_close(read(reader, seed, first), read(SeededLoader(loader()), seed)[2 * first :], **EXACT)
+        workers.append({process.pid for process in multiprocessing.active_children()})
+    assert len(workers[0]) == 2 and workers[0] == workers[1] == workers[2]
+
+
+def test_pinned_memory_is_for_gpus(recwarn: pytest.WarningsRecorder) -> None:
+    list(SeededLoader(DataLoader(ToyDataset(2), collate_fn=list, pin_memory=True)).epoch(0))
+    assert not [warning for warning in recwarn if 'pin' in str(warning.message)] or torch.cuda.is_available()
 
 
 class TestAnotherBatchSize:

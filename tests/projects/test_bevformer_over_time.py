@@ -121,6 +121,13 @@ def test_frame_by_frame_is_the_window_since_the_scene_began(model, frames):
     torch.testing.assert_close(torch.stack(by_inference), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('num_frames', [1, 2, 3, 4])
+def test_a_limit_of_the_history_is_a_window_of_as_many_frames(model, frames, num_frames):
+    expected = windowed(model, frames(num_frames=num_frames))
+    predicted = online(model, frames(num_frames=1), num_frames=num_frames)
+    torch.testing.assert_close(predicted, expected, atol=1e-5, rtol=0)
+
+
 def test_a_missing_frame_is_bridged_by_its_pose(model, frames, tmp_path):
     gappy = {'without': ['scene-0061-sample1'], 'folder': tmp_path}
     expected = windowed(model, frames(num_frames=2, **gappy))
@@ -146,12 +153,14 @@ def test_streams_side_by_side_are_as_alone(model, frames):
     streams = [[0, 1, 2], [1, 2, 3]]
     state, together = None, []
     for pair in zip(*streams, strict=True):
-        before = state and state.encoder.bev.clone()
+        before = state and state.encoder[0].bev.clone()
         batch = pseudo_collate([dataset[i] for i in pair])
         samples, following = predict_online(model, batch, state)
-        assert state is None or torch.equal(state.encoder.bev, before)
+        assert state is None or torch.equal(state.encoder[0].bev, before)
         state = following
         together.append(torch.stack([sample.pred_bev_seg for sample in samples]))
+    with pytest.raises(ValueError, match='num_frames must be at least 1 or None, got 0'):
+        predict_online(model, dataset[0], num_frames=0)
     for k, stream in enumerate(streams):
         alone = online(model, [dataset[i] for i in stream])
         torch.testing.assert_close(torch.stack(together)[:, k], alone, atol=1e-5, rtol=0)

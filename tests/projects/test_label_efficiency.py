@@ -85,7 +85,9 @@ def test_a_run_is_named_after_all_that_it_is(tmp_path):
 
 
 def test_a_wrong_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'recipe orus: .* does not exist; there are accumulated, ours, ours_from_scratch'):
+    with pytest.raises(
+        FileNotFoundError, match=r'recipe orus: .* does not exist; there are accumulated, ours, ours_from_scratch'
+    ):
         Run(tmp_path, 'orus')
     with pytest.raises(ValueError, match=r'the share of labels of ours must be in \(0, 1\], got 50'):
         Run(tmp_path, 'ours', 50)

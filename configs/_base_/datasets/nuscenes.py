@@ -34,7 +34,7 @@ test_pipeline = [
 ]
 
 dataset = dict(type='BEVDataset', data_root=data_root, bev_frame='ego', num_frames=3)
-loader = dict(batch_size=1, num_workers=4, persistent_workers=False)
+loader = dict(batch_size=1, num_workers=4, persistent_workers=True, pin_memory=True)
 # Pretraining uses all training frames and no BEV labels.
 ssl_dataloader = dict(
     **loader,
@@ -56,6 +56,7 @@ labelled_dataloader = dict(
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
+    pin_memory=True,
     sampler=dict(type='SceneContiguousSampler'),
     dataset=dict(**dataset, ann_file='ssl_bev_infos_val.pkl', test_mode=True, pipeline=test_pipeline),
 )

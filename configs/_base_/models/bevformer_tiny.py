@@ -10,7 +10,7 @@ coarse_classes = dict(
 
 model = dict(
     type='BEVSegmentor',
-    data_preprocessor=dict(type='BEVDataPreprocessor', pad_size_divisor=32),
+    data_preprocessor=dict(type='BEVDataPreprocessor', pad_size_divisor=32, non_blocking=True),
     img_backbone=dict(
         type='mmdet.ResNet',
         depth=50,

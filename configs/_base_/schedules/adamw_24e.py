@@ -1,12 +1,12 @@
 # BEVFormer's published schedule, for a total batch of 8.
 max_epochs = 24
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=max_epochs)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = dict(type='OnlineValLoop')
+test_cfg = dict(type='OnlineTestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
+    optimizer=dict(type='FusedAdamW', lr=2e-4, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys=dict(img_backbone=dict(lr_mult=0.1))),
     clip_grad=dict(max_norm=35, norm_type=2),
 )

@@ -23,15 +23,32 @@ class ResidualDropout(nn.Dropout):
         if not self.training or self.p == 0 or x.device.type != 'cpu':
             dropped = F.dropout(x, self.p, self.training)
             return dropped if residual is None else residual + dropped
-        start = x.new_zeros(()) if residual is None else residual
-        return torch.addcmul(start, x, _random_mask(x.shape, 1 - self.p, x.device), value=1 / (1 - self.p))
+        return _DropAndAdd.apply(x, residual, _random_mask(x.shape, self.p, x.device), 1 / (1 - self.p))
+
+
+class _DropAndAdd(torch.autograd.Function):
+    """torch would turn the mask into floats wherever it multiplies by it."""
+
+    @staticmethod
+    def forward(ctx, x, residual, dropped, scale):
+        ctx.save_for_backward(dropped)
+        ctx.scale, ctx.dtype = scale, x.dtype
+        if residual is None:
+            return (x * scale).masked_fill_(dropped, 0)
+        return torch.where(dropped, residual, torch.add(residual, x, alpha=scale))
+
+    @staticmethod
+    def backward(ctx, grad):
+        (dropped,) = ctx.saved_tensors
+        residual_grad = grad if ctx.needs_input_grad[1] else None
+        return (grad * ctx.scale).masked_fill_(dropped, 0).to(ctx.dtype), residual_grad, None, None
 
 
 def _random_mask(shape: torch.Size, probability: float, device: torch.device) -> Tensor:
     """True with this probability, to 16 bits."""
     words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64, device=device).random_(-(2**63), None)
     uniform = words.view(torch.int16)[: shape.numel()]
-    return (uniform < round(probability * 2**16) - 2**15).view(shape)
+    return (uniform >= 2**15 - round(probability * 2**16)).view(shape)
 
 
 class FeedForward(BaseModule):

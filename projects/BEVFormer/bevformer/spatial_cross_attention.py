@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -58,12 +59,12 @@ class PillarDeformableAttention(BaseModule):
         size = (-1, self.num_heads, self.num_levels)
         # Offsets and weights depend on the query alone: one linear layer for all the cameras that see it.
         scale = 1 / constant(tuple((width, height) for height, width in level_shapes), views.references)
-        offsets = self.sampling_offsets(query).view(*size, self.num_points, 2) * scale[:, None]
+        offsets = self.sampling_offsets(query).view(*size, self.num_points, 2)
         weights = self.attention_weights(query).view(*size[:2], self.num_levels * self.num_points)
         weights = softmax_over_last(weights) / views.num_views.reshape(-1, 1, 1)
 
         offsets = offsets.index_select(0, views.query).unflatten(3, (-1, heights))
-        locations = (offsets + views.references[:, None, None, None]).flatten(3, 4)
+        locations = torch.addcmul(views.references[:, None, None, None], offsets, scale[:, None, None]).flatten(3, 4)
         weights = weights.index_select(0, views.query).view(*size, self.num_points)
         value = self.value_proj(features).flatten(0, 1).unflatten(-1, (self.num_heads, -1))
         return deformable_sampling(value, level_shapes, locations, weights, views.cameras)

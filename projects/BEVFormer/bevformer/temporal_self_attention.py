@@ -90,23 +90,19 @@ class TemporalSelfAttention(BaseModule):
         weights = softmax_over_last(_linear_of_pair(self.attention_weights, previous, positioned).view(size))
         weights = weights / NUM_QUEUES
 
+        # The two maps are sampled as two levels of one.
         scale = 1 / constant((bev_shape[1], bev_shape[0]), centers)
-        groups = RowGroups.equal(*query.shape[:2], query.device)
-
-        def sample(bev: Tensor, centers: Tensor, queue: int) -> Tensor:
-            locations = centers[:, :, None, None] + offsets[:, :, :, queue] * scale
-            return deformable_sampling(
-                bev,
-                [bev_shape],
-                locations.flatten(0, 1).unsqueeze(2),
-                weights[:, :, :, queue].flatten(0, 1).unsqueeze(2),
-                groups,
-            )
-
+        shifts = torch.stack([shift, torch.zeros_like(shift)], 1)
+        references = centers[None, :, None, None, None] + shifts[:, None, None, :, None]
         value = self._value(previous)
-        sampled = sample(value, centers + shift[:, None], 0)
-        value = value if current is previous else self._value(current)
-        sampled = sampled + sample(value, centers[None], 1)
+        value = torch.cat([value, value if current is previous else self._value(current)], 1)
+        sampled = deformable_sampling(
+            value,
+            [bev_shape] * NUM_QUEUES,
+            torch.addcmul(references, offsets, scale).flatten(0, 1),
+            weights.flatten(0, 1),
+            RowGroups.equal(*query.shape[:2], query.device),
+        )
         return self.dropout(self.output_proj(sampled.view_as(query).to(query.dtype)), query)
 
     def _value(self, bev: Tensor) -> Tensor:  # (B, Q, M, D)

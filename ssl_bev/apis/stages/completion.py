@@ -16,6 +16,7 @@ from ssl_bev.datasets.accumulated_target_files import read_target_manifest, targ
 from ssl_bev.datasets.bev_label_files import MANIFEST as LABEL_MANIFEST
 from ssl_bev.engine import load_config
 from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_checkpoint
+from ssl_bev.engine.pinned_memory import unpin_without_gpu
 from ssl_bev.files import sha256
 from ssl_bev.files.manifest_folder import MANIFEST, ManifestFolder
 from ssl_bev.files.text_files import read_json
@@ -27,7 +28,7 @@ from .stage import Stage
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
 # Parts of a config that a network depends on.
 _KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'randomness', 'load_from')
-_MACHINE = ('num_workers', 'persistent_workers')
+_MACHINE = ('num_workers', 'persistent_workers', 'pin_memory')
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class CompletionStage(Stage):
         model = init_model(self.config, self.checkpoint, device)
         loader = load_config(self.config).test_dataloader
         loader.dataset.update(self.dataset)
-        complete_maps(model, Runner.build_dataloader(loader), self.out, self._source(), show_progress=show_progress)
+        loader = unpin_without_gpu(Runner.build_dataloader(loader))
+        complete_maps(model, loader, self.out, self._source(), show_progress=show_progress)
 
     def _train(self) -> None:
         config = load_config(self.config)

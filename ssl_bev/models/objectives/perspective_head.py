@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -51,7 +53,7 @@ class PerspectiveHead(Objective):
         """The loss of the last frames' images, weighted by confidence."""
         frames = window.frames[-self.num_frames :]
         target, confidence = stack_pseudo_labels(window.data_samples, self.classes, len(frames))
-        features = torch.cat([frame.features[self.level] for frame in frames], 1)  # (B, T' N, C, h, w)
+        features = _side_by_side([frame.features[self.level] for frame in frames])
         # Nothing is learnt from a missing image, or a second time from a frame that the window repeats.
         valid = torch.cat([frame.rig.camera_valid & frame.rig.frame_valid[:, None] for frame in frames], 1)
         assert window.padded_size is not None  # there are image features
@@ -92,12 +94,20 @@ class PerspectiveHead(Objective):
         )
         margin = (0, width - target.shape[-1], 0, height - target.shape[-2])
         target, confidence = F.pad(target, margin, value=IGNORE), F.pad(confidence, margin)
-        labelled = known(target).float()
+        labelled = known(target)
         size = (logits.shape[-2], logits.shape[-1])
-        share = F.adaptive_avg_pool2d(labelled, size)
-        positive = F.adaptive_avg_pool2d(labelled * target / POSITIVE, size)
+        share = F.adaptive_avg_pool2d(labelled.float(), size)
+        positive = F.adaptive_avg_pool2d((target * labelled).float(), size) / POSITIVE
         weight = share * F.adaptive_avg_pool2d(confidence.float(), size) / 255
         if camera_weight is not None:
             weight = weight * camera_weight.flatten()[:, None, None, None]
         probability = torch.where(share > 0, positive / share.clamp(min=1e-6), float(IGNORE))
         return self.loss_module(logits, probability, weight)
+
+
+def _side_by_side(
+    frames: Sequence[Tensor],  # T' of (B, N, C, h, w)
+) -> Tensor:  # (B, T' N, C, h, w)
+    """All images of a sample in a row; as maps of four dimensions they keep their layout in memory."""
+    samples = zip(*(frame.flatten(0, 1).split(frame.shape[1]) for frame in frames), strict=True)
+    return torch.cat([maps for sample in samples for maps in sample]).unflatten(0, (len(frames[0]), -1))
