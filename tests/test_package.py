@@ -74,3 +74,18 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_one_set_of_torch_and_python_is_tested_promised_and_shown() -> None:
+    rows = re.findall(r'^\| (2\.\d+\.\d+)\b[^|]*\| (3\.\d+) \|', (ROOT / 'README.md').read_text(), re.MULTILINE)
+    pinned = re.search(r'^torch==(\S+)', (ROOT / 'requirements/torch.txt').read_text(), re.MULTILINE)[1]
+    matrix = yaml.safe_load((ROOT / '.github/workflows/test.yml').read_text())['jobs']['test']['strategy']['matrix']
+    assert rows == [(job['torch'] or pinned, job['python']) for job in matrix['include']]
+
+    (oldest, first_python), (newest, last_python) = rows[0], rows[-1]
+    major, minor = newest.split('.')[:2]
+    settings = ConfigParser()
+    settings.read(ROOT / 'setup.cfg')
+    assert f'torch>={oldest},<{major}.{int(minor) + 1}' in settings['options']['install_requires'].splitlines()
+    after_last = f'3.{int(last_python.split(".")[1]) + 1}'
+    assert settings['options']['python_requires'] == f'>={first_python},<{after_last}'

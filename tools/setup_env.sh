@@ -4,7 +4,8 @@
 #   tools/setup_env.sh                 what `make setup` calls
 #   PYTHON=python3.12 tools/setup_env.sh
 #   TORCH=2.1.2 PYTHON=python3.10 tools/setup_env.sh     another torch, in .venv-torch2.1.2-py3.10
-#   tools/setup_env.sh --cuda          the CUDA ops of mmcv too; needs nvcc. TORCH_CUDA_ARCH_LIST names other cards
+#   tools/setup_env.sh --cuda          the CUDA ops of mmcv too, for the cards at hand; needs the CUDA toolkit
+#   TORCH_CUDA_ARCH_LIST="8.0;9.0" tools/setup_env.sh --cuda    for other cards
 #   tools/setup_env.sh --folder        print the folder of the environment, make nothing
 #   SSL_BEV_CACHE=/big/disk tools/setup_env.sh    where the mmcv wheel is kept (default ~/.cache/ssl_bev)
 set -euo pipefail
@@ -44,6 +45,21 @@ need_nvcc() {
     nvcc=${CUDA_HOME:-/usr/local/cuda}/bin/nvcc
     [ -n "${CUDA_HOME:-}" ] || nvcc=$(command -v nvcc || echo "$nvcc")
     [ -x "$nvcc" ] || die "no nvcc, which the CUDA ops of mmcv need. Install the CUDA toolkit of the version that torch is built for, or set CUDA_HOME to where it is."
+    export CUDA_HOME=${nvcc%/bin/nvcc}
+    compgen -G "$CUDA_HOME/include/cusolverDn.h" >/dev/null || compgen -G "$CUDA_HOME/targets/*/include/cusolverDn.h" >/dev/null \
+        || die "$CUDA_HOME has nvcc, but not the headers of cuSOLVER, which torch's own include. Install the whole CUDA toolkit, or set CUDA_HOME to where it is."
+    [ -n "$cards" ] || die "nvidia-smi finds no card to build for. Name some by their compute capability: TORCH_CUDA_ARCH_LIST=\"8.0;9.0\"."
+}
+
+# The rule of torch's extension builder. CUDA keeps what is compiled compatible within a major version.
+need_matching_cuda() {
+    local built_for release
+    built_for=$("$venv/bin/python" -c 'import torch; print(torch.version.cuda or "")')
+    [ -n "$built_for" ] || die "the package index serves $torch without CUDA. Name one with it: PIP_INDEX_URL."
+    release=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+    [ -n "$release" ] || die "$nvcc --version names no release of CUDA. Set CUDA_HOME to a toolkit of CUDA ${built_for%%.*}."
+    [ "${release%%.*}" = "${built_for%%.*}" ] || die "nvcc is of CUDA $release, $torch is built for $built_for: other major versions do not fit. Set CUDA_HOME to a toolkit of CUDA ${built_for%%.*}, or TORCH= to a torch for yours."
+    [ "$release" = "$built_for" ] || say "    nvcc is of CUDA $release, torch is built for $built_for: the same major version, which fits"
 }
 
 case "${1:-}" in '' | --cuda | --folder) ;; *) die "unknown argument $1; known are --cuda and --folder" ;; esac
@@ -56,14 +72,19 @@ if [ -n "${TORCH:-}" ]; then
     venv+=-torch$TORCH-py$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 fi
 [ "${1:-}" != --folder ] || { echo "$venv"; exit 0; }
-# Once made with CUDA ops, an environment keeps them.
-if [ "${1:-}" = --cuda ] || [ -e "$venv/.with-cuda" ]; then ops=cuda; else ops=cpu; fi
+# Once made with CUDA ops, an environment keeps them, and the cards that they are for.
+ops=cpu cards=
+if [ "${1:-}" = --cuda ] || [ -e "$venv/.with-cuda" ]; then
+    ops=cuda
+    cards=${TORCH_CUDA_ARCH_LIST:-$(cat "$venv/.with-cuda" 2>/dev/null || true)}
+    cards=${cards:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -u | paste -sd ';' || true)}
+fi
 # mmengine imports transformers wherever it is installed, and newer ones refuse torch 2.1.
 case $torch in torch==2.[01].*) huggingface=requirements/huggingface_torch2.1.txt ;; *) huggingface=requirements/huggingface.txt ;; esac
 
 stamp=$venv/.setup-complete
 digest() { sha256sum | cut -d' ' -f1; }
-wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh tools/build_mmcv.sh; "$python" -VV; pwd; echo "$torch $ops") | digest)
+wanted=$( (cat requirements/*.txt setup.py setup.cfg tools/setup_env.sh tools/build_mmcv.sh; "$python" -VV; pwd; echo "$torch $ops $cards") | digest)
 # An editable install knows the packages that were there when it was made.
 packages=$(find ssl_bev projects -name '*.py' | sed 's|/[^/]*$||' | LC_ALL=C sort -u | digest)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted $packages" ] && exit 0
@@ -102,15 +123,12 @@ if ! [ "$("$venv/bin/python" -VV 2>/dev/null)" = "$("$python" -VV)" ]; then
     say "creating $(basename "$venv") with $("$python" -V)"
     "$python" -m venv --clear "$venv"
 fi
-[ $ops = cpu ] || touch "$venv/.with-cuda"
+[ $ops = cpu ] || echo "$cards" >"$venv/.with-cuda"
 
 quietly "1/5 $torch (a download of 200 MB to 3 GB, by platform)" pip install "$torch"
 if [ $ops = cuda ]; then
-    built_for=$("$venv/bin/python" -c 'import torch; print(torch.version.cuda or "")')
-    [ -n "$built_for" ] || die "the package index serves $torch without CUDA. Name one with it: PIP_INDEX_URL."
-    release=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
-    [ "${release%%.*}" = "${built_for%%.*}" ] || die "nvcc is of CUDA $release, $torch is built for $built_for. Set CUDA_HOME to a toolkit of that version, or TORCH= to a torch for yours."
-    export FORCE_CUDA=1
+    need_matching_cuda
+    export FORCE_CUDA=1 TORCH_CUDA_ARCH_LIST=$cards
 fi
 quietly "2/5 libraries" pip install -r requirements/runtime.txt -r requirements/dev.txt -r $huggingface "$torch"
 # Both OpenCV wheels write the same folder; the one without a GUI must win, bare machines lack libGL.
@@ -123,7 +141,7 @@ import platform, sys, torch
 print(f'cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}-{platform.machine()}')
 PY
 )
-[ $ops = cpu ] || key+=-cuda
+[ $ops = cpu ] || key+=-cuda${cards//[^0-9A-Za-z.+]/_}
 key+=-$(digest <tools/build_mmcv.sh | cut -c1-8)  # a wheel that another script built is not taken
 wheels=$cache/${mmcv//==/}-$key
 if ! ls "$wheels"/mmcv-*.whl >/dev/null 2>&1; then

@@ -51,7 +51,7 @@ def run_script(folder: Path, *command: str) -> None:
     environment = dict(
         os.environ, PYTHONPATH=f'{ROOT}:{ROOT / "tests/engine"}', OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES=''
     )
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
