@@ -57,7 +57,7 @@ def test_figures_are_the_published_ones(name):
         assert (loader.dataset.num_frames, loader.dataset.bev_frame) == (frames, 'lidar')
     assert (config.train_dataloader.batch_size, config.auto_scale_lr.base_batch_size) == (1, 8)
     optim = config.optim_wrapper
-    assert (optim.optimizer.type, optim.optimizer.lr, optim.optimizer.weight_decay) == ('AdamW', 2e-4, 0.01)
+    assert (optim.optimizer.type, optim.optimizer.lr, optim.optimizer.weight_decay) == ('FusedAdamW', 2e-4, 0.01)
     assert (optim.paramwise_cfg.custom_keys.img_backbone.lr_mult, optim.clip_grad.max_norm) == (0.1, 35)
     warm_up, cosine = config.param_scheduler
     assert (warm_up.end, cosine.begin, cosine.type) == (500, 500, 'CosineAnnealingLR')
