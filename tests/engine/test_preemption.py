@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,8 @@ def options(**hooks) -> dict:
 
 
 def train(rank: int, folder: Path, workers: int, seconds: float, validation: bool = False, **hooks) -> None:
-    """A run that is slow from its 5th iteration on, which lies between two updates."""
+    """A run that is slow from its 5th iteration on, between two updates. Its workers have threads of libraries."""
+    os.register_at_fork(after_in_child=lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start())
     slow = dict(type='SlowHook', seconds=seconds, begin=4, validation=validation)
     more = copy.deepcopy(VALIDATION) if validation else {}
     run(folder, two_phases(workers), 'signalled', workers, **options(slow=slow, **hooks), **more)
