@@ -18,6 +18,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 os.environ['VIRTUAL_ENV'] = sys.prefix  # so that the launchers take the environment of the tests
 
 
+# Threads of several test processes slow each other down; children read the variable.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+torch.set_num_threads(1)
+
 # These generate a synthetic dataset or start several processes, which takes many seconds.
 SLOW_FIXTURES = {'synthetic_root', 'exact_root', 'noisy_root', 'of_two', 'of_two_processes'}
 

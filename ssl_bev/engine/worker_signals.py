@@ -44,7 +44,8 @@ class _BlockedAtStart(ForkContext):
                 finally:
                     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-        self.signals, self.Process = signals, Process
+        self.signals = signals
+        self.Process = Process  # type: ignore[misc]  # of this context alone
 
 
 def shield_workers(loader: DataLoader, signals: Sequence[int]) -> None:
