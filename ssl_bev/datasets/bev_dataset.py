@@ -12,11 +12,11 @@ from mmengine.dataset import BaseDataset
 from .calibration import check_bev_frame
 from .cameras import SharedNames, choose_cameras
 from .info_cache import open_info_table
-from .info_files import check_disjoint, check_temporal, find_scenes
+from .info_files import check_temporal
 from .info_table import InfoTable
-from .label_subsets import draw_label_subset, write_label_subset
 from .road_files import RoadReader
 from .sample_table import SampleTable
+from .scene_selection import SceneSelection
 from .windows import MAX_TIME_GAP, scene_windows, segment_starts
 
 
@@ -119,13 +119,10 @@ class BEVDataset(BaseDataset):
         self.road_of = dict if roads is None else RoadReader(self.info_root / roads)
         self.label_dir = str(self.info_root / label_dir) if with_labels else None
         self.image_prefix = dict(data_prefix or {})
-        self.label_fraction = label_fraction
-        self.label_seed = label_seed
-        self.label_scenes = label_scenes
-        self.label_subset_file = label_subset_file
         self.labelled_only = labelled_only
-        self.scene_list = scene_list
-        self.disjoint_from = disjoint_from
+        self.selection = SceneSelection(
+            scene_list, disjoint_from, label_fraction, label_seed, label_scenes, label_subset_file
+        )
         files = [ann_file] if isinstance(ann_file, str) else ann_file
         self._info_files = [str(self.info_root / file) for file in files]
         super().__init__(
@@ -164,7 +161,7 @@ class BEVDataset(BaseDataset):
     def load_data_list(self) -> Sequence[dict]:
         """The samples: positions of their frames in the info files, which stay serialised."""
         table = self._open_infos()
-        chosen = self._select_scenes(table, table.order(self.frames == 'all'))
+        chosen = self.selection.frames(table, table.order(self.frames == 'all'))
         columns = table.columns[chosen]
         self._may_lack = self.allow_missing_cameras or not self.camera_names
         sets = table.camera_sets(chosen)
@@ -175,7 +172,7 @@ class BEVDataset(BaseDataset):
         starts = segment_starts(table.scene_numbers()[chosen], columns['timestamp'], self.max_time_gap)
         windows, valid = scene_windows(starts, self.num_frames, self.frame_stride)
         tokens = [token for token, _ in table.scenes] + ['']  # the last is that of a frame without scene
-        labelled_scenes = self._labelled_scenes(table, chosen)
+        labelled_scenes = self.selection.labelled_scenes(table, chosen) if self.label_dir is not None else set()
         in_labelled = np.array([token in labelled_scenes for token in tokens], bool)
         labelled = columns['is_keyframe'] & in_labelled[columns['scene']]
         samples = SampleTable(chosen[windows], valid, labelled, columns['scene'], tokens)
@@ -217,15 +214,8 @@ class BEVDataset(BaseDataset):
         return sample
 
     def _open_infos(self) -> InfoTable:
-        arguments = {
-            'num_frames': (self.num_frames, 1),
-            'frames': (self.frames, 'keyframes'),
-            'label_fraction': (self.label_fraction, 1.0),
-            'label_scenes': (self.label_scenes, None),
-            'scene_list': (self.scene_list, None),
-            'disjoint_from': (self.disjoint_from, None),
-        }
-        temporal_needs = [f'{name}={value!r}' for name, (value, plain) in arguments.items() if value != plain]
+        temporal_needs = [f'num_frames={self.num_frames}'] * (self.num_frames > 1)
+        temporal_needs += [f'frames={self.frames!r}'] * (self.frames == 'all') + self.selection.temporal_needs
         tables = [open_info_table(file) for file in self._info_files]
         for file, table in zip(self._info_files, tables, strict=True):
             check_temporal(file, temporal_needs, table.temporal_fault)
@@ -233,26 +223,6 @@ class BEVDataset(BaseDataset):
         for key, value in table.metainfo.items():
             self._metainfo.setdefault(key, value)
         return table
-
-    def _select_scenes(self, table: InfoTable, positions: np.ndarray) -> np.ndarray:
-        if self.scene_list is not None:
-            wanted = find_scenes('scene_list', self.scene_list, table.scenes_of(positions))
-            is_wanted = np.array([token in wanted for token, _ in table.scenes], bool)
-            positions = positions[is_wanted[table.columns['scene'][positions]]]
-        if self.disjoint_from is not None:
-            check_disjoint(self.disjoint_from, table.scenes_of(positions))
-        return positions
-
-    def _labelled_scenes(self, table: InfoTable, positions: np.ndarray) -> set[str]:
-        if self.label_dir is None or not len(positions):
-            return set()
-        scenes = table.scenes_of(positions)
-        if self.label_scenes is not None:
-            return find_scenes('label_scenes', self.label_scenes, scenes)
-        subset = draw_label_subset([scene['scene_token'] for scene in scenes], self.label_fraction, self.label_seed)
-        if self.label_subset_file is not None:
-            write_label_subset(self.label_subset_file, subset, self.label_fraction, self.label_seed)
-        return set(subset)
 
 
 # Former name.

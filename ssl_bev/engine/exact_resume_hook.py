@@ -146,7 +146,7 @@ class ExactResumeHook(Hook):
 
     def _start_of(self, runner: Runner, epoch: int) -> int:
         phases = self._phases(runner)
-        return phases.first_iteration(epoch) if phases else epoch * len(runner.train_loop.dataloader)
+        return phases.loaders.first_iteration_of_epoch(epoch) if phases else epoch * len(runner.train_loop.dataloader)
 
     def _replay_schedules(self, runner: Runner, settings: list[dict[str, float]]) -> None:
         phases = self._phases(runner)

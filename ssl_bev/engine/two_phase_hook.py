@@ -8,14 +8,14 @@ from mmdet3d.registry import HOOKS
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
-from torch.utils.data import DataLoader
 
 from ssl_bev.random_state import kept_random_state
 
 from .model_wrappers import unwrapped
+from .phase_loaders import PhaseLoaders
 from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
 from .phase_weights import phase_weights
-from .phases import PhasePlan, suggest
+from .phases import PhasePlan
 from .seeding import derive_seed, seed_everything
 
 
@@ -72,7 +72,7 @@ class TwoPhaseHook(Hook):
     def __init__(self, phases: Sequence[Mapping]) -> None:
         self.plan = PhasePlan(phases)
         self._active: int | None = None  # the phase whose optimizer and schedule the runner holds
-        self._loaders: list[DataLoader] = []
+        self._loaders: PhaseLoaders | None = None  # built before the run
         self._weights: list[dict[str, float] | None] = []
 
     def before_run(self, runner: Runner) -> None:
@@ -94,10 +94,10 @@ class TwoPhaseHook(Hook):
             raise ValueError('TwoPhaseHook restarts the optimizer from its config: build the runner by Runner.from_cfg')
         self._weights = phase_weights(self.plan, unwrapped(runner.model))
         with kept_random_state():  # a run with one phase less initialises its model in the same way
-            self._loaders = [self._build_loader(runner, index) for index in range(len(self.plan))]
-        runner.train_loop._max_iters = self._first_iteration(len(self.plan))
+            self._loaders = PhaseLoaders(runner, self.plan)
+        runner.train_loop._max_iters = self.loaders.first_iteration(len(self.plan))
         for index in range(len(self.plan)):
-            phase_schedules(runner, self.plan, index, self._iterations(index))
+            phase_schedules(runner, self.plan, index, self.loaders.iterations(index))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Prepare optimizer and schedule of the phase that saved the checkpoint; mmengine loads their states next."""
@@ -105,7 +105,7 @@ class TwoPhaseHook(Hook):
             return
         index = self._phase_of(checkpoint['meta'])
         self._weigh(runner, index)
-        self._use_loader(runner, index)
+        self.loaders.use(runner, index)
         self._build_optimizer(runner, index)
         self._active = index
 
@@ -132,24 +132,23 @@ class TwoPhaseHook(Hook):
         assert self._active is not None  # before_train_epoch has set it
         checkpoint['meta']['phase'] = self.plan[self._active].name
 
-    def first_iteration(self, epoch: int) -> int:
-        """The iteration with which an epoch starts; both count from 0."""
-        if epoch >= self.plan.total_epochs:
-            return self._first_iteration(len(self.plan))
-        index, since = self.plan.locate(epoch)
-        return self._first_iteration(index) + since * len(self._loaders[index])
+    @property
+    def loaders(self) -> PhaseLoaders:
+        """Of all phases; they are there once the run has begun."""
+        assert self._loaders is not None
+        return self._loaders
 
     def schedules(self, runner: Runner) -> tuple[list[dict], int]:
         """Configs of the running phase's schedules, and the epoch with which they begin."""
         index = self._active
         assert index is not None
-        return phase_schedules(runner, self.plan, index, self._iterations(index)), self.plan.first_epoch(index)
+        return phase_schedules(runner, self.plan, index, self.loaders.iterations(index)), self.plan.first_epoch(index)
 
     def _start(self, runner: Runner, index: int) -> None:
         phase = self.plan[index]
         old = None if phase.reset_optimizer else runner.optim_wrapper.optimizer.state_dict()
         unwrapped(runner.model).zero_grad()
-        self._use_loader(runner, index)
+        self.loaders.use(runner, index)
         self._build_optimizer(runner, index)
         if old is not None:
             keep_moments(runner, old)
@@ -175,40 +174,12 @@ class TwoPhaseHook(Hook):
             runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
 
     def _build_optimizer(self, runner: Runner, index: int) -> None:
-        build_phase_optimizer(runner, self.plan, index, self._iterations(index))
+        build_phase_optimizer(runner, self.plan, index, self.loaders.iterations(index))
 
     def _count_updates(self, runner: Runner, index: int) -> None:
         """Gradient accumulation counts from the start of the phase, as it does in a run of its own."""
-        first = self._first_iteration(index)
-        runner.optim_wrapper.initialize_count_status(runner.model, runner.iter - first, self._iterations(index))
-
-    def _build_loader(self, runner: Runner, index: int) -> DataLoader:
-        config = self.plan[index].train_dataloader
-        if config is None:
-            return runner.train_loop.dataloader
-        if isinstance(config, str):
-            name, phase = config, self.plan[index].name
-            config = runner.cfg.get(name)
-            if not isinstance(config, Mapping):
-                known = [key for key in runner.cfg if key.endswith('dataloader')]
-                raise ValueError(
-                    f'phase {phase!r}: train_dataloader {name!r} is no dataloader of the config; {suggest(name, known)}'
-                )
-        spread = runner._randomness_cfg.get('diff_rank_seed', False)
-        return runner.build_dataloader(config, seed=runner.seed, diff_rank_seed=spread)
-
-    def _use_loader(self, runner: Runner, index: int) -> None:
-        loader = self._loaders[index]
-        runner.train_loop.dataloader = runner._train_dataloader = loader
-        if hasattr(loader.dataset, 'metainfo'):
-            runner.visualizer.dataset_meta = loader.dataset.metainfo
-            runner.message_hub.update_info('dataset_meta', loader.dataset.metainfo)
-
-    def _iterations(self, index: int) -> int:
-        return self.plan[index].epochs * len(self._loaders[index])
-
-    def _first_iteration(self, index: int) -> int:
-        return sum(self._iterations(earlier) for earlier in range(index))
+        first = self.loaders.first_iteration(index)
+        runner.optim_wrapper.initialize_count_status(runner.model, runner.iter - first, self.loaders.iterations(index))
 
     def _phase_of(self, meta: Mapping) -> int:
         epoch = meta['epoch']
@@ -229,7 +200,7 @@ class TwoPhaseHook(Hook):
         parts = [
             f'Phase {index + 1}/{len(self.plan)} {phase.name!r}: epochs {first + 1} to {first + phase.epochs}',
             f'losses {losses or "of the model"}',
-            f'{len(self._loaders[index].dataset)} samples',  # type: ignore[arg-type]
+            f'{self.loaders.samples(index)} samples',
             f'learning rate from {" / ".join(f"{rate:g}" for rate in rates)}',
             'optimizer restarted' if phase.reset_optimizer else 'optimizer state kept',
         ]
