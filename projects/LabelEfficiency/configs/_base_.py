@@ -4,6 +4,15 @@ _base_ = '../../../configs/synthetic/_base_.py'
 # Pseudo-labels need the teacher anyway: most recipes start from its image backbone.
 weights = '{{ fileDirname }}/../../SyntheticNuScenes/teacher/mask2former_v2.pth'
 teacher_backbone = dict(_delete_=True, type='Pretrained', checkpoint=weights, prefix='backbone.')
+# A second phase, on the labelled scenes.
+finetune = dict(
+    name='finetune',
+    epochs=4,
+    losses=dict(seg=1.0),
+    lr=1e-3,
+    init_classes='coarse',
+    train_dataloader='labelled_dataloader',
+)
 # A teacher with Mapillary v2.0's names tells paint apart.
 paint_classes = dict(
     drivable=['drivable_area'],
@@ -14,14 +23,13 @@ paint_classes = dict(
 )
 names = list(paint_classes)
 pseudo_labels = dict(_base_.pseudo_labels, classes=names)
-votes = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/accumulated', classes=names)
 completed = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/completed', kind='completed')
-bev_labels = dict(type='LoadBEVMasks')
 
 # Images without BEV labels: pairs of frames for the paper's pretraining, two single frames for maps as targets.
 pairs = dict(_base_.ssl_dataloader.dataset, pipeline=[*_base_.images, pseudo_labels, *_base_.augment_and_pack])
 pair_dataloader = dict(_base_.ssl_dataloader, dataset=pairs)
-frames = dict(pairs, num_frames=1, pipeline=[*_base_.images, pseudo_labels, completed, *_base_.augment_and_pack])
+pseudo_labels_4 = dict(pseudo_labels, stride=4)  # as fine as the image features
+frames = dict(pairs, num_frames=1, pipeline=[*_base_.images, pseudo_labels_4, completed, *_base_.augment_and_pack])
 frame_dataloader = dict(_base_.ssl_dataloader, batch_size=2, dataset=frames)
 
 paint_loss = dict(positive_weight=[1.0, 10.0, 10.0, 10.0, 6.0])

@@ -1,12 +1,9 @@
-# Ours with a scene's votes as they are: a second task, of the teacher's classes, beside registered BEV labels in half
-# of each batch.
+# Ours with a scene's votes as they are: they teach all frames in a first phase, published labels in a second.
 _base_ = './_base_.py'
-votes_and_labels = [*_base_.images, _base_.pseudo_labels, _base_.bev_labels, _base_.votes, *_base_.augment_and_pack]
+votes = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/votes', classes=_base_.names)
 train_dataloader = _base_.frame_dataloader
-labelled = dict(_base_.labelled_dataloader.dataset, label_dir='bev_labels_registered', pipeline=votes_and_labels)
-others = dict(_base_.frame_dataloader.dataset, pipeline=votes_and_labels)
-train_dataloader.dataset = dict(type='ConcatDataset', datasets=[labelled, others])
-train_dataloader.sampler = dict(type='MixedSourceSampler', per_batch=[1, 1])
+train_dataloader.dataset.pipeline = [*_base_.images, _base_.pseudo_labels_4, votes, *_base_.augment_and_pack]
 model = dict(img_backbone=dict(init_cfg=_base_.teacher_backbone))
-phases = [dict(name='joint', epochs=10, losses=dict(seg=1.0, accumulated=1.0, perspective=0.5))]
-custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]
+train_cfg = dict(max_epochs=8)
+pretrain = dict(name='pretrain', epochs=4, losses=dict(accumulated=1.0, perspective=0.5))
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=[pretrain, _base_.finetune])]

@@ -1,16 +1,8 @@
 # The paper's recipe: reprojection and consistency over time without BEV labels, then fine-tuning on labelled scenes.
+# The backbone of the paper is pretrained on images; here it is the teacher's.
 _base_ = './_base_.py'
 train_dataloader = _base_.pair_dataloader
 train_cfg = dict(max_epochs=8)
-phases = [
-    dict(name='pretrain', epochs=3, losses=dict(reprojection=1.0, temporal=0.5)),
-    dict(
-        name='finetune',
-        epochs=5,
-        losses=dict(seg=1.0),
-        lr=1e-3,
-        init_classes='coarse',
-        train_dataloader='labelled_dataloader',
-    ),
-]
-custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=phases)]
+model = dict(img_backbone=dict(init_cfg=_base_.teacher_backbone))
+pretrain = dict(name='pretrain', epochs=4, losses=dict(reprojection=1.0, temporal=0.5))
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=[pretrain, _base_.finetune])]

@@ -24,6 +24,8 @@ from .runs import IMAGES, Run
 from .steps import PROJECT, Steps, read_json, write_json
 from .towns import EXACT, INFOS, PUBLISHED, REGISTERED, UNLABELLED, Towns
 
+# Folder of a scene's votes -> the step that makes them.
+VOTES = {'accumulated': 'accumulation', 'votes': 'votes'}
 TRUTHS = {'published': PUBLISHED, 'exact': EXACT}
 
 
@@ -89,39 +91,28 @@ class Experiment:
         return read_json(path)['series']
 
     def _make_data(self, runs: Sequence[Run]) -> None:
-        """All that they read, but for the maps that are completed on each one's labels."""
+        """All that they read, but for what is made with the config of each one: votes and completed maps."""
         read = {(name, pool) for run in runs for name in run.reads for pool in IMAGES[run.images]}
         self.towns.make(unlabelled=any(pool == UNLABELLED and name != PUBLISHED for name, pool in read))
-        for folder, make in (('pseudo_labels', self.towns.label), ('accumulated', self.towns.accumulate)):
-            for pool in sorted(pool for name, pool in read if name == folder):
-                make(pool)
+        for pool in sorted(pool for name, pool in read if name == 'pseudo_labels'):
+            self.towns.label(pool)
         if any(name == REGISTERED for name, _ in read):
             self.towns.register()
 
-    def _complete(self, folder: str, run: Run) -> None:
-        """Learn on a run's labels how maps are drawn, and complete those of all frames that it sees."""
-        name = f'{folder}/{run.maps}'
-        with self._making[name]:  # other recipes read the same maps
+    def _prepare(self, run: Run, stage: str, name: str) -> None:
+        """Make one kind of targets with a run's config, for all frames that it sees."""
+        with self._making[name]:  # other runs read the same
             for pool in IMAGES[run.images]:
                 self.towns.steps.run(
-                    f'completion {name} {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--only',
-                    'completion', '--quiet', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
-                )  # fmt: skip
-
-    def _vote(self, run: Run) -> None:
-        """Let the frames of each scene vote, on the grid of a run and with its lines."""
-        with self._making['votes']:  # other runs read the same votes
-            for pool in IMAGES[run.images]:
-                self.towns.steps.run(
-                    f'votes {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--quiet', '--only',
-                    'accumulation', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
+                    f'{name} {pool}', 'tools/prepare_targets.py', self.folder(run) / 'config.py', '--only', stage,
+                    '--quiet', '--cfg-options', f'train_dataloader.dataset.ann_file={INFOS.format(pool)}',
                 )  # fmt: skip
 
     def _run(self, run: Run) -> None:
-        if 'votes' in run.reads:
-            self._vote(run)
+        for name in sorted(VOTES.keys() & run.reads):
+            self._prepare(run, 'accumulation', VOTES[name])
         for folder in run.completions:
-            self._complete(folder, run)
+            self._prepare(run, 'completion', f'completion {folder}/{run.maps}')
         work_dir, path = self.folder(run) / 'train', self.folder(run) / 'record.json'
         self.steps.run(
             f'training {run.name}', 'tools/train.py', self.folder(run) / 'config.py', '--work-dir', work_dir,
@@ -159,7 +150,7 @@ class Experiment:
         pools, seconds = IMAGES[run.images], self.towns.seconds
         parts = {
             step: seconds(*(f'{step} {pool}' for pool in pools))
-            for step, folder in (('teacher', 'pseudo_labels'), ('accumulation', 'accumulated'), ('votes', 'votes'))
+            for step, folder in (('teacher', 'pseudo_labels'), *((VOTES[folder], folder) for folder in VOTES))
             if folder in run.reads
         }
         if REGISTERED in run.reads:

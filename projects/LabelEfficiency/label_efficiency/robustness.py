@@ -61,7 +61,7 @@ class OtherTowns(Towns):
             out = folder / self.label_dir
             self.steps.run(
                 f'labels {out.relative_to(self.root)}', 'tools/create_data.py', '--data-root', folder, '--version',
-                town.version, '--out', folder, '--labels-only', '--protocol', self.protocol, '--quiet', result=out,
+                town.version, '--out', folder, '--labels-only', *self._protocol, '--quiet', result=out,
             )  # fmt: skip
 
     def seconds(self, *names: str) -> float:

@@ -50,7 +50,7 @@ class Run:
         images: 'same' = those of all training scenes; 'more' = those of unlabelled towns, too.
         steps: of training; None: as many as the recipe's epochs make of the data.
         options: `a.b.c` -> value that replaces the config's.
-        protocol: of the labels; what it changes in a recipe says configs/protocols/{protocol}.py.
+        protocol: of the labels; configs/protocols/{protocol}.py says what it changes in a recipe and a completion.
 
     Raises:
         FileNotFoundError: there is no such recipe.
@@ -119,7 +119,7 @@ class Run:
         """Folder of the completed maps that the recipe reads -> the network that learns to complete them."""
         found = {}
         for folder in COMPLETED.keys() & _folders(self.config):
-            found[folder] = config = self._read(COMPLETION)
+            found[folder] = config = self._read(COMPLETION, 'completion')
             dataset = config.train_dataloader.dataset
             dataset.update(label_fraction=self.share, label_seed=self.seed, label_dir=COMPLETED[folder])
             if self.steps:
@@ -136,11 +136,11 @@ class Run:
         """Names of the folders below `root` that labels and targets come from."""
         return _folders(self.config).union(*map(_folders, self.completions.values()))
 
-    def _read(self, path: Path) -> Config:
+    def _read(self, path: Path, changes: str = 'recipe') -> Config:
         os.environ['SSL_BEV_SYNTHETIC'] = str(self.root)
         config = load_config(path)
         if self.protocol:
-            config.merge_from_dict(Config.fromfile(RECIPES / 'protocols' / f'{self.protocol}.py').changes)
+            config.merge_from_dict(Config.fromfile(RECIPES / 'protocols' / f'{self.protocol}.py')[changes])
         config.randomness.seed = self.seed
         return config
 

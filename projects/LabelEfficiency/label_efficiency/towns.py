@@ -18,7 +18,6 @@ INFOS = 'ssl_bev_infos_{}.pkl'
 PUBLISHED, EXACT, REGISTERED = 'bev_labels', 'truth/bev_labels', 'bev_labels_registered'
 TEACHER = PROJECT / 'projects' / 'SyntheticNuScenes' / 'teacher' / 'mask2former_v2.py'
 UNLABELLED = 'unlabelled'  # the pool of images without labels
-PAINT = ('drivable', 'dashed', 'solid', 'stop_line', 'crosswalk')  # what the teacher tells apart
 
 
 class Town(NamedTuple):
@@ -118,14 +117,6 @@ class Towns:
             cores=self.jobs,
         )  # fmt: skip
 
-    def accumulate(self, pool: str) -> None:
-        """BEV targets of a pool's scenes: votes of their pseudo-labels."""
-        self.steps.run(
-            f'accumulation {pool}', 'tools/accumulate_pseudo_labels.py', '--infos', self.root / INFOS.format(pool),
-            *self._labels, '--classes', *PAINT, '--out', self.root / 'accumulated', '--workers', self.jobs,
-            cores=self.jobs,
-        )  # fmt: skip
-
     def register(self) -> None:
         """Labels of the training towns' maps, each fitted to the pseudo-labels of its scene."""
         towns = {self.root / 'registered' / town.folder: town for town in self.towns if 'train' in town.pools}
@@ -133,7 +124,7 @@ class Towns:
             infos = self.root / town.folder / INFOS.format(town.pools['train'])
             self.steps.run(
                 f'registration {town.folder}', 'tools/register_labels.py', '--infos', infos, '--data-root',
-                self.maps_of(town), *self._labels, '--out', out, result=out,
+                self.maps_of(town), *self._labels, '--out', out, *self._protocol, result=out,
             )  # fmt: skip
         merge_labels(towns, self.root / REGISTERED)
 
@@ -145,6 +136,10 @@ class Towns:
     def _labelled(self) -> list[Town]:
         """The towns whose labels somebody reads."""
         return [town for town in self.towns if town.pools.keys() != {UNLABELLED}]
+
+    @property
+    def _protocol(self) -> list[str]:
+        return ['--protocol', f'configs/_base_/protocols/{self.protocol}.py'] if self.protocol else []
 
     @property
     def _labels(self) -> list[object]:
