@@ -152,11 +152,7 @@ def test_the_demo_leaves_a_table_and_pictures(launched, synthetic_root, ready_to
     table = (tmp_path / 'out' / 'iou.md').read_text()
     assert table.splitlines()[2].split('|')[2].strip() == 'mIoU' and 'stop_line' in table and 'lane_divider' in table
     rows = [line.split('|')[1].strip() for line in table.splitlines()[4:]]
-    assert [row.split(':')[0] for row in rows] == [
-        "the paper's two phases",
-        'supervised',
-        'weights that come with the project',
-    ]
+    assert [row.split(':')[0] for row in rows] == ['ours', 'supervised', 'weights that come with the project']
     assert all(0 <= float(line.split('|')[2]) <= 100 for line in table.splitlines()[4:])
     assert len(list((tmp_path / 'out' / 'first_look').glob('panel_*.png'))) == 3
     assert len(list((tmp_path / 'out').glob('panel_*.png'))) == 1 and (tmp_path / 'out' / 'curves.png').is_file()
