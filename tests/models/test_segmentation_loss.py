@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ssl_bev.models import SegmentationLoss, segmentation_loss
-from ssl_bev.models.losses import soft_cldice
 
 
 def naive(logits, target, weight, positive_weight, dice_weight):
@@ -117,41 +116,7 @@ def test_focal_by_hand():
     assert segmentation_loss(torch.logit(soft), soft, focal_gamma=2.0).item() < 1e-9
 
 
-def line_map(columns, rows=(2, 3, 4)):
-    image = torch.zeros(1, 1, 7, 12)
-    image[..., rows, :] = 1.0
-    image[..., [c for c in range(12) if c not in columns]] = 0
-    return image
-
-
-def test_cldice_counts_length_and_not_width():
-    wide, thin = line_map(range(12)), line_map(range(12), (3,))
-    assert soft_cldice(wide, wide).item() == pytest.approx(1)
-    assert soft_cldice(thin, wide).item() == pytest.approx(1)
-    assert soft_cldice(wide, thin).item() == pytest.approx(1)
-    # A third of the line is missing: all that is predicted is right, two thirds of the truth's centre is found.
-    gap = line_map([0, 1, 2, 3, 8, 9, 10, 11], (3,))
-    assert soft_cldice(gap, thin).item() == pytest.approx(2 * 1 * (2 / 3) / (1 + 2 / 3))
-    beside = line_map(range(12), (0,))
-    assert soft_cldice(beside, thin).item() == 0
-
-
-def test_cldice_term_spares_the_unlabelled_and_absent_classes():
-    target = torch.cat([line_map(range(12)), torch.zeros(1, 1, 7, 12), line_map(range(12))], 1)
-    logits = (target * 2 - 1) * 20
-    logits[:, 2, :, 4:8] = -20  # the third class has a gap ...
-    plain = segmentation_loss(logits, target)
-    added = segmentation_loss(logits, target, cldice_weight=torch.tensor([1.0, 1.0, 0.5])) - plain
-    cldice = soft_cldice(logits[:, 2:].sigmoid(), target[:, 2:]).item()
-    assert 0.1 < 1 - cldice < 0.5
-    assert added.item() == pytest.approx((0 + 0.5 * (1 - cldice)) / 2, abs=1e-6)  # the second class is absent
-    ignored = target.clone()
-    ignored[:, 2, :, 3:9] = 255  # ... that nobody labelled
-    loss = [segmentation_loss(logits, ignored, cldice_weight=w) for w in (None, torch.ones(3))]
-    assert (loss[1] - loss[0]).item() == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize('options', [dict(focal_gamma=2.0), dict(cldice_weight=torch.ones(2)), dict(dice_weight=1.0)])
+@pytest.mark.parametrize('options', [dict(focal_gamma=2.0), dict(dice_weight=1.0)])
 def test_gradients_of_every_term(options):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 2, 6, 7, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -160,7 +125,6 @@ def test_gradients_of_every_term(options):
     weight = torch.rand(2, 1, 6, 7, generator=generator, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda z: segmentation_loss(z, target, weight, **options), logits)
     extreme = torch.tensor([[[[200.0, -200.0, 0.0]]]], requires_grad=True)
-    options = {key: value[:1] if key == 'cldice_weight' else value for key, value in options.items()}
     segmentation_loss(extreme, torch.tensor([[[[0, 1, 1]]]]), **options).backward()
     assert extreme.grad.isfinite().all()
 
@@ -168,7 +132,5 @@ def test_gradients_of_every_term(options):
 def test_bad_options():
     with pytest.raises(ValueError, match='focal_gamma must not be negative, got -1'):
         SegmentationLoss(focal_gamma=-1)
-    with pytest.raises(ValueError, match='cldice_weight has 2 values for 3 classes'):
-        SegmentationLoss(cldice_weight=[1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))
-    with pytest.raises(ValueError, match=r'needs maps \(B, K, H, W\), got logits of \(1, 3, 5\)'):
-        SegmentationLoss(cldice_weight=1)(torch.zeros(1, 3, 5), torch.zeros(1, 3, 5))
+    with pytest.raises(ValueError, match='positive_weight has 2 values for 3 classes'):
+        SegmentationLoss(positive_weight=[1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))

@@ -1,4 +1,4 @@
-"""The multi-label loss of BEV maps and of reprojected maps: cross-entropy or focal loss, Dice, centre-line Dice."""
+"""The multi-label loss of BEV maps and of reprojected maps: cross-entropy or focal loss, and Dice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ssl_bev.targets import IGNORE
 
-from .cldice import soft_cldice
 from .reduction import sum_over_processes
 
 
@@ -22,21 +21,19 @@ def segmentation_loss(
     positive_weight: Tensor | None = None,  # (K,)
     dice_weight: float = 0.0,
     focal_gamma: float = 0.0,
-    cldice_weight: Tensor | None = None,  # (K,)
 ) -> Tensor:  # ()
     """Class-balanced binary cross-entropy, averaged over labelled cells, plus Dice over the batch.
 
     Each class is averaged over its own labelled weight, then the classes with any labels are averaged, so that
     a class seen in few places counts as much as one seen everywhere. Dice is computed over the whole batch, for classes
     with positive labels, since a thin class is absent from many single maps. With `focal_gamma` each cell is weighted
-    by |y - p|^gamma, so that the many easy cells do not dominate; `cldice_weight` adds 1 - `soft_cldice` of each
-    class with positive labels.
+    by |y - p|^gamma, so that the many easy cells do not dominate.
 
     Returns:
         A finite scalar; 0 with a graph where nothing is labelled.
 
     Raises:
-        ValueError: the shapes differ, or `cldice_weight` is used on tensors that are not maps.
+        ValueError: the shapes differ.
     """
     if logits.shape != target.shape:
         raise ValueError(f'target must have the shape of logits {tuple(logits.shape)}, got {tuple(target.shape)}')
@@ -65,12 +62,6 @@ def segmentation_loss(
     if dice_weight:
         dice = 1 - 2 * sums[3] / _not_zero(sums[4] + truth_sum)
         loss = loss + dice_weight * _mean_of(dice, truth_sum > 0)
-    if cldice_weight is not None:
-        if logits.dim() != 4:
-            raise ValueError(f'cldice_weight needs maps (B, K, H, W), got logits of {tuple(logits.shape)}')
-        seen = labelled > 0
-        missed = 1 - soft_cldice(logits.sigmoid() * seen, (positive * seen).to(logits.dtype))
-        loss = loss + _mean_of(cldice_weight.to(logits) * missed, truth_sum > 0)
     return loss
 
 
@@ -91,36 +82,28 @@ class SegmentationLoss(nn.Module):
             (tools/class_weights.py proposes values).
         dice_weight: weight of the Dice term beside the cross-entropy.
         focal_gamma: exponent of the focal loss; 0: plain cross-entropy. Source: Lin et al., ICCV 2017.
-        cldice_weight: weight of the centre-line Dice, one for each class or one for all; useful for lines only.
     """
 
     positive_weight: Tensor
-    cldice_weight: Tensor
 
     def __init__(
         self,
         positive_weight: float | Sequence[float] = 1.0,
         dice_weight: float = 0.0,
         focal_gamma: float = 0.0,
-        cldice_weight: float | Sequence[float] = 0.0,
     ) -> None:
         super().__init__()
         if focal_gamma < 0:
             raise ValueError(f'focal_gamma must not be negative, got {focal_gamma}')
-        for name, value in (('positive_weight', positive_weight), ('cldice_weight', cldice_weight)):
-            self.register_buffer(name, torch.atleast_1d(torch.tensor(value, dtype=torch.float32)), persistent=False)
+        weights = torch.atleast_1d(torch.tensor(positive_weight, dtype=torch.float32))
+        self.register_buffer('positive_weight', weights, persistent=False)
         self.dice_weight = dice_weight
         self.focal_gamma = focal_gamma
-        self.with_cldice = bool(self.cldice_weight.any())
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        for name in ('positive_weight', 'cldice_weight'):
-            if len(getattr(self, name)) not in (1, logits.shape[1]):
-                raise ValueError(
-                    f'{name} has {len(getattr(self, name))} values for {logits.shape[1]} classes; '
-                    'give one for each class, or a single one'
-                )
-        cldice_weight = self.cldice_weight if self.with_cldice else None
-        return segmentation_loss(
-            logits, target, weight, self.positive_weight, self.dice_weight, self.focal_gamma, cldice_weight
-        )
+        if len(self.positive_weight) not in (1, logits.shape[1]):
+            raise ValueError(
+                f'positive_weight has {len(self.positive_weight)} values for {logits.shape[1]} classes; '
+                'give one for each class, or a single one'
+            )
+        return segmentation_loss(logits, target, weight, self.positive_weight, self.dice_weight, self.focal_gamma)
