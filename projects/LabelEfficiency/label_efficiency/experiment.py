@@ -60,11 +60,11 @@ class Experiment:
         for run in runs:
             self._begin(run)
         todo = [run for run in runs if self.on not in read_json(self.folder(run) / 'record.json')]
+        if todo:
+            self._make_data(todo)
         for run in todo:
             for folder, config in run.completions.items():
                 write_config(config, run.completion_file(folder))
-        if todo:
-            self._make_data(todo)
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(self._run, todo))
 
