@@ -5,7 +5,7 @@
 BIN := $(if $(TORCH),$(shell TORCH=$(TORCH) PYTHON=$(PYTHON) tools/setup_env.sh --folder),.venv)/bin
 
 help:
-	@echo 'make demo    synthetic nuScenes: a picture at once, both training phases, a report in work_dirs/demo (CPU, 8 min)'
+	@echo 'make demo    synthetic nuScenes: a picture at once, two trainings, a report in work_dirs/demo (CPU, 8 min)'
 	@echo 'make benchmark       label efficiency: supervised 100 %, ours with 50 and 10 % of the labels; one seed (CPU)'
 	@echo 'make benchmark-full  the same for every recipe, three seeds (many hours)'
 	@echo 'make test    the tests on all cores, with coverage; make test-long the long ones (faults, long runs; 40 min)'
