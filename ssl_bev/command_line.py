@@ -13,6 +13,10 @@ COMMON = {
     '--data-root': dict(metavar='DIR', help='folder that image paths are relative to'),
     '--pseudo-labels': dict(metavar='DIR', help='folder of pseudo-labels'),
     '--label-map': dict(metavar='NAME', help='name or file of the label map'),
+    '--protocol': dict(
+        metavar='NAME',
+        help='classes, grid and line widths of configs/_base_/protocols/NAME.py, or a file; default: base classes',
+    ),
     '--roads': dict(metavar='DIR', help='folder of tools/estimate_road.py; by default the road is flat'),
     '--out': dict(metavar='DIR', help='folder for the results, created if missing'),
     '--device': dict(default='auto', metavar='NAME', help='cpu, cuda, cuda:1 …; auto: a GPU if there is one'),

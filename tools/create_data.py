@@ -35,11 +35,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     source.add_argument('--drives', nargs='+', metavar='JSONL', help='drives files to read instead')
     parser.add_common('--out', required=True, help='folder for ssl_bev_infos_*.pkl and bev_labels/')
-    parser.add_argument(
-        '--protocol',
-        metavar='NAME',
-        help='classes, grid and line widths of configs/_base_/protocols/NAME.py (or of a file), into its own folder',
-    )
+    parser.add_common('--protocol')
     parser.add_argument(
         '--x-range',
         nargs=2,
@@ -96,8 +92,7 @@ def label_content(args: argparse.Namespace) -> LabelProtocol:
     if args.protocol is None:
         grid = BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size)
         return LabelProtocol(LABEL_DIR, grid, BASE_CLASSES)
-    path = Path(args.protocol)
-    return LabelProtocol.read(path if path.suffix == '.py' else PROTOCOLS / f'{args.protocol}.py')
+    return LabelProtocol.read(args.protocol, PROTOCOLS)
 
 
 def create(args: argparse.Namespace) -> dict[str, int]:

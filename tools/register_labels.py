@@ -22,6 +22,8 @@ from ssl_bev.preparation.map_geometry import BASE_CLASSES
 from ssl_bev.preparation.protocols import LabelProtocol
 from ssl_bev.preparation.register_labels import register_labels
 
+PROTOCOLS = Path(__file__).resolve().parents[1] / 'configs' / '_base_' / 'protocols'
+
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
@@ -31,7 +33,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_common('--label-map', required=True)
     parser.add_common('--out', required=True, type=Path, help='new folder for the BEV labels')
     parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: no vote')
-    parser.add_argument('--protocol', metavar='FILE', help='config of a label protocol, by default the base classes')
+    parser.add_common('--protocol')
     parser.add_argument('--line-width', type=float, default=0.5, help='drawn width of dividers, metres')
     parser.add_common('--roads')
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the BEV labels')
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     grid, classes = BEVGrid((-30, 30), (-15, 15), 0.25), BASE_CLASSES
     if args.protocol:
-        protocol = LabelProtocol.read(args.protocol)
+        protocol = LabelProtocol.read(args.protocol, PROTOCOLS)
         grid, classes = protocol.grid, protocol.classes
     labels = dict(root=args.pseudo_labels, label_map=args.label_map, min_confidence=args.min_confidence)
     content = (grid, classes, args.line_width, args.bev_frame)

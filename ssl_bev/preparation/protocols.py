@@ -28,14 +28,18 @@ class LabelProtocol:
     classes: tuple[ClassSpec, ...]
 
     @classmethod
-    def read(cls, path: str | Path) -> LabelProtocol:
+    def read(cls, name: str | Path, folder: str | Path = '') -> LabelProtocol:
         """Read a config file that has a dict `protocol` with label_dir, grid and label_classes.
+
+        Args:
+            name: a file NAME.py, or NAME of one in `folder`.
+            folder: of the protocols that have a name.
 
         Raises:
             FileNotFoundError: no such file.
             ValueError: no such dict, a missing or an unknown key, classes of the same name, or a bad value.
         """
-        path = Path(path)
+        path = Path(name) if Path(name).suffix == '.py' else Path(folder) / f'{name}.py'
         if not path.is_file():
             there = ', '.join(sorted(file.stem for file in path.parent.glob('*.py')))
             raise FileNotFoundError(f'protocol not found: {path}; in that folder: {there or "none"}')

@@ -56,7 +56,7 @@ def random_poses(geometry: MapGeometry, number: int) -> list[np.ndarray]:
 
 
 def measure(town: str, name: str, geometry: MapGeometry, devkit: NuScenesMap, poses: list[np.ndarray]) -> None:
-    protocol = LabelProtocol.read(PROTOCOLS / f'{name}.py')
+    protocol = LabelProtocol.read(name, PROTOCOLS)
     start = time.process_time()
     rasterizer = MapRasterizer(geometry, protocol.grid, protocol.classes)
     prepared = time.process_time() - start

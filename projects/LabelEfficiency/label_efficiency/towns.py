@@ -139,7 +139,7 @@ class Towns:
 
     @property
     def _protocol(self) -> list[str]:
-        return ['--protocol', f'configs/_base_/protocols/{self.protocol}.py'] if self.protocol else []
+        return ['--protocol', self.protocol] if self.protocol else []
 
     @property
     def _labels(self) -> list[object]:
