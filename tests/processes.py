@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 import torch.distributed
 
+from ssl_bev.process_group import leave_process_group
+
 
 def start(function: Callable, *arguments, count: int = 1) -> list[BaseProcess]:
     """Call `function(rank, *arguments)` on processes, each with a session of its own; several of them form a group."""
@@ -60,5 +62,4 @@ def _join(rank: int, count: int, port: int, function: Callable, arguments: tuple
         os.environ.update({name: str(value) for name, value in place.items()})
         torch.distributed.init_process_group('gloo')
     function(rank, *arguments)
-    if count > 1:
-        torch.distributed.destroy_process_group()
+    leave_process_group()

@@ -21,6 +21,7 @@ FLOORS = (
         'checkpoints',
         'half_precision',
         'random_state',
+        'process_group',
     ),
     ('models', 'datasets', 'evaluation', 'visualization'),
     ('preparation', 'engine', 'apis', 'components'),

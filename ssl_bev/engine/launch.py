@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ssl_bev.checkpoints import find_last_good, with_safe_loading
+from ssl_bev.process_group import leave_process_group
 
 
 def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str = 'none') -> None:
@@ -82,8 +83,7 @@ def run_and_close(runner: Runner, what: str) -> Any:
     try:
         return getattr(runner, what)()
     finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        leave_process_group()
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:

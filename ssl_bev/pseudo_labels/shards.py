@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from ssl_bev.process_group import leave_process_group
+
 Item = TypeVar('Item')
 
 
@@ -64,5 +66,5 @@ def gather_from_ranks(items: Sequence[Item]) -> list[Item]:
 
     parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(parts, list(items))
-    dist.destroy_process_group()
+    leave_process_group()
     return [item for part in parts for item in part]

@@ -1,15 +1,14 @@
 import logging
 import math
-import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.structures import BaseDataElement
+from processes import on_processes
 from torch import Tensor
 
 from ssl_bev.engine.scene_sampler import deal_scenes
@@ -239,15 +238,9 @@ def test_bad_samples() -> None:
         evaluate([])
 
 
-def _evaluate_share(rank: int, port: int, shares: list[list[int]], size: int, folder: str) -> None:
-    torch.set_num_threads(1)  # a thread pool does not survive a fork
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=len(shares)
-    )
+def _evaluate_share(rank: int, shares: list[list[int]], size: int, folder: Path) -> None:
     samples = random_samples(size)
-    result = evaluate([samples[i] for i in shares[rank]], size=size)
-    torch.save(result, Path(folder) / f'{rank}.pt')
-    torch.distributed.destroy_process_group()
+    torch.save(evaluate([samples[i] for i in shares[rank]], size=size), folder / f'{rank}.pt')
 
 
 @pytest.mark.parametrize(
@@ -262,10 +255,7 @@ def _evaluate_share(rank: int, port: int, shares: list[list[int]], size: int, fo
     ids=['padded', 'uneven', 'empty', 'three padded', 'three uneven'],
 )
 def test_processes_give_what_one_gives(tmp_path: Path, shares: list[list[int]]) -> None:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.start_processes(_evaluate_share, (port, shares, 5, str(tmp_path)), nprocs=len(shares), start_method='fork')
+    on_processes(len(shares), _evaluate_share, shares, 5, tmp_path)
     expected = evaluate(random_samples(5))
     for rank in range(len(shares)):
         assert torch.load(tmp_path / f'{rank}.pt') == expected

@@ -1,9 +1,8 @@
 import math
-import socket
 
 import pytest
 import torch
-import torch.multiprocessing as mp
+from processes import on_processes
 
 from ssl_bev.evaluation import ReprojectedIoUMetric
 from ssl_bev.evaluation.reprojected_iou_metric import labelled_by_others
@@ -122,22 +121,15 @@ def spoilt(sample, part):
     return {**sample, 'pred_bev_seg': prediction, 'sample_token': f'part{part}'}
 
 
-def evaluate_share(rank, port, shares, sample, folder):
-    torch.set_num_threads(1)  # a thread pool does not survive a fork
-    address = f'tcp://127.0.0.1:{port}'
-    torch.distributed.init_process_group('gloo', init_method=address, rank=rank, world_size=len(shares))
+def evaluate_share(rank, shares, sample, folder):
     metric = ReprojectedIoUMetric(classes=CLASSES)
     metric.process({}, [spoilt(sample, part) for part in shares[rank]])
     torch.save(metric.evaluate(4), folder / f'{rank}.pt')
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize('shares', [[[0, 1], [2, 3, 0]], [[3], [0, 1, 2], []]], ids=['two, one twice', 'three'])
 def test_processes_with_unequal_shares_give_what_one_gives(sample, tmp_path, shares):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.start_processes(evaluate_share, (port, shares, sample, tmp_path), nprocs=len(shares), start_method='fork')
+    on_processes(len(shares), evaluate_share, shares, sample, tmp_path)
     expected = evaluate(*(spoilt(sample, part) for part in range(4)))
     assert 0 < expected['image/IoU_drivable'] < 1
     for rank in range(len(shares)):

@@ -6,6 +6,7 @@ from mmengine.model import MMDistributedDataParallel
 from toy_segmentor import ALL, make_model, make_sample
 
 import projects.BEVFormer.bevformer  # noqa: F401  (registers the encoder)
+from ssl_bev.process_group import leave_process_group
 
 SWITCHES = (dict(perspective=1.0), dict(reprojection=1.0, temporal=0.5), dict(seg=1.0), ALL)
 
@@ -60,4 +61,4 @@ def work(rank, folder):
         results.append(result)
     if rank == 0:
         torch.save(results, f'{folder}/results.pth')
-    dist.destroy_process_group()
+    leave_process_group()
