@@ -33,20 +33,9 @@ def ground_mosaic(
         position = -torch.linalg.solve(bev2img[n, :3, :3], bev2img[n, :3, 3])
         distance = (points - position).norm(dim=-1).numpy()
         better = visible.numpy() & (distance < nearest)
-        u, v = (pixels.numpy()[better] - 0.5).astype(np.float32).T
-        # OpenCV takes at most 2^15 columns.
-        parts = zip(np.array_split(u, len(u) // 30000 + 1), np.array_split(v, len(v) // 30000 + 1), strict=True)
-        colours = [
-            cv2.remap(image, a[None], b[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for a, b in parts
-        ]
-        mosaic[better] = np.concatenate(colours, 1)[0] if len(u) else 0
+        # All cells at once: OpenCV takes at most 2^15 columns. Centres of its pixels are whole numbers.
+        places = np.where(better[:, None], pixels.numpy() - 0.5, 0).astype(np.float32).reshape(*grid.shape, 2)
+        colours = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mosaic[better] = colours.reshape(-1, 3)[better]
         nearest[better], camera[better] = distance[better], n
     return mosaic.reshape(*grid.shape, 3), camera.reshape(grid.shape)
-
-
-def _read(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:  # (h, w, 3), (P,), (P,) -> (P, 3)
-    """Interpolated colours; centres of pixels are whole numbers."""
-    parts = -(-len(u) // 2**14)  # OpenCV takes at most 2^15 columns
-    pairs = zip(np.array_split(u, parts), np.array_split(v, parts), strict=True)
-    read = (cv2.remap(image, a[None], b[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for a, b in pairs)
-    return np.concatenate(list(read), 1)[0]

@@ -91,6 +91,13 @@ def test_the_mosaic_shows_the_ground(rig):
     assert camera[80 + 35, 80 + 20] == 1  # 60 degrees to the left
 
 
+def test_a_camera_that_is_nowhere_the_nearest_leaves_the_mosaic_as_it_is(rig):
+    bev2img, images = rig
+    alone, camera = ground_mosaic(images, bev2img, ROAD2BEV, GRID)
+    both = ground_mosaic([*images, images[0] // 2], torch.cat([bev2img, bev2img[:1]]), ROAD2BEV, GRID)
+    assert (both[0] == alone).all() and (both[1] == camera).all()
+
+
 def test_a_wrong_calibration_shows_in_its_camera_alone(rig):
     bev2img, images = rig
     turned = bev2img.clone()
