@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
 import shutil
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from functools import lru_cache
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -23,7 +23,6 @@ from .tables import BASEMAPS, CHANNELS, Record, Tables, merge, shared_tables, wr
 from .town import make_town
 
 _MARKER = '.synthetic_nuscenes_in_progress'
-_counter = None
 
 
 def generate(options: Options, workers: int | None = None, show_progress: bool = True) -> Path:
@@ -130,48 +129,21 @@ def _map_table(plans: list[ScenePlan], options: Options, towns: dict[str, MapCon
 def _record_scenes(
     options: Options, plans: list[ScenePlan], root: Path, workers: int, show_progress: bool
 ) -> list[tuple[Tables, Tables]]:
-    instants = options.frames + options.sweeps * (options.frames - 1)
-    bar = tqdm(total=len(plans) * instants, desc='rendering', unit='frame', disable=not show_progress)
-    with bar:
-        if workers == 1:
-            return [_record(options, plan, root, bar.update) for plan in plans]
-        context = multiprocessing.get_context('spawn')
-        counter = context.Value('q', 0)
-        pool = ProcessPoolExecutor(min(workers, len(plans)), context, initializer=_start_worker, initargs=(counter,))
-        with pool:
-            futures = [pool.submit(_record_in_worker, options, plan, root) for plan in plans]
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                if counter.value > bar.n:
-                    bar.update(counter.value - bar.n)
-                for future in done:
-                    if future.exception() is not None:
-                        pool.shutdown(cancel_futures=True)
-                        raise future.exception()
-            return [future.result() for future in futures]
+    record = functools.partial(_record, options, root=root)
+    bar = functools.partial(tqdm, desc='rendering', total=len(plans), unit='scene', disable=not show_progress)
+    if workers == 1:
+        return list(bar(map(record, plans)))
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(min(workers, len(plans)), context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        return list(bar(pool.map(record, plans)))
 
 
-def _start_worker(counter: object) -> None:
-    global _counter
-    _counter = counter
-    cv2.setNumThreads(1)
-
-
-def _record_in_worker(options: Options, plan: ScenePlan, root: Path) -> tuple[Tables, Tables]:
-    def advance() -> None:
-        with _counter.get_lock():
-            _counter.value += 1
-
-    return _record(options, plan, root, advance)
-
-
-def _record(options: Options, plan: ScenePlan, root: Path, advance) -> tuple[Tables, Tables]:
+def _record(options: Options, plan: ScenePlan, root: Path) -> tuple[Tables, Tables]:
     content = _read_town(root / 'truth' / 'maps' / 'expansion' / f'{plan.location}.json')
-    return SceneRecorder(plan, options, content, root).record(advance)
+    return SceneRecorder(plan, options, content, root).record()
 
 
-@lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=4)
 def _read_town(path: Path) -> MapContent:
     return read_map(path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from .world import World
 
 KEYFRAME_INTERVAL = 0.5
 _FIRST_DAY = datetime(2018, 7, 24, 11, 22, 45, tzinfo=timezone(timedelta(hours=8)))
-_CALLBACK = Callable[[], None]
 
 
 def oracle_writer(root: Path) -> PseudoLabelWriter:
@@ -63,12 +61,8 @@ class SceneRecorder:
         self.tables, self.truth = empty_tables(), empty_tables()
         self._annotations = SceneAnnotations(self._key)
 
-    def record(self, advance: _CALLBACK) -> tuple[Tables, Tables]:
-        """Record the scene; returns its published and its exact records.
-
-        Args:
-            advance: Called after every instant (all six cameras).
-        """
+    def record(self) -> tuple[Tables, Tables]:
+        """Record the scene; returns its published and its exact records."""
         self._describe()
         instants = []
         for frame in range(self.options.frames):
@@ -85,7 +79,6 @@ class SceneRecorder:
                 by_channel[channel].append(self._take_picture(channel, frame, time, is_key_frame))
             if is_key_frame:
                 by_channel['LIDAR_TOP'].append(self._scan(frame, time))
-            advance()
         for channel in CHANNELS:
             link(by_channel[channel])
             self.tables['sample_data'] += by_channel[channel]
