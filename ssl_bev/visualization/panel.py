@@ -1,6 +1,7 @@
 """One picture per sample: cameras with the reprojected prediction, predicted map, BEV labels, legend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -47,7 +48,6 @@ def draw_panel(
     *,
     truth: np.ndarray | Tensor | None = None,  # (K', rows', columns')
     truth_classes: Sequence[str] = (),
-    truth_observed: np.ndarray | Tensor | None = None,  # (rows', columns') bool
     truth_grid: BEVGrid | None = None,
     bev_frame: str = 'ego',
     title: str = '',
@@ -66,9 +66,8 @@ def draw_panel(
         grid: its grid.
         bev2img: one matrix per camera.
         road: the ground.
-        truth: 0, 1 or 255 (ignored); None: no labels are drawn.
+        truth: 0, 1 or 255 (ignored); None: no labels are drawn. Cells that every class ignores are unknown.
         truth_classes: its K' class names.
-        truth_observed: False where the truth is unknown. By default the cells that every class ignores.
         truth_grid: its grid, if it is not that of the prediction.
         bev_frame: 'ego' or 'lidar'.
         title: text above the panel, for example the sample token.
@@ -87,22 +86,29 @@ def draw_panel(
             'images, camera_names and bev2img must have one entry per camera, '
             f'got {len(images)}, {len(camera_names)} and {len(bev2img)}'
         )
-    tile_width = tile_width or _fill_height(images, camera_places(camera_names)[1])
-    tiles = [_tile(images[n], probabilities, classes, grid, bev2img[n], road, tile_width) for n in range(len(images))]
-    rows = -(-len(tiles) // camera_places(camera_names)[1])
-    cameras_height = rows * (max(tile.shape[0] for tile in tiles) + CAPTION + GAP) - CAPTION
+    order, columns = camera_places(camera_names)
+    tile_width = tile_width or _fill_height(images, columns)
+    tiles = [
+        (
+            camera_names[n].removeprefix('CAM_').replace('_', ' '),
+            _tile(images[n], probabilities, classes, grid, bev2img[n], road, tile_width),
+        )
+        for n in order
+    ]
+    rows = -(-len(tiles) // columns)
+    cameras_height = rows * (max(tile.shape[0] for _, tile in tiles) + CAPTION + GAP) - CAPTION
     height = float(np.clip(cameras_height + LEGEND_HEIGHT, *BEV_HEIGHTS))
     bevs = [('BEV prediction, forward is up', _bev(probabilities.float().numpy(), classes, grid, bev_frame, height))]
     shown = list(classes)
     if truth is not None:
         truth = _tensor(truth).numpy()
-        observed = ~(truth == IGNORE).all(0) if truth_observed is None else _tensor(truth_observed).numpy().astype(bool)
+        observed = ~(truth == IGNORE).all(0)
         known = np.where(truth == 1, 1.0, 0.0)
         bevs.append(
             ('BEV truth, forward is up', _bev(known, truth_classes, truth_grid or grid, bev_frame, height, observed))
         )
         shown += [name for name in truth_classes if name not in shown]
-    return compose_panel(tiles, camera_names, bevs, shown, title)
+    return compose_panel(tiles, columns, bevs, partial(draw_legend, shown, with_truth=truth is not None), title)
 
 
 def _fill_height(images: Sequence[np.ndarray], columns: int) -> int:
@@ -149,46 +155,46 @@ def _bev(
 
 
 def compose_panel(
-    tiles: Sequence[np.ndarray],
-    camera_names: Sequence[str],
+    tiles: Sequence[tuple[str, np.ndarray]],
+    columns: int,
     bevs: Sequence[tuple[str, np.ndarray]],
-    classes: Sequence[str],
+    below: Callable[[int], np.ndarray],
     title: str = '',
 ) -> np.ndarray:
-    """Put pictures of cameras to the left, BEV pictures to the right and the legend below the cameras.
+    """Put pictures of cameras to the left, BEV pictures to the right and an explanation below the cameras.
 
     Args:
-        tiles: one picture per camera, all of one width, uint8 BGR.
-        camera_names: their names.
-        bevs: captions and BEV pictures from `draw_bev`.
-        classes: for the legend.
+        tiles: captions and pictures of the cameras, row by row, all of one width, uint8 BGR.
+        columns: of the cameras, see `camera_places`.
+        bevs: captions and BEV pictures from `draw_bev` or `draw_ground`.
+        below: width of all columns, pixels -> picture of this width.
         title: text above the panel.
 
     Returns:
         (height, width, 3) uint8 BGR.
     """
-    order, columns = camera_places(camera_names)
-    tile_height, tile_width = max(tile.shape[0] for tile in tiles), tiles[0].shape[1]
+    tile_height, tile_width = max(tile.shape[0] for _, tile in tiles), tiles[0][1].shape[1]
     rows = -(-len(tiles) // columns)
     cameras_width = columns * (tile_width + GAP) - GAP
-    legend = draw_legend(classes, cameras_width, with_truth=len(bevs) > 1)
+    explanation = below(cameras_width)
     top = GAP + 30
     cameras_bottom = top + rows * (CAPTION + tile_height + GAP)
-    bottom = max(cameras_bottom + legend.shape[0], top + CAPTION + max(bev.shape[0] for _, bev in bevs)) + GAP
+    bottom = max(cameras_bottom + explanation.shape[0], top + CAPTION + max(bev.shape[0] for _, bev in bevs)) + GAP
     right = GAP + cameras_width + 2 * GAP + sum(bev.shape[1] + GAP for _, bev in bevs)
     panel = blank(bottom, right)
     labels = [Label(fit_text(title, 18, right - 2 * GAP, bold=True), GAP, GAP + 2, size=18, bold=True)]
-    for place, index in enumerate(order):
-        x = GAP + place % columns * (tile_width + GAP)
-        y = top + place // columns * (CAPTION + tile_height + GAP)
-        labels.append(Label(camera_names[index].removeprefix('CAM_').replace('_', ' '), x, y + 2, colour=FAINT))
-        tile = tiles[index]
-        panel[y + CAPTION : y + CAPTION + tile.shape[0], x : x + tile_width] = tile
-    panel[cameras_bottom : cameras_bottom + legend.shape[0], GAP : GAP + cameras_width] = legend
+
+    def place(caption: str, picture: np.ndarray, x: int, y: int) -> None:
+        labels.append(Label(fit_text(caption, 14, picture.shape[1]), x, y + 2, colour=FAINT))
+        panel[y + CAPTION : y + CAPTION + picture.shape[0], x : x + picture.shape[1]] = picture
+
+    for index, (caption, tile) in enumerate(tiles):
+        row, column = divmod(index, columns)
+        place(caption, tile, GAP + column * (tile_width + GAP), top + row * (CAPTION + tile_height + GAP))
+    panel[cameras_bottom : cameras_bottom + explanation.shape[0], GAP : GAP + cameras_width] = explanation
     x = GAP + cameras_width + 2 * GAP
     for caption, bev in bevs:
-        labels.append(Label(fit_text(caption, 14, bev.shape[1]), x, top + 2, colour=FAINT))
-        panel[top + CAPTION : top + CAPTION + bev.shape[0], x : x + bev.shape[1]] = bev
+        place(caption, bev, x, top)
         x += bev.shape[1] + GAP
     write(panel, labels)
     return panel

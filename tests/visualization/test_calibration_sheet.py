@@ -5,7 +5,8 @@ import torch
 from forward_camera import BEV2IMG, IMAGE_SIZE, ROAD2BEV
 
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground, rotation_z
-from ssl_bev.visualization.calibration_sheet import draw_calibration_sheet
+from ssl_bev.visualization.calibration_sheet import HELP, TILE_WIDTH, draw_calibration_sheet
+from ssl_bev.visualization.canvas import text_width
 from ssl_bev.visualization.ground_guides import AXES, HORIZON, draw_ground_guides, horizon_line
 from ssl_bev.visualization.ground_mosaic import ground_mosaic
 
@@ -109,6 +110,10 @@ def test_a_wrong_calibration_shows_in_its_camera_alone(rig):
     difference = np.abs(right.astype(float) - wrong).max(-1)
     assert difference[both & (camera == 0)].max() == 0
     assert difference[both & (camera == 1)].mean() > 10
+
+
+def test_the_help_fits_below_a_single_camera():
+    assert max(text_width(line, 13) for line in HELP) <= TILE_WIDTH
 
 
 @pytest.mark.parametrize('count', [1, 8])
