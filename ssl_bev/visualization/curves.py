@@ -59,29 +59,23 @@ def read_scalars(path: RunPath) -> list[dict]:
     return records
 
 
-def plot_curves(
-    runs: Mapping[str, RunPath | Sequence[RunPath]],
-    out: RunPath,
-    metric: str | None = None,
-) -> Path:
+def plot_curves(runs: Mapping[str, RunPath], out: RunPath) -> Path:
     """Draw total loss, each loss, and mIoU against training steps and against seconds.
 
     Args:
-        runs: name of a run to its `scalars.json` or work directory; several paths are consecutive stages,
-            drawn as one curve.
+        runs: name of a run to its `scalars.json` or work directory.
         out: the picture to write; its folder is created.
-        metric: the scalar to draw as accuracy. By default the logged one whose name ends in `mIoU`.
 
     Returns:
         The path of the picture.
 
     Raises:
-        ValueError: There are no runs, or a run never logged `metric`.
+        ValueError: There are no runs.
         FileNotFoundError: A run has no scalars.
     """
     if not runs:
         raise ValueError('runs must name at least one run, got none')
-    logs = {name: _join_stages(path) for name, path in runs.items()}
+    logs = {name: read_scalars(path) for name, path in runs.items()}
     figure = Figure(figsize=(13, 8.5), layout='constrained')
     axes = figure.subplots(2, 2)
     components = sorted({key for records in logs.values() for key in _loss_names(records)})
@@ -95,15 +89,13 @@ def plot_curves(
                 visible = [value or math.nan for value in part.values]
                 dashes = LINE_STYLES[style % len(LINE_STYLES)]
                 axes[0, 1].plot(part.steps, visible, ls=dashes, color=colour, lw=1.2, label=f'{name}: {key}')
-        score = score_curve(records, metric or _metric_name(records))
-        if metric and not score.values:
-            raise ValueError(f'metric {metric!r} was never logged by the run {name!r}: {runs[name]}')
+        score = score_curve(records, _metric_name(records))
         axes[1, 0].plot(score.steps, score.values, 'o-', color=colour, ms=4, label=name)
         axes[1, 1].plot(score.seconds, score.values, 'o-', color=colour, ms=4, label=name)
     _finish(axes[0, 0], 'total loss', 'training steps', log=True)
     _finish(axes[0, 1], 'each loss, as weighted', 'training steps', log=True)
-    _finish(axes[1, 0], metric or 'mIoU', 'training steps')
-    _finish(axes[1, 1], metric or 'mIoU', 'seconds of training steps')
+    _finish(axes[1, 0], 'mIoU', 'training steps')
+    _finish(axes[1, 1], 'mIoU', 'seconds of training steps')
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
@@ -149,18 +141,6 @@ def _parse(file: Path) -> list[dict]:
         steps = record.get('iter', steps)  # a validation record has none and belongs to the training so far
         records.append({**record, 'steps': steps})
     return records
-
-
-def _join_stages(paths: RunPath | Sequence[RunPath]) -> list[dict]:
-    """Concatenate the stages of a run."""
-    joined: list[dict] = []
-    for path in [paths] if isinstance(paths, str | Path) else paths:
-        steps, seconds = (joined[-1]['steps'], joined[-1]['seconds']) if joined else (0, 0.0)
-        joined += [
-            {**record, 'steps': record['steps'] + steps, 'seconds': record['seconds'] + seconds}
-            for record in read_scalars(path)
-        ]
-    return joined
 
 
 def _loss_names(records: list[dict]) -> set[str]:
