@@ -34,64 +34,37 @@ EVIDENCE = (
 )
 # For a teacher without crossings, their stripes are paint.
 _PAINTED_CROSSING = ('marking', ('ped_crossing',))
+_CELL_SIZE = 0.25  # of the raster of a scene, metres
+_MAX_DISTANCE = 20.0  # metres from camera to ground beyond which an image is not used
 
 
-class SceneRegistration:
-    """Fits the maps of a dataset to the evidence of its scenes.
+def register_scene(
+    frames: Sequence[Mapping], geometry: MapGeometry, labels: TargetReader, line_width: float
+) -> Correction:
+    """The correction of the map around the frames of one scene, in the global frame.
 
     Args:
-        geometries: location -> map.
+        frames: of the scene.
+        geometry: the map of its location.
         labels: reads the pseudo-labels; its classes are some or all of `EVIDENCE`.
         line_width: of the drawn map lines in the comparison with paint, metres.
-        cell_size: of the raster of a scene, metres.
-        max_distance: metres from camera to ground beyond which an image is not used.
+
+    Raises:
+        FileNotFoundError: a missing pseudo-label.
+        ValueError: a scene without any observation.
     """
-
-    def __init__(
-        self,
-        geometries: Mapping[str, MapGeometry],
-        labels: TargetReader,
-        line_width: float = 0.5,
-        cell_size: float = 0.25,
-        max_distance: float = 20.0,
-    ) -> None:
-        self.geometries = geometries
-        self.labels = labels
-        self.line_width = line_width
-        self.cell_size = cell_size
-        self.max_distance = max_distance
-        self.pairs = [pair for pair in EVIDENCE if pair[0] in labels.available]
-        if 'marking' in labels.available and 'crosswalk' not in labels.available:
-            self.pairs.append(_PAINTED_CROSSING)
-
-    def __call__(self, frames: Sequence[Mapping]) -> Correction:
-        """The correction of the map around the frames of one scene, in the global frame.
-
-        Raises:
-            FileNotFoundError: a missing pseudo-label.
-            ValueError: a scene without any observation.
-        """
-        scene = accumulate_scene(frames, self.labels, self.cell_size, self.max_distance)
-        against, favour = scene.evidence.votes
-        weight = against + favour
-        probability = np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0)
-        grid = scene.evidence.grid
-        masks = self._draw(frames[0]['location'], grid, scene.origin)
-        shown = [self.labels.classes.index(name) for name, _ in self.pairs]
-        found = register_map(masks, probability[shown], weight[shown], grid)
-        return found._replace(center=tuple(found.center + scene.origin))
-
-    def _draw(self, location: str, grid: BEVGrid, origin: np.ndarray) -> np.ndarray:  # (K, H, W) float32
-        """The classes of the map, drawn at twice the resolution and then averaged, so that edges are soft."""
-        fine = MapRasterizer(
-            self.geometries[location], grid.with_cell_size(grid.cell_size / 2), BASE_CLASSES, self.line_width
-        )
-        pose = np.eye(4)
-        pose[:2, 3] = origin
-        drawn = dict(zip([spec.name for spec in BASE_CLASSES], fine(pose, np.eye(4)), strict=True))
-        height, width = grid.shape
-        unions = [np.any([drawn[name] for name in names], 0) for _, names in self.pairs]
-        return np.stack(unions).reshape(len(unions), height, 2, width, 2).mean((2, 4), dtype=np.float32)
+    pairs = [pair for pair in EVIDENCE if pair[0] in labels.available]
+    if 'marking' in labels.available and 'crosswalk' not in labels.available:
+        pairs.append(_PAINTED_CROSSING)
+    scene = accumulate_scene(frames, labels, _CELL_SIZE, _MAX_DISTANCE)
+    against, favour = scene.evidence.votes
+    weight = against + favour
+    probability = np.divide(favour, weight, out=np.zeros_like(weight), where=weight > 0)
+    grid = scene.evidence.grid
+    masks = _draw_unions([names for _, names in pairs], geometry, grid, scene.origin, line_width)
+    shown = [labels.classes.index(name) for name, _ in pairs]
+    found = register_map(masks, probability[shown], weight[shown], grid)
+    return found._replace(center=tuple(found.center + scene.origin))
 
 
 def register_labels(
@@ -139,7 +112,7 @@ def register_labels(
     locations = sorted({scene[0]['location'] for scene in scenes})
     geometries = {location: MapGeometry.read(folder / f'{location}.json') for location in locations}
     rasterizers = {name: MapRasterizer(geometries[name], grid, classes, line_width) for name in locations}
-    register = SceneRegistration(geometries, TargetReader(**labels, classes=[name for name, _ in EVIDENCE]), line_width)
+    reader = TargetReader(**labels, classes=[name for name, _ in EVIDENCE])
     inputs = dict(
         labels=repr(labels),
         infos=[str(path) for path in info_files],
@@ -153,7 +126,9 @@ def register_labels(
             token = frames[0]['scene_token']
             done = work / f'{token}.json'
             if not done.is_file():
-                write_bytes(done, json.dumps(register(add_roads(frames, roads))._asdict()).encode())
+                geometry = geometries[frames[0]['location']]
+                found = register_scene(add_roads(frames, roads), geometry, reader, line_width)
+                write_bytes(done, json.dumps(found._asdict()).encode())
             corrections[token] = Correction(**json.loads(done.read_text()))
         target = work / out.name
         widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
@@ -185,6 +160,19 @@ def registration_settings(labels: Mapping, line_width: float, roads: str | Path 
         'roads': RoadReader(roads).manifest if roads else None,
         **{key: value for key, value in labels.items() if key not in ('root', 'teacher')},
     }
+
+
+def _draw_unions(
+    unions: Sequence[Sequence[str]], geometry: MapGeometry, grid: BEVGrid, origin: np.ndarray, line_width: float
+) -> np.ndarray:  # (K, H, W) float32
+    """Unions of map classes, drawn at twice the resolution and then averaged, so that edges are soft."""
+    fine = MapRasterizer(geometry, grid.with_cell_size(grid.cell_size / 2), BASE_CLASSES, line_width)
+    pose = np.eye(4)
+    pose[:2, 3] = origin
+    drawn = dict(zip([spec.name for spec in BASE_CLASSES], fine(pose, np.eye(4)), strict=True))
+    height, width = grid.shape
+    masks = np.stack([np.any([drawn[name] for name in names], 0) for names in unions])
+    return masks.reshape(len(masks), height, 2, width, 2).mean((2, 4), dtype=np.float32)
 
 
 def _motion(correction: Correction) -> np.ndarray:  # (4, 4)
