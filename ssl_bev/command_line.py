@@ -74,5 +74,6 @@ def find_device(name: str = 'auto') -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'--device {name} is not usable here: {str(error).splitlines()[0]}') from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'device {name!r} cannot be used: {reason}; on a machine without GPU take cpu') from error
     return name

@@ -157,5 +157,5 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr('torch.cuda.is_available', lambda has_gpu=has_gpu: has_gpu)
         assert find_device() == expected
     assert find_device('cpu') == 'cpu'
-    with pytest.raises(ValueError, match='--device gpu is not usable here'):
+    with pytest.raises(ValueError, match="device 'gpu' cannot be used"):
         find_device('gpu')

@@ -201,7 +201,7 @@ def test_the_tool(two_runs, tmp_path, capsys):
     for arguments, fault in (
         ([str(tmp_path / 'absent')], 'no work directory at'),
         ([*folders, '--names', 'a'], '--names must be as many as the work directories'),
-        ([folders[0], '--device', 'abacus'], '--device abacus is not usable here'),
+        ([folders[0], '--device', 'abacus'], "device 'abacus' cannot be used"),
     ):
         with pytest.raises(SystemExit, match=f'error: {fault}'):
             main(arguments)

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ssl_bev.command_line import find_device
 from ssl_bev.files import sha256
 from ssl_bev.files.text_files import read_manifest_file
 
 from .class_maps import ClassMaps
 from .decisions import by_queries
 from .images import Scale
-from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
+from .network_teacher import STRIDE, NetworkTeacher, content_size, missing_library
 from .weight_files import weight_files
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class HuggingFaceTeacher(NetworkTeacher):
         config = _read_json(folder / CONFIG)
         if config.get('model_type') != 'mask2former':
             raise ValueError(f'model {model}: model_type must be "mask2former", got {config.get("model_type")!r}')
-        self._device = check_device(device)
+        self._device = torch.device(find_device(device))
         super().__init__(name, sha256(weight_files(folder)), _class_names(config, name), self._device, scale, autocast)
         self.network = _load(transformers.Mask2FormerForUniversalSegmentation, folder).to(self._device)
         self._factor, self._offset = self._normalisation(_read_json(folder / PREPROCESSOR))

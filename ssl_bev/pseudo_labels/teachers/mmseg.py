@@ -12,12 +12,13 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 
 from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.command_line import find_device
 from ssl_bev.files import sha256
 
 from .class_maps import ClassMaps
 from .decisions import Decision, by_logits, by_queries, by_scores, by_threshold
 from .images import Scale
-from .network_teacher import STRIDE, NetworkTeacher, check_device, content_size, missing_library
+from .network_teacher import STRIDE, NetworkTeacher, content_size, missing_library
 
 if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
@@ -52,7 +53,7 @@ class MMSegTeacher(NetworkTeacher):
         if not config.is_file():
             raise FileNotFoundError(f'config {config} does not exist')
         content = load_checkpoint_file(checkpoint, map_location='cpu')
-        where = check_device(device)
+        where = torch.device(find_device(device))
         self.model = _build(config, where)
         _load_weights(self.model, content, checkpoint)
         head = self.model.decode_head

@@ -98,20 +98,6 @@ def content_size(
     return height, width
 
 
-def check_device(device: str) -> torch.device:
-    """An available device.
-
-    Raises:
-        ValueError: torch does not know it, or it is not available.
-    """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'device {device!r} cannot be used: {reason}; on a machine without GPU take cpu') from error
-    return torch.device(device)
-
-
 def missing_library(kind: str, extra: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
     """The error for a teacher whose library is not installed."""
     return ModuleNotFoundError(
