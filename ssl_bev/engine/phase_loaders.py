@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from .phases import Phase, PhasePlan, suggest
+from ssl_bev.files.rules import suggest
+
+from .phases import Phase, PhasePlan
 
 
 class PhaseLoaders:

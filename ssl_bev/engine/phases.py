@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
+
+from ssl_bev.files.rules import suggest
 
 CLASS_INITS = ('coarse',)
-
-
-def suggest(name: str, known: Sequence[str]) -> str:
-    """The end of an error message about an unknown name: the most similar name, and all known ones."""
-    near = get_close_matches(name, known, n=3)
-    hint = f'did you mean {" or ".join(map(repr, near))}? ' if near else ''
-    return f'{hint}known: {", ".join(map(str, known))}'
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
+from ssl_bev.files.rules import suggest
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.targets import IGNORE
 
@@ -168,9 +168,7 @@ class BEVIoUMetric(BaseMetric):
             parts = (name,) if name in names else self.merge.get(name, (name,))
             for part in parts:
                 if part not in names:
-                    near = get_close_matches(part, names, n=1)
-                    hint = f' (did you mean {near[0]!r}?)' if near else ''
-                    raise ValueError(f'class {part!r} of BEVIoUMetric is not in {key} {tuple(names)}{hint}')
+                    raise ValueError(f'class {part!r} of BEVIoUMetric is not in {key}; {suggest(part, names)}')
             stack = maps[[list(names).index(part) for part in parts]]
             if stack.is_floating_point():
                 selected.append(stack.amax(0))

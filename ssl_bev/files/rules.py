@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 Rule = Callable[[Any], Any]
@@ -54,9 +54,7 @@ def record(keys: Mapping[str, Key], wrong: Mapping[str, str] | None = None, othe
             raise Fault(f'must be an object with {", ".join(keys)}' if keys else 'must be an object', value)
         for key in () if others else value:
             if key not in keys and not key.startswith('_'):
-                near = difflib.get_close_matches(key, keys, 1)
-                guess = f'did you mean {near[0]!r}? ' if near else ''
-                raise Fault('is no known key', remedy=wrong.get(key, f'{guess}known are {list(keys)}'), keys=[key])
+                raise Fault('is no known key', remedy=wrong.get(key, suggest(key, keys)), keys=[key])
         missing = [key for key, (_, default) in keys.items() if default is _REQUIRED and key not in value]
         if missing:
             raise Fault(f'must have the key {missing[0]!r}', list(value), remedy='add it')
@@ -166,6 +164,15 @@ def path(value: Any) -> str:
     if '\\' in value:
         raise Fault('must be a path with slashes', value, 'write / instead of \\')
     return value
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the most similar names, and the (first 20) known ones."""
+    names = [str(each) for each in known]
+    by_lower = {each.lower(): each for each in names}
+    near = [repr(by_lower[match]) for match in get_close_matches(str(name).lower(), by_lower)]
+    guess = f'did you mean {" or ".join(near)}? ' if near else ''
+    return f'{guess}known: {", ".join(names[:20])}{", …" if len(names) > 20 else ""}'
 
 
 def _inside(key: str, rule: Rule, value: Any) -> Any:

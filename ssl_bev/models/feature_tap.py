@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor, nn
+
+from ssl_bev.files.rules import suggest
 
 
 def check_tap(model: nn.Module, name: str) -> None:
@@ -18,13 +19,8 @@ def check_tap(model: nn.Module, name: str) -> None:
     """
     names = [known for known, _ in model.named_modules() if known]
     if name not in names:
-        near = get_close_matches(name, names, n=3)
-        hint = (
-            f'did you mean {" or ".join(map(repr, near))}?'
-            if near
-            else f'it has {", ".join(known for known, _ in model.named_children())} and what is in them'
-        )
-        raise ValueError(f'tap {name!r} is no module of {type(model).__name__}; {hint}')
+        outer_first = sorted(names, key=lambda known: known.count('.'))
+        raise ValueError(f'tap {name!r} is no module of {type(model).__name__}; {suggest(name, outer_first)}')
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ssl_bev.files.rules import Fault, Key, list_of, mapping, record, text
+from ssl_bev.files.rules import Fault, Key, list_of, mapping, record, suggest, text
 from ssl_bev.files.text_files import read_json, read_yaml
 from ssl_bev.targets import IGNORE
 
@@ -89,12 +88,12 @@ class LabelMap:
                 reasons[target] = f'label map {self.name}: no target {target!r}: {self.unavailable[target]}'
                 continue
             if target not in self.targets:
-                raise ValueError(f'label map {self.name}: unknown target {target!r}{near_names(target, self.targets)}')
+                raise ValueError(f'label map {self.name}: unknown target {target!r}; {suggest(target, self.targets)}')
             positive = [name for name, role in self.roles.items() if self.targets[target][role] == 1]
             if not set(positive) & set(teacher_class_names):
                 reasons[target] = (
                     f'label map {self.name}: target {target!r} is missing from the teacher, whose classes contain none '
-                    f'of {positive}{near_names(positive[0], teacher_class_names) if positive else ""}'
+                    f'of {positive}; {suggest((positive or [target])[0], teacher_class_names)}'
                 )
         return reasons
 
@@ -113,7 +112,7 @@ class LabelMap:
         for class_name in teacher_class_names:
             if class_name not in self.roles:
                 raise ValueError(
-                    f'label map {self.name}: unknown teacher class {class_name!r}{near_names(class_name, self.roles)}'
+                    f'label map {self.name}: unknown teacher class {class_name!r}; {suggest(class_name, self.roles)}'
                 )
 
 
@@ -142,7 +141,7 @@ def reduction_table(
     ids = {name: i for i, name in enumerate(target_class_names)}
     for name in source_class_names:
         if name not in names and name not in ids:
-            raise ValueError(f'reduction {reduction}: unknown class {name!r}{near_names(name, [*names, *ids])}')
+            raise ValueError(f'reduction {reduction}: unknown class {name!r}; {suggest(name, [*names, *ids])}')
     return np.array([ids.get(names.get(name, name), IGNORE) for name in source_class_names], np.uint8)
 
 
@@ -167,47 +166,39 @@ def _parse(name: str, content: Mapping) -> LabelMap:
     except Fault as fault:
         raise ValueError(f'label map {name}: {fault}') from None
     class_names = tuple(content['class_names'])
-    known = {*class_names, *content['also_accepted']}
+    known = sorted({*class_names, *content['also_accepted']})
     roles: dict[str, str] = {}
     for role, members in content['roles'].items():
         for member in members:
             if member not in known:
                 raise ValueError(
-                    f'label map {name}: role {role!r} names an unknown class {member!r}{near_names(member, known)}'
+                    f'label map {name}: role {role!r} names an unknown class {member!r}; {suggest(member, known)}'
                 )
             if member in roles:
                 raise ValueError(f'label map {name}: class {member!r} has the roles {roles[member]!r} and {role!r}')
             roles[member] = role
-    without_role = sorted(known - set(roles))
+    without_role = [member for member in known if member not in roles]
     if without_role:
         raise ValueError(f'label map {name}: classes without a role: {without_role}')
-    targets = {
-        target: _role_values(name, target, rules, set(content['roles'])) for target, rules in content['targets'].items()
-    }
+    known_roles = list(content['roles'])
+    targets = {target: _role_values(name, target, rules, known_roles) for target, rules in content['targets'].items()}
     movers = frozenset(content['movers'])
-    for member in sorted(movers - known):
-        raise ValueError(f'label map {name}: movers names an unknown class {member!r}{near_names(member, known)}')
+    for member in sorted(movers - set(known)):
+        raise ValueError(f'label map {name}: movers names an unknown class {member!r}; {suggest(member, known)}')
     return LabelMap(name, class_names, roles, targets, content['unavailable'], movers)
 
 
-def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], roles: set[str]) -> dict[str, int]:
+def _role_values(name: str, target: str, rules: Mapping[str, Sequence[str]], roles: Sequence[str]) -> dict[str, int]:
     values: dict[str, int] = {}
     for rule, members in rules.items():
         if rule not in _VALUES:
             raise ValueError(f'label map {name}, target {target!r}: {rule!r} is none of {", ".join(_VALUES)}')
         for role in members:
             if role not in roles:
-                raise ValueError(f'label map {name}, target {target!r}: unknown role {role!r}{near_names(role, roles)}')
+                raise ValueError(f'label map {name}, target {target!r}: unknown role {role!r}; {suggest(role, roles)}')
             if role in values:
                 raise ValueError(f'label map {name}, target {target!r}: role {role!r} stands twice')
             values[role] = _VALUES[rule]
-    if set(values) != roles:
-        raise ValueError(f'label map {name}, target {target!r}: roles not covered: {sorted(roles - set(values))}')
+    if set(values) != set(roles):
+        raise ValueError(f'label map {name}, target {target!r}: roles not covered: {sorted(set(roles) - set(values))}')
     return values
-
-
-def near_names(name: str, known: Iterable[str]) -> str:
-    """Known names that are similar to `name`, or else all known ones; the end of an error message."""
-    by_lower = {str(k).lower(): str(k) for k in known}
-    found = [by_lower[m] for m in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
-    return f'; near matches: {", ".join(found)}' if found else f'; known: {", ".join(sorted(by_lower.values())[:20])}'

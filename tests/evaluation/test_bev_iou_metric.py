@@ -218,7 +218,7 @@ def test_bad_arguments(options: dict, message: str) -> None:
 def test_bad_samples() -> None:
     element = random_samples(1)[0]
     with pytest.raises(
-        ValueError, match=r"class 'lines' .* not in pred_classes \('road', 'line'\) \(did you mean 'line'\?\)"
+        ValueError, match=r"class 'lines' .* not in pred_classes; did you mean 'line'\? known: road, line"
     ):
         evaluate([element], ('lines',))
     nan = element.clone()

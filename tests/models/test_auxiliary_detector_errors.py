@@ -26,7 +26,7 @@ class Rival(BaseModel):
     ('changes', 'error'),
     [
         (dict(tap='nek'), "tap 'nek' is no module of ToyDetector; did you mean 'neck'"),
-        (dict(tap='xyz'), "tap 'xyz' is no module of ToyDetector; it has data_preprocessor, neck, head"),
+        (dict(tap='xyz'), "tap 'xyz' is no module of ToyDetector; known: data_preprocessor, neck, head"),
         (dict(point_cloud_range=[-8, -8, 8, 8]), 'must be two corners'),
         (dict(point_cloud_range=[-8, -2, -5, 8, 2, 3]), r'y_range \(-4.0, 4.0\) of the grid reaches beyond \(-2, 2\)'),
         (dict(objectives=dict(p=OBJECTIVES['perspective'])), r'objective p \(PerspectiveHead\) reads image features'),

@@ -227,7 +227,7 @@ def test_broken_and_missing_files(tmp_path):
 def test_faulty_arguments_leave_nothing_behind(tiny_data, pseudo_labels, tmp_path):
     out = tmp_path / 'out'
     for changes, message in (
-        ({'labels': {'classes': ['drivabel']}}, "unknown target 'drivabel'; near matches: drivable"),
+        ({'labels': {'classes': ['drivabel']}}, "unknown target 'drivabel'; did you mean 'drivable'"),
         ({'labels': {'min_confidence': 2}}, 'min_confidence must be in'),
         ({'full_weight': 0}, 'full_weight must be positive'),
         ({'bev_frame': 'map'}, 'bev_frame must be one of'),

@@ -57,7 +57,7 @@ FAULTS = {
         put(FRAME, 'image', {}),
         r"line 5 \(frame 'drive-1'\): image is no known key; did you mean 'images'",
     ),
-    'unknown deep key': (put(FRAME, 'images', 'front', 'file', 'x'), r'images.front.file is no known key; known are'),
+    'unknown deep key': (put(FRAME, 'images', 'front', 'file', 'x'), r'images.front.file is no known key; known: '),
     # the rig
     'no cameras': (put(RIG, 'cameras', {}), 'cameras must be an object with at least one camera, got {}'),
     'rig twice': (lambda lines: lines.insert(2, lines[1]), "line 3 .*name is there already, got 'car'; give each"),

@@ -187,7 +187,7 @@ class TestSettingsAndFiles:
     @pytest.mark.parametrize(
         ('changes', 'match'),
         [
-            (dict(channel='rgb'), "unknown key 'channel'; near matches: channels"),
+            (dict(channel='rgb'), "unknown key 'channel'; did you mean 'channels'"),
             (dict(channels='gbr'), "channels must be one of rgb, bgr, got 'gbr'"),
             (dict(values=None), 'values must be one of logits, probabilities, ids, got None'),
             (dict(max_value=True), 'max_value must be one of 255, 1, got True'),
@@ -260,8 +260,8 @@ class TestSettingsAndFiles:
         (dict(size=(4, 4)), dict(size_divisor=4), r'is always \(height, width\) = \(4, 4\)'),
         ({}, dict(resize='fit'), 'takes any size, resize: fit needs an input_size'),
         (dict(extra_output=True), {}, r"has the outputs \['labels', 'copy'\]; say which one"),
-        ({}, dict(output='label'), "has no output 'label'; near matches: labels"),
-        ({}, dict(input='images'), "has no input 'images'; near matches: image"),
+        ({}, dict(output='label'), "has no output 'label'; did you mean 'labels'"),
+        ({}, dict(input='images'), "has no input 'images'; did you mean 'image'"),
         (dict(extra_input=True), dict(input='image'), r"wants the inputs \['scale'\] too"),
         (dict(dtype=TensorProto.INT64), {}, r'is tensor\(int64\), must be one of tensor\(float\)'),
         (dict(dtype=TensorProto.UINT8), dict(std=[2, 2, 2]), 'takes images as they are: max_value 255, mean 0, std 1'),

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ssl_bev.engine import load_config
-from ssl_bev.engine.phases import suggest
+from ssl_bev.files.rules import suggest
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.accumulate_dataset import Accumulation
 from ssl_bev.preparation.estimate_roads import RoadEstimation

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import ModuleDict
 from torch import Tensor, nn
+
+from ssl_bev.files.rules import suggest
 
 from .objective import Objective, Window
 
@@ -34,7 +35,8 @@ class ObjectiveSet(ModuleDict):
         """
         for name, weight in weights.items():
             if name not in self:
-                raise ValueError(f'there is no objective {name!r} to weigh; {self._suggest(name)}')
+                renamed = {'loss_self': 'completed'}.get(name, name.removeprefix('loss_'))  # names of before
+                raise ValueError(f'there is no objective {name!r} to weigh; {suggest(renamed, self)}')
             if weight < 0:
                 raise ValueError(f'the weight of {name} must not be negative, got {weight}')
         self.weights = {name: float(weights.get(name, 0)) for name in self}
@@ -83,9 +85,3 @@ class ObjectiveSet(ModuleDict):
                     f'objective {name} ({type(objective).__name__}) needs {", ".join(missing)}, sample '
                     f'{sample.get("sample_token")} has none; load it in the pipeline, or give {name} no weight'
                 )
-
-    def _suggest(self, name: str) -> str:
-        plain = name.removeprefix('loss_')
-        near = ['completed'] if plain == 'self' else get_close_matches(plain, self, n=1)  # `loss_self` of before
-        hint = f'did you mean {near[0]!r}? ' if near else ''
-        return f'{hint}objectives of this model: {", ".join(self)}'

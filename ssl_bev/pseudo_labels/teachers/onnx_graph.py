@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..label_map import near_names
+from ssl_bev.files.rules import suggest
+
 from .onnx_settings import OnnxSettings
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _only(kind: str, entries: Sequence[NodeArg], name: str | None) -> NodeArg:
     if name is None and len(entries) > 1:
         raise ValueError(f'the graph has the {kind}s {names}; say which one, {kind}: {names[0]}')
     if name is not None and name not in names:
-        raise ValueError(f'the graph has no {kind} {name!r}{near_names(name, names)}')
+        raise ValueError(f'the graph has no {kind} {name!r}; {suggest(name, names)}')
     return entries[names.index(name) if name is not None else 0]
 
 

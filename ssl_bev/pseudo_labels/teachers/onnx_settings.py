@@ -8,9 +8,8 @@ from dataclasses import MISSING, dataclass, fields
 from numbers import Real
 from pathlib import Path
 
+from ssl_bev.files.rules import suggest
 from ssl_bev.files.text_files import read_text, read_yaml
-
-from ..label_map import near_names
 
 CHOICES = {
     'channels': ('rgb', 'bgr'),
@@ -89,7 +88,7 @@ class OnnxSettings:
         known = [field.name for field in fields(cls)]
         for key in content:
             if key not in known:
-                raise ValueError(f'{where}: unknown key {key!r}{near_names(key, known)}')
+                raise ValueError(f'{where}: unknown key {key!r}; {suggest(key, known)}')
         missing = [field.name for field in fields(cls) if field.default is MISSING and field.name not in content]
         if missing:
             raise ValueError(
