@@ -47,12 +47,18 @@ def check_bev_labels(
         report.count(check, len(scene))
         off_road = 0
         for frame in scene:
-            faults, labels = label_faults(folder, frame, manifest, settings.full or frame is scene[0])
-            for fault in faults:
-                report.error(check, fault)
-            if labels is not None:
-                present |= (labels == 1).any((1, 2))
-                off_road += _is_off_road(labels, manifest)
+            if not settings.full and frame is not scene[0]:
+                path = label_path(folder, frame['token'])
+                if not path.is_file() or not path.stat().st_size:
+                    report.error(check, f'BEV label of frame {frame["token"]} is missing or empty: {path}')
+                continue
+            try:
+                labels = read_label(folder, frame['token'], manifest)
+            except (OSError, ValueError) as error:
+                report.error(check, str(error))
+                continue
+            present |= (labels == 1).any((1, 2))
+            off_road += _is_off_road(labels, manifest)
         if off_road:
             name = scene[0]['scene_name']
             known = ', which is known of this scene' if name in OFF_ROAD_SCENES else ''
@@ -60,26 +66,6 @@ def check_bev_labels(
     missing = [name for name, there in zip(manifest['classes'], present, strict=True) if not there]
     if missing and settings.full and scenes:
         report.warn(check, f'classes {missing} are in no label of {folder}')
-
-
-def label_faults(folder: Path, frame: Mapping, manifest: Mapping, decode: bool) -> tuple[list[str], np.ndarray | None]:
-    """Faults of the BEV label of a frame; and its values, (K, H, W), if they were read and are valid.
-
-    Args:
-        folder: of the labels.
-        frame: of an info file.
-        manifest: of the labels.
-        decode: False: check only that there is a file that is not empty.
-    """
-    path = label_path(folder, frame['token'])
-    where = f'BEV label of frame {frame["token"]}'
-    if not decode:
-        there = path.is_file() and path.stat().st_size
-        return [] if there else [f'{where} is missing or empty: {path}'], None
-    try:
-        return [], read_label(folder, frame['token'], manifest)
-    except (OSError, ValueError) as error:
-        return [str(error)], None
 
 
 def _is_off_road(labels: np.ndarray, manifest: Mapping) -> bool:
