@@ -8,17 +8,7 @@ import numpy as np
 import torch
 
 from ssl_bev.datasets.calibration import frame_poses, frame_road
-from ssl_bev.geometry import Road
-
-
-def plane_to_map(
-    bev2global: np.ndarray,  # (4, 4)
-    road2bev: np.ndarray,  # (4, 4)
-) -> np.ndarray:  # (2, 3)
-    """The affine map from (x, y, 1) of the BEV plane, over the plane of the road, to map coordinates, metres."""
-    a, b, c, d = np.linalg.inv(road2bev)[2]  # the road is where a x + b y + c z + d = 0
-    lift = np.array([[1, 0, 0], [0, 1, 0], [-a / c, -b / c, -d / c], [0, 0, 1]])
-    return (bev2global @ lift)[:2]
+from ssl_bev.geometry import Road, ground_lift
 
 
 class MapGround:
@@ -38,7 +28,7 @@ class MapGround:
     ) -> None:
         self.road = road if isinstance(road, Road) else Road(torch.from_numpy(np.asarray(road, np.float64)))
         self.plane2map = np.eye(3)
-        self.plane2map[:2] = plane_to_map(bev2global, self.road.road2bev.numpy())
+        self.plane2map[:2] = (bev2global @ ground_lift(self.road.road2bev).numpy())[:2]
         self.plane2map[:2, 2] -= origin
         # If the BEV frame is tilted, higher points are shifted on the map.
         self._lean = bev2global[:2, 2]

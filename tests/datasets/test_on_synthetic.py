@@ -20,7 +20,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import ground_homography, pixel_grid, pixels_to_ground, sample_bev
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
 from ssl_bev.preparation.create_infos import DEFAULT_GRID, create_data
-from ssl_bev.preparation.map_ground import plane_to_map
+from ssl_bev.preparation.map_ground import MapGround
 from ssl_bev.targets import is_positive
 
 IMAGE_SIZE = (48, 160)
@@ -102,7 +102,7 @@ def test_the_rasteriser_agrees_with_the_devkit(synthetic_root, synthetic_data):
     frame = read_info_file(synthetic_data / 'ssl_bev_infos_train.pkl')['data_list'][1]
     devkit = NuScenesMap(str(synthetic_root), frame['location'])
     bev2global, road2bev = frame_poses(frame, 'ego')
-    affine = plane_to_map(bev2global, road2bev)
+    affine = MapGround(bev2global, road2bev).plane2map[:2]
     x, y = affine[:, 2]
     yaw = np.degrees(np.arctan2(affine[1, 0], affine[0, 0]))
     layers = ['drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line']

@@ -9,7 +9,7 @@ from tiny_nuscenes import crossroads_map
 
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.map_geometry import BASE_CLASSES, ClassSpec, MapGeometry
-from ssl_bev.preparation.map_ground import plane_to_map
+from ssl_bev.preparation.map_ground import MapGround
 from ssl_bev.preparation.rasterize import MapRasterizer
 
 GRID = BEVGrid((-30, 30), (-15, 15), 0.25)
@@ -186,7 +186,7 @@ def test_tilted_road_is_met_where_it_is():
     """With the BEV frame pitched down by 0.1 above the road, the cell at x = 10 lies at 10 / cos on the road."""
     road2bev = np.eye(4)
     road2bev[:3, :3] = [[np.cos(0.1), 0, np.sin(0.1)], [0, 1, 0], [-np.sin(0.1), 0, np.cos(0.1)]]
-    affine = plane_to_map(np.linalg.inv(road2bev), road2bev)
+    affine = MapGround(np.linalg.inv(road2bev), road2bev).plane2map[:2]
     np.testing.assert_allclose(affine @ [10, 2, 1], [10 / np.cos(0.1), 2], atol=1e-9)
 
 
