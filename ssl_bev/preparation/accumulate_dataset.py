@@ -16,7 +16,7 @@ from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.datasets.windows import flatten_frames
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.models.objectives.cell_labels import ReadingRule, reading_rules
-from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
+from ssl_bev.pseudo_labels.manifest import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_scene import accumulate_scene, crop_frame

@@ -15,7 +15,7 @@ from ssl_bev.datasets.calibration import frame_poses, frame_road
 from ssl_bev.datasets.road_files import RoadReader, add_roads
 from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
-from ssl_bev.pseudo_labels.storage import MANIFEST, read_manifest
+from ssl_bev.pseudo_labels.manifest import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
 from .accumulate_dataset import read_scenes

@@ -18,9 +18,10 @@ from ssl_bev.targets import IGNORE
 from .fusion import LABEL_SPACE, RULE, Fusion
 from .label_map import LabelMap, reduction_table
 from .layout import LABEL_FILE, labelled_images
+from .manifest import MANIFEST, read_manifest
 from .reader import PseudoLabelReader
 from .source_image import ImageRecord, SourceImage, read_record
-from .storage import MANIFEST, PseudoLabelWriter, foreign_ids, read_manifest
+from .storage import PseudoLabelWriter, foreign_ids
 
 
 class Fused(NamedTuple):

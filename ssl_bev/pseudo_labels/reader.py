@@ -10,9 +10,9 @@ import numpy as np
 
 from ssl_bev.files import read_ids, read_picture
 
-from .layout import label_stem
+from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, label_stem
+from .manifest import MANIFEST, read_manifest
 from .source_image import SourceImage, read_record
-from .storage import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, MANIFEST, read_manifest
 
 
 class PseudoLabelReader:

@@ -22,19 +22,9 @@ import numpy as np
 from ssl_bev.files import write_png
 from ssl_bev.targets import IGNORE
 
-from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, labelled_images
+from .layout import CONFIDENCE_FILE, LABEL_FILE, labelled_images
 from .manifest import MANIFEST, SCHEMA, lock_manifest, read_manifest, update_manifest, write_manifest
 from .source_image import KEYWORD, ImageRecord, read_record, unique_stem
-
-__all__ = [
-    'CONFIDENCE_FILE',
-    'HOW_TO_MAKE',
-    'LABEL_FILE',
-    'MANIFEST',
-    'PseudoLabelWriter',
-    'foreign_ids',
-    'read_manifest',
-]
 
 
 class PseudoLabelWriter:

@@ -14,10 +14,11 @@ from ssl_bev.targets import IGNORE
 
 from .block_average import block_shares
 from .label_map import LabelMap
+from .layout import CONFIDENCE_FILE, LABEL_FILE
+from .manifest import MANIFEST
 from .reader import PseudoLabelReader
 from .source_image import SourceImage
-from .storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
-from .validity import EgoBody, Region, check_mover_margin, near_movers
+from .validity import EgoBody, Region, near_movers
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,11 @@ class TargetReader:
         self.reader = PseudoLabelReader(root, label_file, confidence_file, manifest, teacher)
         self.classes = tuple(classes)
         self.min_confidence = per_class('min_confidence', min_confidence, self.classes) * 255
-        self.mover_margin = check_mover_margin(mover_margin)
+        if not 0 <= mover_margin <= 0.5:
+            raise ValueError(
+                f'mover_margin is a fraction of the image width and must be in [0, 0.5], got {mover_margin}'
+            )
+        self.mover_margin = mover_margin
         self.ego_body = EgoBody(ego_body)
         names = LabelMap.load(label_map)
         teacher_classes = self.reader.class_names or names.class_names

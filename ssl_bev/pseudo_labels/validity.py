@@ -34,17 +34,6 @@ def near_movers(
     return cv2.distanceTransform(1 - picture, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius
 
 
-def check_mover_margin(margin: float) -> float:
-    """Return `margin`.
-
-    Raises:
-        ValueError: it is no fraction of the image width.
-    """
-    if not 0 <= margin <= 0.5:
-        raise ValueError(f'mover_margin is a fraction of the image width and must be in [0, 0.5], got {margin}')
-    return margin
-
-
 class EgoBody:
     """The region of the ego vehicle in each camera.
 

@@ -13,8 +13,9 @@ from mmdet3d.registry import TRANSFORMS
 
 from ssl_bev.geometry import Road, pixels_on_road
 from ssl_bev.pseudo_labels.block_average import block_means, oversampling, warp_labels
+from ssl_bev.pseudo_labels.layout import CONFIDENCE_FILE, LABEL_FILE
+from ssl_bev.pseudo_labels.manifest import MANIFEST
 from ssl_bev.pseudo_labels.source_image import SourceImage, source_image
-from ssl_bev.pseudo_labels.storage import CONFIDENCE_FILE, LABEL_FILE, MANIFEST
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 from ssl_bev.pseudo_labels.validity import Region
 from ssl_bev.targets import IGNORE

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..manifest import MANIFEST, read_manifest
 from ..reader import PseudoLabelReader
-from ..storage import MANIFEST, read_manifest
 from .images import check_images
 
 
