@@ -6,7 +6,7 @@ import numpy as np
 from nuscenes.eval.detection.utils import category_to_detection_name
 
 from .nuscenes_tables import NuScenesTables
-from .table_values import pose_matrix, vector
+from .table_values import numbers, pose_matrix
 
 # The order of labels in mmdet3d.
 BOX_CLASSES = (
@@ -32,7 +32,7 @@ def box_records(tables: NuScenesTables, sample: dict, lidar2global: np.ndarray) 
     instances = []
     for annotation in tables.annotations[sample['token']]:
         box2lidar = global2lidar @ pose_matrix(annotation, _TABLE)
-        width, length, height = vector(annotation, 'size', 3, 'three finite numbers, metres', _TABLE).tolist()
+        width, length, height = numbers(annotation, 'size', (3,), 'three finite numbers, metres', _TABLE).tolist()
         yaw = np.arctan2(box2lidar[1, 0], box2lidar[0, 0])
         category = tables.get('instance', annotation['instance_token'])['category_token']
         name = category_to_detection_name(tables.get('category', category)['name'])

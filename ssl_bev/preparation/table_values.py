@@ -23,20 +23,11 @@ def pose_matrix(record: Mapping, where: str = 'record') -> np.ndarray:  # (4, 4)
         ValueError: a field that is missing, null, not finite or of another shape, or a quaternion of another length
             than 1.
     """
-    translation = _numbers(record, 'translation', (3,), 'three finite numbers, metres', where)
-    rotation = _numbers(record, 'rotation', (4,), 'a quaternion of four finite numbers, w first', where)
+    translation = numbers(record, 'translation', (3,), 'three finite numbers, metres', where)
+    rotation = numbers(record, 'rotation', (4,), 'a quaternion of four finite numbers, w first', where)
     if abs(np.linalg.norm(rotation) - 1) > NORM_TOLERANCE:
         raise ValueError(f'{_name(record, where)}: rotation must be a quaternion of length 1, got {rotation.tolist()}')
     return rigid_matrix(translation, rotation)
-
-
-def vector(record: Mapping, field: str, length: int, rule: str, where: str = 'record') -> np.ndarray:  # (length,)
-    """A field of finite numbers.
-
-    Raises:
-        ValueError: it is missing or invalid.
-    """
-    return _numbers(record, field, (length,), rule, where)
 
 
 def rigid_matrix(translation: Sequence[float], rotation: Sequence[float]) -> np.ndarray:  # (4, 4) float64
@@ -73,7 +64,7 @@ def camera_matrix(record: Mapping, where: str = 'table calibrated_sensor') -> li
     Raises:
         ValueError: no finite 3x3 matrix with positive focal lengths.
     """
-    matrix = _numbers(record, 'camera_intrinsic', (3, 3), 'a finite 3x3 matrix', where)
+    matrix = numbers(record, 'camera_intrinsic', (3, 3), 'a finite 3x3 matrix', where)
     if min(matrix[0, 0], matrix[1, 1]) <= 0:
         raise ValueError(
             f'{_name(record, where)}: focal lengths of camera_intrinsic must be positive (pixels), got '
@@ -110,7 +101,12 @@ def camera_distortion(record: Mapping, where: str = 'table calibrated_sensor') -
     )
 
 
-def _numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:
+def numbers(record: Mapping, field: str, shape: tuple[int, ...], rule: str, where: str) -> np.ndarray:
+    """A field of finite numbers, float64 of this shape; errors name the rule and where the record is.
+
+    Raises:
+        ValueError: it is missing or invalid.
+    """
     if field not in record:
         raise ValueError(f'{_name(record, where)} lacks {field}, which must be {rule}')
     value = record[field]
