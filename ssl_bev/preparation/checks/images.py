@@ -13,8 +13,8 @@ from ssl_bev.files import read_picture
 from ssl_bev.files.lens import file_size
 from ssl_bev.files.pictures import picture_size
 
+from .drives import all_frames
 from .report import Report
-from .sequences import all_frames
 from .settings import Settings
 
 
