@@ -22,6 +22,7 @@ FLOORS = (
         'half_precision',
         'random_state',
         'process_group',
+        'text_table',
     ),
     ('models', 'datasets', 'evaluation', 'visualization'),
     ('preparation', 'engine', 'apis', 'components'),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ssl_bev.text_table import align_columns
+
 
 def format_table(classes: Sequence[str], rings: Sequence[str], metrics: Mapping[str, float]) -> str:
     """One row per class and one for the mean; IoU in percent, '-' for NaN."""
@@ -16,14 +18,7 @@ def format_table(classes: Sequence[str], rings: Sequence[str], metrics: Mapping[
         rows.append(
             [name or 'mean', _percent(metrics[iou]), _percent(metrics[best]), threshold, *map(_percent, values)]
         )
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [
-        '  '.join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [header, *rows]
-    ]
+    lines = align_columns([header, *rows])
     rule = '-' * len(lines[0])
     return '\n'.join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 

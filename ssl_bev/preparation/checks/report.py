@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from ssl_bev.text_table import align_columns
+
 
 class Report:
     """Counts checked items and findings by check; keeps the first messages of each.
@@ -39,14 +41,8 @@ class Report:
     def __str__(self) -> str:
         rows = [('check', 'checked', 'errors', 'warnings')]
         rows += [(name, str(n), str(self.errors[name]), str(self.warnings[name])) for name, n in self.checked.items()]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [
-            '  '.join(
-                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in rows
-        ]
-        lines.insert(1, '  '.join('-' * width for width in widths))
+        lines = align_columns(rows)
+        lines.insert(1, '-' * len(lines[0]))
         for name in self.checked:
             lines += self.messages[name]
             if hidden := self.errors[name] + self.warnings[name] - len(self.messages[name]):
