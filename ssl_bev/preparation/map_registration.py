@@ -21,6 +21,10 @@ from ssl_bev.geometry import BEVGrid
 
 # Certainly absent, undecided, certainly present.
 _BINS = (0.0, 1 / 3, 2 / 3, 1.0)
+# Expected standard deviations of the offset along x and y, metres, and of the rotation, radians.
+_SIGMA = np.array([0.5, 0.5, 0.01])
+# Independent observations per cell of evidence, since errors of neighbours are correlated.
+_CELL_INFORMATION = 0.25
 
 
 class Correction(NamedTuple):
@@ -53,9 +57,6 @@ def register_map(
     probability: np.ndarray,  # (K, H, W), 0 ... 1
     weight: np.ndarray,  # (K, H, W), >= 0
     grid: BEVGrid,
-    offset_sigma: float = 0.5,
-    rotation_sigma: float = 0.01,
-    cell_information: float = 0.25,
 ) -> Correction:
     """Find the motion of the map that maximises its mutual information with the evidence.
 
@@ -67,9 +68,6 @@ def register_map(
         probability: of each class in the evidence.
         weight: of the evidence in each cell; 0 = not observed. Values above 1 count as 1.
         grid: of all three.
-        offset_sigma: expected standard deviation of the offset along each axis, metres.
-        rotation_sigma: that of the rotation, radians.
-        cell_information: independent observations per cell of evidence, since errors of neighbours are correlated.
 
     Returns:
         The motion about the centre of the observed area.
@@ -94,10 +92,9 @@ def register_map(
     center = (np.array([columns.mean(), rows.mean()]) + 0.5) * grid.cell_size + (grid.x_range[0], grid.y_range[0])
     # A sharp map loses detail when moved by fractions of a cell, which would favour whole cells: blur it first.
     maps = [cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0) for mask in masks]
-    scale = np.array([offset_sigma, offset_sigma, rotation_sigma])
 
     def correction(position: np.ndarray) -> Correction:  # in standard deviations of the prior
-        x, y, rotation = position * scale
+        x, y, rotation = position * _SIGMA
         return Correction((x, y), rotation, tuple(center))
 
     entropies = np.array([entropy(each.sum(1, dtype=np.float64)) for each in bins])
@@ -107,7 +104,7 @@ def register_map(
         moved = _move(maps, correction(position), grid, window)
         return float(scales @ [*map(mutual_information, bins, moved)])
 
-    effective = cell_information * sum(b.sum() for b in bins) / len(bins)
+    effective = _CELL_INFORMATION * sum(b.sum() for b in bins) / len(bins)
 
     def cost(position: np.ndarray) -> float:
         return -effective * information(position) + 0.5 * (position**2).sum()

@@ -19,6 +19,8 @@ from .road_path import RoadPath
 
 _PLANE = np.array([[0.0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # around the ego origin, metres
 _VAGUE = 100.0  # metres
+_REACH = 60.0  # metres beyond the first and the last frame
+_KNOT, _CROSS_KNOT = 5.0, 20.0  # spacing of the cubic B-splines of profile and cross slope, metres
 POSES = ('auto', 'complete', 'planar')
 
 
@@ -64,23 +66,17 @@ class RoadModel:
     Args:
         poses: ego2global of the frames, in order of time.
         belief: standard deviations.
-        reach: metres beyond the first and the last frame.
-        knot, cross_knot: spacing of the cubic B-splines of profile and cross slope, metres.
     """
 
     def __init__(
         self,
         poses: np.ndarray,  # (F, 4, 4)
         belief: RoadBelief = RoadBelief(),  # noqa: B008  (frozen)
-        reach: float = 60.0,
-        knot: float = 5.0,
-        cross_knot: float = 20.0,
     ) -> None:
         self.poses = poses
         self.belief = belief
-        self.path = RoadPath(poses, reach)
-        self._knots = (knot, cross_knot)
-        self._counts = tuple(int(np.ceil(self.path.length / spacing)) + 3 for spacing in self._knots)
+        self.path = RoadPath(poses, _REACH)
+        self._counts = tuple(int(np.ceil(self.path.length / spacing)) + 3 for spacing in (_KNOT, _CROSS_KNOT))
         self.surface_size = sum(self._counts)
         self.size = self.surface_size + 3 * len(poses)
         equations, values = self._equations()
@@ -98,7 +94,8 @@ class RoadModel:
     ) -> np.ndarray:  # (P, m)
         """The effect of the first m entries of the vector on the height of the ground, for all frames."""
         along, beside = self.path.coordinates(points)
-        profile, cross = (_b_spline(along / knot + 1, n) for knot, n in zip(self._knots, self._counts, strict=True))
+        profile = _b_spline(along / _KNOT + 1, self._counts[0])
+        cross = _b_spline(along / _CROSS_KNOT + 1, self._counts[1])
         return np.concatenate([profile, cross * beside[:, None]], 1)
 
     def rows(
@@ -138,11 +135,10 @@ class RoadModel:
 
         unit = np.eye(self.size)
         profile, cross = np.split(unit[: self.surface_size], [self._counts[0]])
-        knot, cross_knot = self._knots
         # Changes of the slope add up like a random walk.
-        believe(np.diff(profile, 2, axis=0), 0, belief.slope_change * np.sqrt(knot / 10) * knot)
+        believe(np.diff(profile, 2, axis=0), 0, belief.slope_change * np.sqrt(_KNOT / 10) * _KNOT)
         believe(cross, 0, belief.cross_slope)
-        believe(np.diff(cross, axis=0), 0, belief.cross_slope_change * np.sqrt(cross_knot / 20))
+        believe(np.diff(cross, axis=0), 0, belief.cross_slope_change * np.sqrt(_CROSS_KNOT / 20))
         believe(profile[:1], 0, _VAGUE)
         tilt, height = self.poses[:, 2, :2], self.poses[:, 2, 3]
         complete, auto = belief.poses == 'complete', belief.poses == 'auto'

@@ -13,7 +13,6 @@ from ssl_bev.visualization.canvas import Label, write
 
 GRID, GRID_TENS, HORIZON = (120, 230, 255), (0, 150, 255), (255, 220, 60)
 AXES = {'x forward': (60, 60, 255), 'y left': (60, 200, 60), 'z up': (255, 100, 60)}
-_DIRECTIONS = {'ahead': (1, 0), 'behind': (-1, 0), 'left': (0, 1), 'right': (0, -1)}
 STEP, REACH = 5.0, 40.0  # metres between lines, and their extent from the camera
 _SAMPLE = 0.25  # metres between points of a line
 _AXIS = 2.0  # metres
