@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ssl_bev.datasets import LoadBEVPoints
 from ssl_bev.datasets.calibration import frame_poses
 from ssl_bev.datasets.road_files import road_path, start_folder, write_road
-from ssl_bev.datasets.transforms import LoadBEVPoints
 from ssl_bev.files import write_bytes
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.target_reader import TargetReader
