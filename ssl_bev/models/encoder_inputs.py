@@ -30,18 +30,30 @@ def camera_features(
         raise ValueError(f'bev2img of one frame must have the shape (B, N, 4, 4), got {tuple(rig.bev2img.shape)}')
     batch, num_cameras = rig.bev2img.shape[:2]
     features = inputs.image_features[level]
-    expected = (batch, num_cameras, in_channels)
+    check_features(features, level, (batch, num_cameras, in_channels))
+    check_shape('road2bev', rig.road2bev, (batch, 4, 4))
+    check_flags('camera_valid', rig.camera_valid, (batch, num_cameras))
+    return features
+
+
+def check_features(features: Tensor, level: int, expected: tuple[int, int, int]) -> None:
+    """Raise ValueError unless a level of the image features has the expected samples, cameras and channels."""
     if features.dim() != 5 or tuple(features.shape[:3]) != expected:
         raise ValueError(
-            f'image_features[{level}] must have the shape (B, N, C, h, w) with (B, N, C) = {expected}, of the rig and '
+            f'image_features[{level}] must have the shape (B, N, C, h, w) with (B, N, C) = {expected}, of bev2img and '
             f'in_channels, got {tuple(features.shape)}'
         )
-    if tuple(rig.road2bev.shape) != (batch, 4, 4):
-        raise ValueError(f'road2bev must have the shape {(batch, 4, 4)}, got {tuple(rig.road2bev.shape)}')
-    valid = rig.camera_valid
-    if tuple(valid.shape) != (batch, num_cameras) or valid.dtype != torch.bool:
+
+
+def check_shape(name: str, tensor: Tensor | None, expected: tuple[int, ...]) -> None:
+    """Raise ValueError for another shape; None is fine."""
+    if tensor is not None and tuple(tensor.shape) != expected:
+        raise ValueError(f'{name} must have the shape {expected}, got {tuple(tensor.shape)}')
+
+
+def check_flags(name: str, flags: Tensor | None, expected: tuple[int, ...]) -> None:
+    """Raise ValueError for another shape or type than bool; None is fine."""
+    if flags is not None and (tuple(flags.shape) != expected or flags.dtype != torch.bool):
         raise ValueError(
-            f'camera_valid must be a bool tensor of shape {(batch, num_cameras)}, got {valid.dtype} of shape '
-            f'{tuple(valid.shape)}'
+            f'{name} must be a bool tensor of shape {expected}, got {flags.dtype} of shape {tuple(flags.shape)}'
         )
-    return features

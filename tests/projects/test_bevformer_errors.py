@@ -39,7 +39,7 @@ def test_wrong_options(options, message):
         ({'bev2img': torch.eye(4).expand(2, 7, 4, 4)}, 'num_cams is 6, got 7 cameras'),
         (
             {'bev2img': torch.eye(4).expand(2, 4, 4, 4)},
-            r'image_features\[0\] must have .* \(2, 4, 16\), got \(2, 3, 16',
+            r'image_features\[0\] must have .* \(2, 4, 16\), of bev2img and in_channels, got \(2, 3, 16',
         ),
         ({'history': torch.zeros(2, 16, 12, 8)}, r'history must .* \(2, 16, 8, 12\), got \(2, 16, 12, 8\)'),
         ({'history_valid': torch.ones(2)}, r'history_valid must be a bool tensor of shape \(2,\), got torch.float32'),
@@ -57,17 +57,14 @@ def test_wrong_inputs(generator, change, message):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'bev_shape': (3, 5)}, r'bev_query has 8 queries, bev_shape \(3, 5\) needs 15'),
-        ({'level_shapes': [(2, 2)]}, r'features have 5 positions, level_shapes \[\(2, 2\)\] need 4'),
-        ({'features': torch.zeros(1, 2, 5, 16)}, r'views are of 1 images, features \(1, 2\) \(samples, cameras\)'),
-        ({'history': torch.zeros(1, 8, 4)}, r'history must have the shape of bev_query \(1, 8, 16\), got \(1, 8, 4\)'),
         (
-            {'bev_query': torch.zeros(2, 8, 16)},
-            r'views are of \(samples, queries\) = \(1, 8\), bev_query of \(2, 8\)',
+            {'level_shapes': [(2, 2)]},
+            r'\(G, S\) = \(1, 4\), of groups and level_shapes \[\(2, 2\)\], got \(1, 5, 8, 2\)',
         ),
+        ({'features': torch.zeros(1, 2, 5, 16)}, r'\(G, S\) = \(1, 5\), of groups .*, got \(2, 5, 8, 2\)'),
     ],
 )
-def test_wrong_sizes_in_the_encoder(change, message):
+def test_features_that_contradict_shapes_or_views(change, message):
     points = pillar_points(BEVGrid((0, 4), (0, 2), 1), (-1, 3), 4)
     inputs = {
         'bev_query': torch.zeros(1, 8, 16),

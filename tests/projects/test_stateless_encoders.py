@@ -179,7 +179,7 @@ def test_wrong_options(config, options, message):
         (
             {'image_features': [torch.zeros(2, 3, 4, 8, 12)]},
             {},
-            r'image_features\[0\] must have .* \(2, 3, 5\), of the rig and in_channels, got \(2, 3, 4, 8, 12\)',
+            r'image_features\[0\] must have .* \(2, 3, 5\), of bev2img and in_channels, got \(2, 3, 4, 8, 12\)',
         ),
         ({'image_features': [torch.zeros(6, 5, 8, 12)]}, {}, r'image_features\[0\] must have .* got \(6, 5, 8, 12\)'),
         ({}, {'bev2img': torch.zeros(2, 4, 3, 4, 4)}, r'bev2img of one frame must .* got \(2, 4, 3, 4, 4\)'),

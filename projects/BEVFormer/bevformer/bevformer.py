@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ssl_bev.geometry import BEVGrid, Road, invert_rigid
 from ssl_bev.models import BEVEncoder, FrameInputs
+from ssl_bev.models.encoder_inputs import check_features, check_flags, check_shape
 from ssl_bev.models.initialization import starts_pretrained
 from ssl_bev.structures import CameraRig
 
 from .encoder import BEVFormerEncoder
 from .history import BEVFormerState, align_history
 from .image_features import flatten_features, input_projections
-from .input_checks import InputSizes, check_inputs
 from .reference_points import PillarViews, pillar_points, view_pillars
 
 
@@ -112,8 +112,8 @@ class BEVFormer(BEVEncoder):
         nn.init.normal_(self.level_embeds, std=0.02)
         nn.init.normal_(self.cams_embeds, std=0.02)
         self.input_projections = input_projections(in_channels, num_levels, embed_dims)
-        channels = [layer.in_channels for layer in self.input_projections or ()] or [embed_dims] * num_levels
-        self.input_sizes = InputSizes(tuple(channels), num_cams, (embed_dims, rows, columns))
+        channels = [layer.in_channels for layer in self.input_projections or ()]
+        self.level_channels = channels or [embed_dims] * num_levels
         self.encoder = BEVFormerEncoder(
             num_layers=num_layers,
             embed_dims=embed_dims,
@@ -183,8 +183,7 @@ class BEVFormer(BEVEncoder):
         Raises:
             ValueError: an argument whose shape contradicts the configuration or the other arguments.
         """
-        past = (history, current2history, history_valid)
-        check_inputs(self.input_sizes, image_features, bev2img, road, *past, camera_valid)
+        self._check_inputs(image_features, bev2img, road, history, current2history, history_valid, camera_valid)
         batch = len(bev2img)
         query = self.bev_embedding.weight.expand(batch, -1, -1)
         features, level_shapes = flatten_features(
@@ -203,6 +202,32 @@ class BEVFormer(BEVEncoder):
             history_valid,
         )
         return output.transpose(1, 2).unflatten(2, self.grid.shape).contiguous()
+
+    def _check_inputs(
+        self,
+        image_features: Sequence[Tensor],
+        bev2img: Tensor,
+        road: Road | Tensor | None,
+        history: Tensor | None,
+        current2history: Tensor | None,
+        history_valid: Tensor | None,
+        camera_valid: Tensor | None,
+    ) -> None:
+        num_levels, num_cams = len(self.level_embeds), len(self.cams_embeds)
+        if len(image_features) != num_levels:
+            raise ValueError(f'image_features must have num_levels = {num_levels} levels, got {len(image_features)}')
+        if bev2img.dim() != 4 or bev2img.shape[2:] != (4, 4):
+            raise ValueError(f'bev2img must have the shape (B, N, 4, 4), got {tuple(bev2img.shape)}')
+        batch, cameras = bev2img.shape[:2]
+        if cameras > num_cams:
+            raise ValueError(f'num_cams is {num_cams}, got {cameras} cameras; raise num_cams')
+        for level, features in enumerate(image_features):
+            check_features(features, level, (batch, cameras, self.level_channels[level]))
+        check_shape('road2bev', None if road is None else Road.of(road).road2bev, (batch, 4, 4))
+        check_shape('current2history', current2history, (batch, 4, 4))
+        check_shape('history', history, (batch, self.embed_dims, *self.grid.shape))
+        check_flags('history_valid', history_valid, (batch,))
+        check_flags('camera_valid', camera_valid, (batch, cameras))
 
     def _positions(self) -> Tensor:  # (1, Q, C)
         anywhere = self.bev_embedding.weight.new_zeros(1, *self.grid.shape, dtype=torch.bool)

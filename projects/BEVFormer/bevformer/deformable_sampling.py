@@ -97,7 +97,17 @@ def deformable_sampling(
         locations: where each row samples.
         weights: weight of each sample.
         groups: which feature map each row reads.
+
+    Raises:
+        ValueError: feature maps that contradict `level_shapes` or `groups`.
     """
+    # The compiled sampling would read beyond the feature maps.
+    expected = (groups.num_groups, sum(height * width for height, width in level_shapes))
+    if tuple(value.shape[:2]) != expected:
+        raise ValueError(
+            f'value must have the shape (G, S, M, D) with (G, S) = {expected}, of groups and level_shapes '
+            f'{level_shapes}, got {tuple(value.shape)}'
+        )
     value, weights = value.to(locations.dtype), weights.to(locations.dtype)
     if value.device.type == 'cpu':
         return compiled_sampling(value, level_shapes, locations, weights, groups.index)

@@ -5,6 +5,8 @@ Shapes: B samples, N cameras, S positions of all feature levels, Q = rows * colu
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -73,44 +75,14 @@ class BEVFormerEncoder(BaseModule):
 
     Args:
         num_layers: number of layers.
-        embed_dims: channels.
-        num_heads: heads of both attentions.
-        num_levels: feature levels.
-        num_temporal_points: sampling points of a head in each BEV map.
-        num_spatial_points: sampling points of a head in each feature level of a camera.
-        feedforward_channels: width of the feed-forward networks.
-        dropout: of the attentions and the feed-forward networks.
         with_cp: recompute each layer in the backward pass instead of keeping its activations.
+        layer: arguments of each `BEVFormerLayer`.
     """
 
-    def __init__(
-        self,
-        num_layers: int = 6,
-        embed_dims: int = 256,
-        num_heads: int = 8,
-        num_levels: int = 4,
-        num_temporal_points: int = 4,
-        num_spatial_points: int = 8,
-        feedforward_channels: int = 512,
-        dropout: float = 0.1,
-        with_cp: bool = False,
-    ) -> None:
+    def __init__(self, num_layers: int = 6, with_cp: bool = False, **layer: Any) -> None:
         super().__init__()
         self.with_cp = with_cp
-        self.layers = ModuleList(
-            [
-                BEVFormerLayer(
-                    embed_dims,
-                    num_heads,
-                    num_levels,
-                    num_temporal_points,
-                    num_spatial_points,
-                    feedforward_channels,
-                    dropout,
-                )
-                for _ in range(num_layers)
-            ]
-        )
+        self.layers = ModuleList([BEVFormerLayer(**layer) for _ in range(num_layers)])
 
     def forward(
         self,
@@ -138,9 +110,8 @@ class BEVFormerEncoder(BaseModule):
             history_shift: (x, y) fractions of the grid; see `TemporalSelfAttention`.
 
         Raises:
-            ValueError: tensors whose sizes contradict each other.
+            ValueError: features that contradict `level_shapes` or `views`.
         """
-        _check_sizes(bev_query, bev_shape, features, level_shapes, views, history)
         if history is not None:
             history = history.to(bev_query.dtype)
         query = bev_query
@@ -153,33 +124,3 @@ class BEVFormerEncoder(BaseModule):
             else:
                 query = layer(*inputs)
         return query
-
-
-def _check_sizes(
-    bev_query: Tensor,
-    bev_shape: tuple[int, int],
-    features: Tensor,
-    level_shapes: list[tuple[int, int]],
-    views: PillarViews,
-    history: Tensor | None,
-) -> None:
-    batch, num_queries, _ = bev_query.shape
-    if num_queries != bev_shape[0] * bev_shape[1]:
-        raise ValueError(
-            f'bev_query has {num_queries} queries, bev_shape {bev_shape} needs {bev_shape[0] * bev_shape[1]}'
-        )
-    positions = sum(height * width for height, width in level_shapes)
-    if features.shape[2] != positions:
-        raise ValueError(f'features have {features.shape[2]} positions, level_shapes {level_shapes} need {positions}')
-    if tuple(views.num_views.shape) != (batch, num_queries):
-        raise ValueError(
-            f'views are of (samples, queries) = {tuple(views.num_views.shape)}, bev_query of {(batch, num_queries)}'
-        )
-    if views.cameras.num_groups != features.shape[0] * features.shape[1]:
-        raise ValueError(
-            f'views are of {views.cameras.num_groups} images, features {tuple(features.shape[:2])} (samples, cameras)'
-        )
-    if history is not None and history.shape != bev_query.shape:
-        raise ValueError(
-            f'history must have the shape of bev_query {tuple(bev_query.shape)}, got {tuple(history.shape)}'
-        )
