@@ -11,16 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from ssl_bev.geometry import (
-    BEVGrid,
-    Road,
-    lift_to_road,
-    pixel_grid,
-    pixels_on_road,
-    project_points,
-    reproject,
-    scale_pixels,
-)
+from ssl_bev.geometry import BEVGrid, Road, reproject, scale_pixels
 from ssl_bev.targets import is_positive, known
 
 from .gathering import gather_by_token
@@ -38,8 +29,6 @@ class ReprojectedIoUMetric(BaseMetric):
 
     Args:
         classes: names to report.
-        shared_ground_only: count only pixels whose road point is labelled in another camera as well: this
-            evaluates a camera that was left out of the loss (`LoadPseudoLabels.ignore_cameras`).
         prefix: of the reported names.
 
     Raises:
@@ -48,15 +37,9 @@ class ReprojectedIoUMetric(BaseMetric):
 
     default_prefix = 'image'
 
-    def __init__(
-        self,
-        classes: Sequence[str],
-        shared_ground_only: bool = False,
-        prefix: str | None = None,
-    ) -> None:
+    def __init__(self, classes: Sequence[str], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         self.classes = tuple(classes)
-        self.shared_ground_only = shared_ground_only
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count intersections and unions of one batch, see `BEVDataSample` for the fields."""
@@ -74,8 +57,6 @@ class ReprojectedIoUMetric(BaseMetric):
             road = Road(sample['road2bev'], sample.get('road_heights'), sample.get('road_grid'))[-1:]
             bev2img = scale_pixels(bev2img, size[1] / sample['img_shape'][1], size[0] / sample['img_shape'][0])
             projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road, size, 1)
-            if self.shared_ground_only:
-                valid = valid & labelled_by_others(target, bev2img[0], road, size)
             overlap = _overlap(projected[0], target, valid)
             self.results.append((sample['sample_token'], (tuple(sample['camera_names']), overlap.tolist())))
 
@@ -106,30 +87,6 @@ class ReprojectedIoUMetric(BaseMetric):
             + ', '.join(f'{name} {100 * metrics[f"IoU_{name}"]:.1f}' for name in self.classes)
         )
         return metrics
-
-
-def labelled_by_others(
-    target: Tensor,  # (K, N, h, w), as stored, see `ssl_bev.targets`
-    bev2img: Tensor,  # (N, 4, 4)
-    road: Road | Tensor,  # (1), or road2bev (4, 4)
-    image_size: tuple[int, int],
-) -> Tensor:  # (N, h, w) bool
-    """True where another camera has a label for the road point of the pixel."""
-    cameras, height, width = target.shape[1:]
-    stride = image_size[1] // width
-    labelled = known(target).any(0)
-    pixels = pixel_grid(image_size, stride, target.device).flatten(0, 1)
-    xy, _, on_road = pixels_on_road(pixels, bev2img, road)
-    points = lift_to_road(xy, road)
-    found = torch.zeros_like(labelled)
-    for other in range(cameras):
-        at, _, visible = project_points(points, bev2img[other], image_size)
-        columns, rows = (at / stride).long().unbind(-1)
-        there = labelled[other, rows.clamp(0, height - 1), columns.clamp(0, width - 1)]
-        seen = (visible & on_road & there).view_as(found)
-        seen[other] = False
-        found |= seen
-    return found
 
 
 def _select(maps: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
