@@ -8,8 +8,8 @@ from .channels_last import ChannelsLastHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
 from .config_files import load_config
 from .exact_resume_hook import ExactResumeHook
+from .fixed_length_sampler import FixedLengthSampler
 from .fused_adamw import FusedAdamW
-from .mixed_source_sampler import MixedSourceSampler
 from .non_finite_hook import NonFiniteHook
 from .online import OnlineState, predict_online
 from .online_loops import OnlineTestLoop, OnlineValLoop
@@ -28,8 +28,8 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointShapeHook',
     'ExactResumeHook',
+    'FixedLengthSampler',
     'FusedAdamW',
-    'MixedSourceSampler',
     'NonFiniteHook',
     'OnlineState',
     'OnlineTestLoop',

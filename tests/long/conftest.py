@@ -35,7 +35,7 @@ def config(data: Path, tmp_path: Path) -> Callable[..., Path]:
     def write(iterations: int, **options) -> Path:
         config = reduced(PROJECT / 'configs/synthetic/bevformer_ssl_two_phase.py', data)
         for loader in (config.train_dataloader, config.labelled_dataloader):
-            loader.sampler = dict(type='MixedSourceSampler', per_batch=[1], batches=iterations)
+            loader.sampler = dict(type='FixedLengthSampler', batch_size=1, batches=iterations)
             loader.update(batch_size=1, num_workers=2)
             loader.dataset.label_fraction = 1.0
         for phase in config.custom_hooks[-1].phases:

@@ -38,7 +38,7 @@ def test_recipes_differ_in_losses_data_and_the_start_of_the_backbone_alone(name,
     labels = ('LoadBEVMasks', 'LoadPseudoLabels', 'LoadAccumulatedTargets')
     common = [step for step in reference.train_dataloader.dataset.pipeline if step.type not in labels]
     for loader in loaders(run):
-        assert sum(loader.sampler.per_batch) == loader.batch_size
+        assert loader.sampler.batch_size == loader.batch_size
         assert loader.sampler.batches * config.train_cfg.max_epochs == 80
         for dataset in loader.dataset.get('datasets', [loader.dataset]):
             assert [step for step in dataset.pipeline if step.type not in labels] == common

@@ -160,5 +160,5 @@ def _folders(config: Config) -> set[str]:
 
 def _set_batches(loader: ConfigDict, batches: float) -> None:
     """Epochs as long with few labels as with many."""
-    per_batch = loader.sampler.get('per_batch', [loader.batch_size])
-    loader.sampler = ConfigDict(type='MixedSourceSampler', per_batch=per_batch, batches=max(1, round(batches)))
+    length = dict(batch_size=loader.batch_size, batches=max(1, round(batches)))
+    loader.sampler = ConfigDict(type='FixedLengthSampler', **length)
