@@ -14,13 +14,11 @@ def build_phase_optimizer(runner: Runner, plan: PhasePlan, index: int, iteration
     """Give the runner a new optimizer wrapper and new schedules for a phase.
 
     Args:
-        index: of the phase; if it keeps the state of the optimizer, it also keeps the config of that earlier phase.
+        index: of the phase.
         iterations: length of the phase.
     """
-    phase, source = plan[index], index
-    while not plan[source].reset_optimizer:
-        source -= 1
-    config = copy.deepcopy(plan[source].optim_wrapper or runner.cfg.optim_wrapper)
+    phase = plan[index]
+    config = copy.deepcopy(phase.optim_wrapper or runner.cfg.optim_wrapper)
     if phase.lr is not None:
         config['optimizer']['lr'] = phase.lr
     runner.optim_wrapper, runner.param_schedulers = runner.build_optim_wrapper(config), []
@@ -48,9 +46,3 @@ def phase_schedules(runner: Runner, plan: PhasePlan, index: int, iterations: int
                 'make the phase longer or give it a param_scheduler of its own'
             )
     return ended
-
-
-def keep_moments(runner: Runner, old_state: Mapping) -> None:
-    """Copy the moments of an optimizer state dict to the new optimizer of the runner, but not its settings."""
-    optimizer = runner.optim_wrapper.optimizer
-    optimizer.load_state_dict({**optimizer.state_dict(), 'state': old_state['state']})

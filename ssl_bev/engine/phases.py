@@ -15,7 +15,7 @@ class Phase:
     """One phase of a `TwoPhaseHook`, which documents the fields.
 
     Raises:
-        ValueError: a value outside its range, or settings that exclude each other.
+        ValueError: a value outside its range.
     """
 
     name: str
@@ -26,7 +26,6 @@ class Phase:
     optim_wrapper: Mapping | None = None
     param_scheduler: Mapping | Sequence[Mapping] | None = None
     init_classes: str | None = None
-    reset_optimizer: bool = True
 
     def __post_init__(self) -> None:
         where = f'phase {self.name!r}'
@@ -38,8 +37,6 @@ class Phase:
             raise ValueError(f'{where}: lr must be positive, got {self.lr}')
         if self.init_classes is not None and self.init_classes not in CLASS_INITS:
             raise ValueError(f"{where}: init_classes must be None or 'coarse', got {self.init_classes!r}")
-        if self.optim_wrapper is not None and not self.reset_optimizer:
-            raise ValueError(f'{where}: a new optim_wrapper cannot keep the old state; set reset_optimizer=True')
         for loss, weight in (self.losses or {}).items():
             if weight < 0:
                 raise ValueError(f'{where}: the weight of {loss} must not be negative, got {weight}')
@@ -68,7 +65,7 @@ class PhasePlan:
         phases: `Phase` arguments, one mapping per phase.
 
     Raises:
-        ValueError: no phase, a name twice, a first phase that keeps an optimizer state, or a bad phase.
+        ValueError: no phase, a name twice, or a bad phase.
     """
 
     def __init__(self, phases: Sequence[Mapping]) -> None:
@@ -78,8 +75,6 @@ class PhasePlan:
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError(f'names of phases must differ, got {names}')
-        if not self.phases[0].reset_optimizer:
-            raise ValueError(f'phase {names[0]!r} comes first: there is no optimizer state that it could keep')
 
     def __len__(self) -> int:
         return len(self.phases)

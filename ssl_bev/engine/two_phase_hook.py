@@ -13,7 +13,7 @@ from ssl_bev.random_state import kept_random_state
 
 from .model_wrappers import unwrapped
 from .phase_loaders import PhaseLoaders
-from .phase_optimizer import build_phase_optimizer, keep_moments, phase_schedules
+from .phase_optimizer import build_phase_optimizer, phase_schedules
 from .phase_weights import phase_weights
 from .phases import PhasePlan
 from .seeding import derive_seed, seed_everything
@@ -31,7 +31,8 @@ class TwoPhaseHook(Hook):
     Loaders, learning rates and schedules work with any model. Loss weights need a model with two methods:
     `get_loss_weights()` returns a dict of name -> weight of all its losses, `set_loss_weights(weights)` sets them, 0
     for those not named, and raises ValueError for unknown names. It may freeze parameters without a loss: a
-    distributed model is then wrapped again. An average of the weights (mmengine's `EMAHook`) restarts with each phase.
+    distributed model is then wrapped again. The optimizer and an average of the weights (mmengine's `EMAHook`) restart
+    with each phase.
 
     Args:
         phases: dicts, in their order. The sum of their epochs must be `train_cfg.max_epochs`. Keys:
@@ -47,7 +48,6 @@ class TwoPhaseHook(Hook):
               its length. None: that of the config file, restarted. []: constant.
             - init_classes: 'coarse' starts the rows of the fine class layer from the coarse classes they belong to
               (`model.init_fine_from_coarse()`).
-            - reset_optimizer: False keeps the moments of the optimizer at the start of the phase.
 
     Raises:
         ValueError: unknown keys, losses or dataloaders, epochs that do not add up to max_epochs, and loss weights or
@@ -146,12 +146,9 @@ class TwoPhaseHook(Hook):
 
     def _start(self, runner: Runner, index: int) -> None:
         phase = self.plan[index]
-        old = None if phase.reset_optimizer else runner.optim_wrapper.optimizer.state_dict()
         unwrapped(runner.model).zero_grad()
         self.loaders.use(runner, index)
         self._build_optimizer(runner, index)
-        if old is not None:
-            keep_moments(runner, old)
         if phase.init_classes == 'coarse':
             with kept_random_state():
                 seed_everything(derive_seed(phase.name, 'init_classes'))  # the same on every rank
@@ -202,7 +199,6 @@ class TwoPhaseHook(Hook):
             f'losses {losses or "of the model"}',
             f'{self.loaders.samples(index)} samples',
             f'learning rate from {" / ".join(f"{rate:g}" for rate in rates)}',
-            'optimizer restarted' if phase.reset_optimizer else 'optimizer state kept',
         ]
         return ', '.join(parts + ['class layer from the coarse classes'] * (phase.init_classes == 'coarse'))
 

@@ -28,11 +28,6 @@ def test_phase_of_each_epoch() -> None:
         ([dict(name='a', epochs=1, init_classes='fine')], "init_classes must be None or 'coarse', got 'fine'"),
         ([dict(name='a', epochs=1, losses=dict(seg=-1))], 'weight of seg must not be negative'),
         ([dict(name='a', epochs=1), dict(name='a', epochs=1)], 'names of phases must differ'),
-        ([dict(name='a', epochs=1, reset_optimizer=False)], "phase 'a' comes first"),
-        (
-            [dict(name='a', epochs=1), dict(name='b', epochs=1, reset_optimizer=False, optim_wrapper=dict())],
-            'cannot keep the old state',
-        ),
     ],
 )
 def test_bad_phases(phases: list[dict], message: str) -> None:
