@@ -77,12 +77,12 @@ def test_rotated_labels_are_ignored_where_nothing_was_known():
     assert after[0, 60, 120] == 1
 
 
-def test_flip_of_a_lopsided_range_is_refused():
+def test_a_flip_of_a_lopsided_range_ignores_cells_from_outside():
     grid = BEVGrid((-10, 50), (-15, 15), 0.25)
-    labels = np.zeros((1, 120, 240), np.uint8)
-    with pytest.raises(ValueError, match=r'needs a x_range that is symmetric about 0, got \(-10.0, 50.0\)'):
-        BEVFlipRotate(flip_x=1).transform(bev_window(labels, grid))
-    BEVFlipRotate(flip_y=1).transform(bev_window(labels, grid))
+    labels = np.random.default_rng(0).integers(0, 2, (1, 120, 240)).astype(np.uint8)
+    flipped = BEVFlipRotate(flip_x=1).transform(bev_window(labels, grid))['gt_bev_seg']
+    np.testing.assert_array_equal(flipped[..., :80], labels[..., :80][..., ::-1])  # x from -10 to 10
+    assert (flipped[..., 80:] == 255).all()
 
 
 @pytest.mark.parametrize('arguments', [{'flip_x': 1}, {'flip_y': 1}, {'max_rotation': 0.5}])

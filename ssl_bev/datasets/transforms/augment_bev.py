@@ -18,9 +18,9 @@ from .load_accumulated_targets import KINDS
 class BEVFlipRotate(BaseTransform):
     """Mirror and rotate the BEV frame about its origin; labels, projections and poses follow, images do not change.
 
-    Flips move labels exactly; a rotation reads them at the nearest cell and ignores cells from outside. One
-    draw is used for all frames of a window, so their relative motion is that of the mirrored, rotated world. Put it
-    after `LoadBEVMasks`, `LoadAccumulatedTargets` and `LoadBEVPoints`.
+    Labels are read at the nearest cell, which is exact for a flip of a range that is symmetric about 0; cells from
+    outside are ignored. One draw is used for all frames of a window, so their relative motion is that of the mirrored,
+    rotated world. Put it after `LoadBEVMasks`, `LoadAccumulatedTargets` and `LoadBEVPoints`.
 
     It is for models without images, such as `MapCompletion`, or models that lift by geometry alone, such as LSS. It is
     not for BEVFormer, which learns sampling offsets in the image that a mirrored map contradicts.
@@ -39,7 +39,7 @@ class BEVFlipRotate(BaseTransform):
         max_rotation: largest angle either way, radians.
 
     Raises:
-        ValueError: a flip of labels whose range is not symmetric about 0.
+        ValueError: an argument out of range.
     """
 
     def __init__(self, flip_x: float = 0.0, flip_y: float = 0.0, max_rotation: float = 0.0) -> None:
@@ -70,11 +70,11 @@ class BEVFlipRotate(BaseTransform):
         results['bev_aug'] = old2new
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
-            results['gt_bev_seg'] = _move(results['gt_bev_seg'], grid, flips, turn, IGNORE)
+            results['gt_bev_seg'] = move_labels(results['gt_bev_seg'], grid, old2new, IGNORE)
         for kind in KINDS:
             for key in (f'{kind}_probability', f'{kind}_weight'):
                 if key in results:  # cells from outside have no weight
-                    results[key] = _move(results[key], results[f'{kind}_grid'], flips, turn, 0)
+                    results[key] = move_labels(results[key], results[f'{kind}_grid'], old2new, 0)
         return results
 
     def __repr__(self) -> str:
@@ -83,19 +83,3 @@ class BEVFlipRotate(BaseTransform):
 
 def _move_points(points: np.ndarray, old2new: np.ndarray) -> np.ndarray:  # (P, F)
     return np.concatenate([(points[:, :3] @ old2new[:3, :3].T).astype(points.dtype), points[:, 3:]], 1)
-
-
-def _move(labels: np.ndarray, grid: BEVGrid, flips: np.ndarray, turn: np.ndarray, outside: int) -> np.ndarray:
-    labels = _flip(labels, grid, *flips)
-    return labels if turn[1, 0] == 0 else move_labels(labels, grid, turn, outside)
-
-
-def _flip(labels: np.ndarray, grid: BEVGrid, flip_x: bool, flip_y: bool) -> np.ndarray:
-    for flip, axis, name, (low, high) in (
-        (flip_x, -1, 'x_range', grid.x_range),
-        (flip_y, -2, 'y_range', grid.y_range),
-    ):
-        if flip and abs(low + high) > 1e-6:
-            raise ValueError(f'BEVFlipRotate: a flip needs a {name} that is symmetric about 0, got {(low, high)}')
-        labels = np.flip(labels, axis) if flip else labels
-    return np.ascontiguousarray(labels)
