@@ -49,25 +49,23 @@ def test_packed_images_are_the_loaded_ones(tiny_data, tiny_root):
     np.testing.assert_array_equal(sample['inputs']['img'].numpy(), np.array(loaded).transpose(0, 1, 4, 2, 3))
 
 
-def test_selected_label_classes_and_missing_labels(tiny_data, tiny_root, tmp_path):
-    pipeline = [LoadBEVMasks(classes=['stop_line', 'drivable_area'])]
+def test_label_classes_and_missing_labels(tiny_data, tiny_root, tmp_path):
+    pipeline = [LoadBEVMasks()]
     item = dataset(tiny_data, tiny_root, pipeline)[0]
-    assert item['bev_classes'] == ['stop_line', 'drivable_area']
-    assert item['gt_bev_seg'].sum((1, 2)).tolist() == [10 * 16, (60 * 20 - 5 * 4) * 16]
+    assert item['bev_classes'] == ['drivable_area', 'lane_divider', 'road_divider', 'ped_crossing', 'stop_line']
+    assert item['gt_bev_seg'][[4, 0]].sum((1, 2)).tolist() == [10 * 16, (60 * 20 - 5 * 4) * 16]
     unlabelled = dataset(tiny_data, tiny_root, pipeline, with_labels=False)[0]
     assert 'gt_bev_seg' not in unlabelled
-    with pytest.raises(ValueError, match=r"classes \['lane'\] are not in the labels of"):
-        dataset(tiny_data, tiny_root, [LoadBEVMasks(classes=['lane'])])[0]
     with pytest.raises(ValueError, match=r"are in the 'ego' frame, the dataset's bev_frame is 'lidar'"):
         dataset(tiny_data, tiny_root, pipeline, bev_frame='lidar')[0]
     with pytest.raises(FileNotFoundError, match=r'manifest.json; make it with tools/create_data.py'):
         dataset(tiny_data, tiny_root, pipeline, label_dir='elsewhere')[0]
     (tmp_path / 'manifest.json').write_bytes((tiny_data / 'bev_labels' / 'manifest.json').read_bytes())
     with pytest.raises(FileNotFoundError, match=r'scene-0061-sample0.png \(BEV label of frame scene-0061-sample0'):
-        dataset(tiny_data, tiny_root, [LoadBEVMasks(label_dir=str(tmp_path))])[0]
+        dataset(tiny_data, tiny_root, pipeline, label_dir=str(tmp_path))[0]
     write_png(tmp_path / 'scene-0061-sample0.png', np.zeros((10, 10), np.uint16))
     with pytest.raises(ValueError, match=r'must be \(120, 240\) uint16'):
-        dataset(tiny_data, tiny_root, [LoadBEVMasks(label_dir=str(tmp_path))])[0]
+        dataset(tiny_data, tiny_root, pipeline, label_dir=str(tmp_path))[0]
 
 
 def test_bad_images_are_named(tiny_data, tiny_root, tmp_path):

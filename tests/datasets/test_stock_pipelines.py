@@ -221,9 +221,9 @@ def test_bev_labels_of_a_stock_sample(info, tiny_data):
 
     info['token'] = 'scene-0061-sample0'
     results = AdaptMultiViewImages('ego', label_dir=str(tiny_data / 'bev_labels'))(run(info))
-    results = LoadBEVMasks(['drivable_area'])(results)
+    results = LoadBEVMasks()(results)
     sample = PackDetectionWithBEV(dict(type='Pack3DDetInputs', keys=['img']))(results)['data_samples']
-    assert sample.gt_bev_seg.shape == (1, 120, 240) and sample.bev_classes == ['drivable_area']
+    assert sample.gt_bev_seg.shape == (5, 120, 240) and sample.bev_classes[0] == 'drivable_area'
     assert sample.x_range == (-30.0, 30.0)
 
 
@@ -255,15 +255,15 @@ def test_bev_labels_follow_augmented_points(info, tiny_data):
     turn = dict(type='GlobalRotScaleTrans', rot_range=[0.3, 0.5], scale_ratio_range=[1.1, 1.1])
     flip = dict(type='RandomFlip3D', sync_2d=False, flip_ratio_bev_horizontal=1.0)
     adapt = AdaptMultiViewImages('ego', label_dir=str(tiny_data / 'bev_labels'))
-    before = LoadBEVMasks(['drivable_area'])(adapt(run(copy.deepcopy(info))))
-    after = LoadBEVMasks(['drivable_area'])(adapt(run(info, turn, flip)))
+    before = LoadBEVMasks()(adapt(run(copy.deepcopy(info))))
+    after = LoadBEVMasks()(adapt(run(info, turn, flip)))
     grid = BEVGrid(after['x_range'], after['y_range'], after['cell_size'])
     assert set(np.unique(after['gt_bev_seg'])) == {0, 1, 255}
     assert (before['gt_bev_seg'] != after['gt_bev_seg']).any()
     centers = np.concatenate([grid.cell_centers().double(), np.zeros((*grid.shape, 1)), np.ones((*grid.shape, 1))], -1)
     old = torch.from_numpy((centers @ np.linalg.inv(after['bev_aug']).T)[..., :2])
     cells = grid.cell_index(old)
-    expected = np.append(before['gt_bev_seg'].ravel(), 255)[cells]
+    expected = np.append(before['gt_bev_seg'][0].ravel(), 255)[cells]
     assert (after['gt_bev_seg'][0] == expected).mean() > 0.999
 
 

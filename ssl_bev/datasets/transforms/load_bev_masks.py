@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
@@ -25,49 +22,35 @@ class LoadBEVMasks(BaseTransform):
 
     Added Keys (of labelled samples):
         - gt_bev_seg: (K, H, W) uint8, 0, 1 or 255 = ignore: unknown, or with bev_aug outside of the file
-        - bev_classes, x_range, y_range, cell_size
-
-    Args:
-        classes: the K classes by name; None: all of the label files, in their order.
-        label_dir: folder of label files instead of that of the dataset, for other labels of the same frames.
+        - bev_classes, those of the label files in their order; x_range, y_range, cell_size
 
     Raises:
         FileNotFoundError: no manifest, or no label file of the frame.
-        ValueError: an unknown class, labels in another BEV frame, or a file of another size.
+        ValueError: labels in another BEV frame, or a file of another size.
     """
 
-    def __init__(self, classes: Sequence[str] | None = None, label_dir: str | None = None) -> None:
-        self.classes = None if classes is None else tuple(classes)
-        self.label_dir = label_dir
+    def __init__(self) -> None:
         self._manifests: dict[str, dict] = {}
 
     def transform(self, results: dict) -> dict:
         if not results['labelled']:
             return results
-        folder = self.label_dir or results['label_dir']
-        manifest = self._manifests.setdefault(folder, {}) or self._read_manifest(folder)
+        folder = results['label_dir']
+        if folder not in self._manifests:
+            self._manifests[folder] = read_label_manifest(folder)
+        manifest = self._manifests[folder]
         if manifest['bev_frame'] != results['bev_frame']:
             raise ValueError(
                 f"the labels in {folder} are in the {manifest['bev_frame']!r} frame, the dataset's bev_frame is "
                 f'{results["bev_frame"]!r}; make them again with tools/create_data.py --bev-frame'
             )
-        classes = self.classes or tuple(manifest['classes'])
-        labels = read_label(folder, results['frames'][-1]['token'], manifest)
-        results['gt_bev_seg'] = labels[[manifest['classes'].index(name) for name in classes]]
+        results['gt_bev_seg'] = read_label(folder, results['frames'][-1]['token'], manifest)
         if not np.array_equal(results.get('bev_aug', np.eye(4)), np.eye(4)):
             results['gt_bev_seg'] = move_labels(results['gt_bev_seg'], manifest['grid'], results['bev_aug'], IGNORE)
-        results['bev_classes'] = list(classes)
+        results['bev_classes'] = list(manifest['classes'])
         for key in ('x_range', 'y_range', 'cell_size'):
             results[key] = getattr(manifest['grid'], key)
         return results
 
-    def _read_manifest(self, folder: str) -> dict:
-        manifest = read_label_manifest(folder)
-        unknown = [name for name in self.classes or () if name not in manifest['classes']]
-        if unknown:
-            raise ValueError(f'classes {unknown} are not in the labels of {Path(folder)}: {manifest["classes"]}')
-        self._manifests[folder] = manifest
-        return manifest
-
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(classes={self.classes}, label_dir={self.label_dir!r})'
+        return f'{type(self).__name__}()'

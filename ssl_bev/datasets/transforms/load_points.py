@@ -31,8 +31,6 @@ class LoadBEVPoints(BaseTransform):
         num_frames: read only the last n frames of the window, T' = min(n, T); None: all.
         load_dim: columns of the files, see `read_lidar`; None: as in the info file, or else 5.
         use_dim: columns to keep; the first three must be 0, 1, 2.
-        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in the BEV frame; points outside are dropped. None:
-            all points are kept.
 
     Raises:
         FileNotFoundError: a missing file, with its path and the frame's token.
@@ -45,23 +43,13 @@ class LoadBEVPoints(BaseTransform):
         num_frames: int | None = None,
         load_dim: int | None = None,
         use_dim: Sequence[int] = (0, 1, 2, 3),
-        point_range: Sequence[float] | None = None,
     ) -> None:
         if num_frames is not None and (not isinstance(num_frames, int) or num_frames < 1):
             raise ValueError(f'num_frames must be a positive integer or None, got {num_frames!r}')
         self._check_columns(use_dim, load_dim)
-        if point_range is not None and (
-            len(point_range) != 6
-            or not all(low < high for low, high in zip(point_range[:3], point_range[3:], strict=True))
-        ):
-            raise ValueError(
-                'point_range must be (x_min, y_min, z_min, x_max, y_max, z_max), each minimum below its maximum, got '
-                f'{tuple(point_range)}'
-            )
         self.num_frames = num_frames
         self.load_dim = load_dim
         self.use_dim = list(use_dim)
-        self.point_range = None if point_range is None else np.asarray(point_range, np.float32)
 
     def transform(self, results: dict) -> dict:
         frames = results['frames'][-(self.num_frames or len(results['frames'])) :]
@@ -85,9 +73,6 @@ class LoadBEVPoints(BaseTransform):
         points = read_lidar(path, load_dim, f'frame {token}')[:, self.use_dim]
         pose = lidar2bev(frame, results['bev_frame'])
         points[:, :3] = points[:, :3] @ pose[:3, :3].T + pose[:3, 3]
-        if self.point_range is not None:
-            inside = (points[:, :3] >= self.point_range[:3]) & (points[:, :3] < self.point_range[3:])
-            points = points[inside.all(1)]
         return points
 
     @staticmethod
@@ -97,8 +82,4 @@ class LoadBEVPoints(BaseTransform):
             raise ValueError(f'use_dim must begin with 0, 1, 2{below}, got {tuple(use_dim)}')
 
     def __repr__(self) -> str:
-        point_range = None if self.point_range is None else self.point_range.tolist()
-        return (
-            f'{type(self).__name__}(num_frames={self.num_frames}, load_dim={self.load_dim}, use_dim={self.use_dim}, '
-            f'point_range={point_range})'
-        )
+        return f'{type(self).__name__}(num_frames={self.num_frames}, load_dim={self.load_dim}, use_dim={self.use_dim})'
