@@ -15,6 +15,11 @@ def train_dataloaders(config: Config | Mapping) -> list[ConfigDict]:
     return [config[loader] if isinstance(loader, str) else loader for loader in loaders]
 
 
+def train_datasets(config: Config | Mapping) -> list[ConfigDict]:
+    """The training datasets of all phases, in the order of the phases."""
+    return [dataset for loader in train_dataloaders(config) for dataset in datasets_of(loader)]
+
+
 def datasets_of(loader: Mapping) -> list[ConfigDict]:
     """The datasets of a dataloader, also those inside wrappers such as `ConcatDataset` and `RepeatDataset`."""
     return _inside(loader['dataset'])

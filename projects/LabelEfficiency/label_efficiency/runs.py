@@ -13,7 +13,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from ssl_bev.engine import load_config
-from ssl_bev.engine.config_datasets import datasets_of, train_dataloaders
+from ssl_bev.engine.config_datasets import train_dataloaders, train_datasets
 
 from .steps import PROJECT
 from .towns import INFOS, PUBLISHED, REGISTERED
@@ -102,7 +102,7 @@ class Run:
         for loader in train_dataloaders(config):
             if self.steps:
                 _set_batches(loader, self.steps / config.train_cfg.max_epochs)
-        for dataset in _datasets(config):
+        for dataset in train_datasets(config):
             if dataset.get('with_labels', True):
                 dataset.update(label_fraction=self.share, label_seed=self.seed)
             else:
@@ -145,13 +145,9 @@ class Run:
         return config
 
 
-def _datasets(config: Config) -> list[ConfigDict]:
-    return [dataset for loader in train_dataloaders(config) for dataset in datasets_of(loader)]
-
-
 def _folders(config: Config) -> set[str]:
     names = set()
-    for dataset in _datasets(config):
+    for dataset in train_datasets(config):
         roots = [Path(step.root) for step in dataset.pipeline if 'root' in step]
         names |= {root.relative_to(dataset.data_root).parts[0] for root in roots}
         names |= {dataset.get('label_dir', PUBLISHED)} if dataset.get('with_labels', True) else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 
 from ssl_bev.apis.browse_pseudo_labels import browse_pseudo_labels
-from ssl_bev.engine.phases import phases_of
+from ssl_bev.engine.config_datasets import train_datasets
 from ssl_bev.files import read_picture
 from ssl_bev.preparation.accumulate_dataset import Accumulation
 from ssl_bev.pseudo_labels.target_reader import TargetReader
@@ -42,10 +42,8 @@ class LabelSource:
 def find_label_sources(config: Config) -> list[LabelSource]:
     """The pseudo-labels of the dataloaders of all phases of the config, each once."""
     sources = []
-    for phase in phases_of(config) if 'train_cfg' in config else []:
-        loader = phase.get('train_dataloader') or 'train_dataloader'
-        for dataset in _datasets(config.get(loader, {}) if isinstance(loader, str) else loader):
-            sources += [source for source in _sources(dataset) if source not in sources]
+    for dataset in train_datasets(config) if config.get('train_dataloader') else []:
+        sources += [source for source in _sources(dataset) if source not in sources]
     return sources
 
 
@@ -70,25 +68,13 @@ def draw_sheets(
         return {file.stem: read_picture(file) for file in files if file.stem != 'histogram'}, shares
 
 
-def _datasets(node: Mapping | Sequence) -> Iterator[Mapping]:
-    """Datasets with a pipeline and an info file, also inside wrappers."""
-    if isinstance(node, Mapping):
-        if 'pipeline' in node and 'ann_file' in node:
-            yield node
-        for value in node.values():
-            yield from _datasets(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _datasets(value)
-
-
 def _sources(dataset: Mapping) -> Iterator[LabelSource]:
     known = inspect.signature(TargetReader).parameters
     info_root = Path(dataset.get('info_root') or dataset.get('data_root', ''))
-    files = [dataset['ann_file']] if isinstance(dataset['ann_file'], str) else dataset['ann_file']
     roads = dataset.get('roads')
-    for step in dataset['pipeline']:
+    for step in dataset.get('pipeline', ()):
         if step.get('type') == 'LoadPseudoLabels':
+            files = [dataset['ann_file']] if isinstance(dataset['ann_file'], str) else dataset['ann_file']
             yield LabelSource(
                 tuple(str(info_root / file) for file in files),
                 dataset.get('data_root', ''),

@@ -15,6 +15,7 @@ from ssl_bev.apis.inference import init_model
 from ssl_bev.datasets.accumulated_target_files import read_target_manifest, target_path
 from ssl_bev.datasets.bev_label_files import MANIFEST as LABEL_MANIFEST
 from ssl_bev.engine import load_config
+from ssl_bev.engine.config_datasets import train_datasets
 from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_checkpoint
 from ssl_bev.engine.pinned_memory import unpin_without_gpu
 from ssl_bev.files import sha256
@@ -22,7 +23,7 @@ from ssl_bev.files.manifest_folder import MANIFEST, ManifestFolder
 from ssl_bev.files.text_files import read_json
 from ssl_bev.preparation.complete_maps import complete_maps
 
-from .config_values import info_root, training_data
+from .config_values import info_root
 from .stage import Stage
 
 _NETWORK = ManifestFolder('completion networks', 'tools/prepare_targets.py')
@@ -63,7 +64,7 @@ class CompletionStage(Stage):
         """Digests of the config and the data of the network, without paths of this machine."""
         found = {key: _digest(_without(self.config.get(key))) for key in _KEYS}
         found['evidence'] = _digest(read_json(Path(self.evidence) / MANIFEST, 'manifest of accumulated targets'))
-        for dataset in training_data(self.config):
+        for dataset in train_datasets(self.config):
             found['labels'] = _digest(read_json(_label_dir(dataset) / LABEL_MANIFEST, 'BEV label manifest'))
         return found
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ssl_bev.datasets.calibration import check_bev_frame
-from ssl_bev.engine.config_datasets import datasets_of, train_dataloaders
+from ssl_bev.engine.config_datasets import datasets_of, train_datasets
 from ssl_bev.geometry import BEVGrid
 
 from .stage import Frames
@@ -36,7 +36,7 @@ class ConfigValues:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.training = training_data(config)
+        self.training = train_datasets(config)
         loaders = [config[name] for name in ('val_dataloader', 'test_dataloader') if config.get(name)]
         self.datasets = [*self.training, *(each for loader in loaders for each in datasets_of(loader))]
 
@@ -79,11 +79,6 @@ class ConfigValues:
         if not head or 'grid' not in head:
             raise ValueError('the config has no seg_head with a grid, which targets must have')
         return BEVGrid(**head['grid'])
-
-
-def training_data(config: Config) -> list[Mapping]:
-    """The datasets of all phases."""
-    return [each for loader in train_dataloaders(config) for each in datasets_of(loader)]
 
 
 def readers_of(datasets: Sequence[Mapping], kind: str) -> list[Reader]:

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ssl_bev.engine import load_config
+from ssl_bev.engine.config_datasets import train_datasets
 from ssl_bev.files.rules import suggest
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.accumulate_dataset import Accumulation
@@ -16,7 +17,7 @@ from ssl_bev.preparation.estimate_roads import RoadEstimation
 from ssl_bev.preparation.map_geometry import BASE_CLASSES, ClassSpec
 
 from .completion import CompletionStage
-from .config_values import ConfigValues, Reader, frames_of, info_root, readers_of, road_folder, training_data
+from .config_values import ConfigValues, Reader, frames_of, info_root, readers_of, road_folder
 from .from_labels import AccumulationStage, RegistrationStage, RoadStage
 from .stage import Stage
 
@@ -60,7 +61,7 @@ class _Planner:
         networks = {_read_completion(self.own) for _ in completed[:1]}
         for path in networks:
             completion = load_config(path)
-            learning = training_data(completion)
+            learning = train_datasets(completion)
             evidence = readers_of(learning, 'accumulated')
         every = [*self.values.datasets, *learning]
         self.road = self._roads(every)
