@@ -8,10 +8,11 @@ from itertools import accumulate, chain
 from pathlib import Path
 
 import numpy as np
+from torch.utils.data import ConcatDataset
 
 from .cameras import image_hashes
 from .info_files import read_info_file, temporal_fault
-from .serialised_list import ChainedList, SerialisedList
+from .serialised_list import SerialisedList
 from .windows import flatten_frames
 
 # keyframe: position of the keyframe of the frame, its own if it is no sweep; scene: -1 if the frame names none.
@@ -47,7 +48,7 @@ class InfoTable:
     scenes: list[tuple[str, str]]
     cameras: list[tuple[str, ...]]
     columns: np.ndarray
-    frames: Sequence[dict]
+    frames: Sequence[dict] | ConcatDataset
     images: np.ndarray
     image_ends: np.ndarray
 
@@ -104,7 +105,7 @@ class InfoTable:
             scenes=list(scenes),
             cameras=list(cameras),
             columns=np.concatenate(columns),
-            frames=ChainedList([table.frames for table in tables]),
+            frames=ConcatDataset([table.frames for table in tables]),
             images=np.concatenate([table.images for table in tables]),
             image_ends=np.cumsum(counts),
         )

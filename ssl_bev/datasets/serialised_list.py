@@ -57,18 +57,3 @@ class SerialisedList(Sequence):
         if isinstance(self.buffer, np.memmap):
             return SerialisedList.mapped, (self.buffer.filename, self.buffer.offset, self.ends)
         return SerialisedList, (self.buffer, self.ends)
-
-
-class ChainedList(Sequence):
-    """Lists one after another."""
-
-    def __init__(self, lists: Sequence[Sequence]) -> None:
-        self._lists = list(lists)
-        self._ends = np.cumsum([len(one) for one in lists])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def __getitem__(self, position: int) -> Any:
-        number = np.searchsorted(self._ends, position, 'right')
-        return self._lists[number][position - (self._ends[number - 1] if number else 0)]
