@@ -105,18 +105,7 @@ def test_soft_targets_equal_a_naive_loop_and_hard_ones_stay_as_they_are(batch):
     assert least < segmentation_loss(certain - 0.1, torch.full((1, 1, 4, 4), 0.3))
 
 
-def test_focal_by_hand():
-    """At p = 1/2 each cell counts (1/2)^2; a cell that is nearly right counts next to nothing."""
-    target = torch.tensor([[[[0, 1, 0, 0]]]], dtype=torch.uint8)
-    undecided = segmentation_loss(torch.zeros(1, 1, 1, 4), target, focal_gamma=2.0)
-    assert undecided.item() == pytest.approx(math.log(2) / 4)
-    easy = torch.logit(torch.tensor([[[[0.1, 0.9, 0.1, 0.1]]]]))
-    assert segmentation_loss(easy, target, focal_gamma=2.0).item() == pytest.approx(-0.01 * math.log(0.9), rel=1e-4)
-    soft = torch.full((1, 1, 1, 4), 0.3)  # a soft target that is met counts nothing
-    assert segmentation_loss(torch.logit(soft), soft, focal_gamma=2.0).item() < 1e-9
-
-
-@pytest.mark.parametrize('options', [dict(focal_gamma=2.0), dict(dice_weight=1.0)])
+@pytest.mark.parametrize('options', [dict(), dict(dice_weight=1.0)])
 def test_gradients_of_every_term(options):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 2, 6, 7, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -130,7 +119,5 @@ def test_gradients_of_every_term(options):
 
 
 def test_bad_options():
-    with pytest.raises(ValueError, match='focal_gamma must not be negative, got -1'):
-        SegmentationLoss(focal_gamma=-1)
     with pytest.raises(ValueError, match='positive_weight has 2 values for 3 classes'):
         SegmentationLoss(positive_weight=[1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))

@@ -38,7 +38,6 @@ class BEVSegHead(BaseModule):
         num_upsamples: steps between the features and the label grid; each doubles the size, except for the last, which
             resizes to the label grid.
         predict_classes: 'fine' or 'coarse', the classes of `predict`.
-        dropout: fraction of decoder channels dropped before the class layers.
 
     Raises:
         ValueError: a fine class that is not named exactly once in `coarse_classes` and `new_classes`, an unknown name,
@@ -54,7 +53,6 @@ class BEVSegHead(BaseModule):
         channels: int = 64,
         num_upsamples: int = 2,
         predict_classes: str = 'fine',
-        dropout: float = 0.0,
         new_classes: Sequence[str] = (),
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
@@ -74,7 +72,6 @@ class BEVSegHead(BaseModule):
         norm_cfg = norm_cfg or dict(type='GN', num_groups=8)
         widths = [in_channels] + [channels] * (num_upsamples + 1)
         self.blocks = nn.ModuleList(ConvModule(a, b, 3, padding=1, norm_cfg=norm_cfg) for a, b in pairwise(widths))
-        self.dropout = nn.Dropout2d(dropout)
         self.fine = nn.Conv2d(channels, len(self.classes), 1)
         self.coarse = nn.Conv2d(channels, len(self.coarse_classes), 1)
 
@@ -108,7 +105,6 @@ class BEVSegHead(BaseModule):
             if size != tuple(bev.shape[2:]):
                 bev = F.interpolate(bev, size=size, mode='bilinear', align_corners=False)
             bev = block(bev)
-        bev = self.dropout(bev)
         return dict(fine=self.fine(bev), coarse=self.coarse(bev))
 
     def _sizes(self, rows: int, columns: int) -> list[tuple[int, int]]:

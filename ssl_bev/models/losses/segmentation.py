@@ -1,4 +1,4 @@
-"""The multi-label loss of BEV maps and of reprojected maps: cross-entropy or focal loss, and Dice."""
+"""The multi-label loss of BEV maps and of reprojected maps: cross-entropy and Dice."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ def segmentation_loss(
     weight: Tensor | None = None,  # (B, 1, ...) or (B, K, ...), >= 0
     positive_weight: Tensor | None = None,  # (K,)
     dice_weight: float = 0.0,
-    focal_gamma: float = 0.0,
 ) -> Tensor:  # ()
     """Class-balanced binary cross-entropy, averaged over labelled cells, plus Dice over the batch.
 
     Each class is averaged over its own labelled weight, then the classes with any labels are averaged, so that
     a class seen in few places counts as much as one seen everywhere. Dice is computed over the whole batch, for classes
-    with positive labels, since a thin class is absent from many single maps. With `focal_gamma` each cell is weighted
-    by |y - p|^gamma, so that the many easy cells do not dominate.
+    with positive labels, since a thin class is absent from many single maps.
 
     Returns:
         A finite scalar; 0 with a graph where nothing is labelled.
@@ -40,18 +38,13 @@ def segmentation_loss(
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     known = target != IGNORE
     labelled = known.to(logits.dtype) if weight is None else weight.to(logits.dtype) * known
-    positive = torch.where(known, target, 0)
     over = [0, *range(2, logits.dim())]
-    truth = (labelled * positive).to(logits.dtype)
+    truth = (labelled * torch.where(known, target, 0)).to(logits.dtype)
     reward = truth
     if positive_weight is not None:
         reward = truth * positive_weight.to(logits).view(1, -1, *[1] * (logits.dim() - 2))
     # -reward log(p) - (labelled - truth) log(1 - p), with one softplus for both logarithms.
     cross_entropy = F.softplus(logits) * (labelled - truth + reward) - logits * reward
-    if focal_gamma:
-        # The power has no finite slope at 0 for gamma < 1.
-        off = (positive - logits.sigmoid()).abs().clamp(min=1e-6)
-        cross_entropy = cross_entropy * off**focal_gamma
     terms = [cross_entropy, labelled.expand_as(truth), truth]
     if dice_weight:
         probability = logits.sigmoid()
@@ -81,24 +74,15 @@ class SegmentationLoss(nn.Module):
         positive_weight: factor of positive cells, one for each class or one for all; rare classes need more
             (tools/class_weights.py proposes values).
         dice_weight: weight of the Dice term beside the cross-entropy.
-        focal_gamma: exponent of the focal loss; 0: plain cross-entropy. Source: Lin et al., ICCV 2017.
     """
 
     positive_weight: Tensor
 
-    def __init__(
-        self,
-        positive_weight: float | Sequence[float] = 1.0,
-        dice_weight: float = 0.0,
-        focal_gamma: float = 0.0,
-    ) -> None:
+    def __init__(self, positive_weight: float | Sequence[float] = 1.0, dice_weight: float = 0.0) -> None:
         super().__init__()
-        if focal_gamma < 0:
-            raise ValueError(f'focal_gamma must not be negative, got {focal_gamma}')
         weights = torch.atleast_1d(torch.tensor(positive_weight, dtype=torch.float32))
         self.register_buffer('positive_weight', weights, persistent=False)
         self.dice_weight = dice_weight
-        self.focal_gamma = focal_gamma
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         if len(self.positive_weight) not in (1, logits.shape[1]):
@@ -106,4 +90,4 @@ class SegmentationLoss(nn.Module):
                 f'positive_weight has {len(self.positive_weight)} values for {logits.shape[1]} classes; '
                 'give one for each class, or a single one'
             )
-        return segmentation_loss(logits, target, weight, self.positive_weight, self.dice_weight, self.focal_gamma)
+        return segmentation_loss(logits, target, weight, self.positive_weight, self.dice_weight)

@@ -17,15 +17,13 @@ class BEVLabelLoss(Objective):
 
     Args:
         loss: config of the loss, called as `loss(logits, target)`.
-        reads: 'fine' or 'coarse', which map; the labels must have its classes.
     """
 
-    reads: str
+    reads = 'fine'
 
-    def __init__(self, loss: Mapping, reads: str = 'fine') -> None:
+    def __init__(self, loss: Mapping) -> None:
         super().__init__()
         self.loss_module = MODELS.build(loss)
-        self.reads = reads
 
     def loss(self, window: Window) -> Tensor:
         """The loss of the current frame."""

@@ -15,7 +15,7 @@ from .objective import Frame, Objective, Window
 
 @MODELS.register_module()
 class TemporalConsistencyLoss(Objective):
-    """Gated agreement of neighbouring frames, see `temporal_consistency_loss`.
+    """Gated agreement of the coarse maps of neighbouring frames, see `temporal_consistency_loss`.
 
     Source: the temporal loss of arXiv 2602.18066; the gates against its over-smoothing are ours.
 
@@ -23,14 +23,11 @@ class TemporalConsistencyLoss(Objective):
         min_confidence: least |2 p - 1| of the more certain frame, 0 ... 1. 0 disables the gate.
         max_contrast: largest range of p within 3x3 cells, in both frames. 1 disables the gate.
         num_frames: the number of last frames of the window that are compared, each with the one before.
-        reads: 'coarse' or 'fine', the map that is compared.
     """
 
-    reads: str
+    reads = 'coarse'
 
-    def __init__(
-        self, min_confidence: float = 0.5, max_contrast: float = 0.5, num_frames: int = 2, reads: str = 'coarse'
-    ) -> None:
+    def __init__(self, min_confidence: float = 0.5, max_contrast: float = 0.5, num_frames: int = 2) -> None:
         super().__init__()
         for name, value in (('min_confidence', min_confidence), ('max_contrast', max_contrast)):
             if not 0 <= value <= 1:
@@ -40,7 +37,6 @@ class TemporalConsistencyLoss(Objective):
         self.min_confidence = min_confidence
         self.max_contrast = max_contrast
         self.num_frames = num_frames
-        self.reads = reads
 
     def loss(self, window: Window) -> Tensor:
         """Each frame against the one before; 0 if the window has only one frame."""
