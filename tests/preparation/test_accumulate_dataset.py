@@ -180,20 +180,15 @@ def test_loaded_into_a_sample(accumulated, tiny_data, tiny_root):
     np.testing.assert_array_equal(sample.accumulated_probability, probability[::-1])
     np.testing.assert_array_equal(sample.accumulated_weight, weight[::-1])
     assert sample.accumulated_grid == GRID and sample.accumulated_classes == ['marking', 'drivable']
-    gated = LoadAccumulatedTargets(str(out), ['drivable', 'marking'], 'completed', dict(marking=0.9))
-    sample = dataset(gated, PackBEVInputs())[1]['data_samples']
-    unsure = np.abs(2 * probability[1].astype(int) - 255) < 0.9 * 255
-    assert (unsure & (weight[1] > 0)).any()
+    completed = LoadAccumulatedTargets(str(out), ['drivable', 'marking'], 'completed')
+    sample = dataset(completed, PackBEVInputs())[1]['data_samples']
     np.testing.assert_array_equal(sample.completed_probability, probability)
-    np.testing.assert_array_equal(sample.completed_weight[0], weight[0])
-    np.testing.assert_array_equal(sample.completed_weight[1], np.where(unsure, 0, weight[1]))
+    np.testing.assert_array_equal(sample.completed_weight, weight)
     assert sample.completed_classes == ['drivable', 'marking'] and 'accumulated_weight' not in sample
     for arguments, message in (
         (dict(classes=['lane']), r"classes \['lane'\] are not in the targets of"),
         (dict(kind='self'), "kind='self' is now kind='completed'"),
         (dict(kind='own'), r"kind must be one of \('accumulated', 'completed'\), got 'own'"),
-        (dict(min_confidence=2.0), r'min_confidence must be in \[0, 1\], got 2.0'),
-        (dict(min_confidence=dict(stop=0.5)), r"min_confidence names \['stop'\]"),
     ):
         with pytest.raises(ValueError, match=message):
             LoadAccumulatedTargets(str(out), **arguments)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
-
-from ssl_bev.pseudo_labels.target_reader import per_class
 
 from ..accumulated_target_files import read_target, read_target_manifest
 
@@ -34,21 +31,13 @@ class LoadAccumulatedTargets(BaseTransform):
         classes: the K classes by name; None: all of the folder, in its order.
         kind: as in `TargetMapLoss`: 'accumulated' = of the coarse classes; 'completed' = maps of the fine classes that
             `MapCompletion` completed.
-        min_confidence: targets whose |2 p - 1| is below get weight 0, 0 ... 1; one value, or one for each class
-            (others: 0). The gate is not in the files, so it can be changed without making them again.
 
     Raises:
         FileNotFoundError: no manifest, or no file of the frame.
-        ValueError: an unknown class or kind, a gate out of range, targets in another BEV frame, or a broken file.
+        ValueError: an unknown class or kind, targets in another BEV frame, or a broken file.
     """
 
-    def __init__(
-        self,
-        root: str,
-        classes: Sequence[str] | None = None,
-        kind: str = 'accumulated',
-        min_confidence: float | Mapping[str, float] = 0.0,
-    ) -> None:
+    def __init__(self, root: str, classes: Sequence[str] | None = None, kind: str = 'accumulated') -> None:
         if kind == 'self':
             raise ValueError("kind='self' is now kind='completed'")
         if kind not in KINDS:
@@ -60,7 +49,6 @@ class LoadAccumulatedTargets(BaseTransform):
         unknown = [name for name in self.classes if name not in self.manifest['classes']]
         if unknown:
             raise ValueError(f'classes {unknown} are not in the targets of {root}: {self.manifest["classes"]}')
-        self.min_confidence = per_class('min_confidence', min_confidence, self.classes)
 
     def transform(self, results: dict) -> dict:
         if self.manifest['bev_frame'] != results['bev_frame']:
@@ -72,13 +60,9 @@ class LoadAccumulatedTargets(BaseTransform):
         names, grid = self.manifest['classes'], self.manifest['grid']
         probability, weight = read_target(self.root, results['frames'][-1]['token'], (len(names), *grid.shape))
         chosen = [names.index(name) for name in self.classes]
-        probability, weight = probability[chosen], weight[chosen]
-        confidence = np.abs(2 * (probability / np.float32(255)) - 1)
-        weight[confidence < np.float32(self.min_confidence)[:, None, None]] = 0
-        content = dict(probability=probability, weight=weight, classes=list(self.classes), grid=grid)
+        content = dict(probability=probability[chosen], weight=weight[chosen], classes=list(self.classes), grid=grid)
         results.update({f'{self.kind}_{name}': value for name, value in content.items()})
         return results
 
     def __repr__(self) -> str:
-        own = f'classes={self.classes}, kind={self.kind!r}, min_confidence={self.min_confidence}'
-        return f'{type(self).__name__}(root={str(self.root)!r}, {own})'
+        return f'{type(self).__name__}(root={str(self.root)!r}, classes={self.classes}, kind={self.kind!r})'
