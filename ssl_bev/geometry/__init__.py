@@ -6,7 +6,6 @@ from .pillars import points_over_road
 from .projection import (
     ground_homography,
     ground_lift,
-    pixel_centers,
     pixel_grid,
     pixel_rays,
     pixels_to_ground,
@@ -32,7 +31,6 @@ __all__ = [
     'height_over_road',
     'invert_rigid',
     'lift_to_road',
-    'pixel_centers',
     'pixel_grid',
     'pixel_rays',
     'pixels_on_road',

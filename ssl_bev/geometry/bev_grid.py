@@ -121,17 +121,6 @@ class BEVGrid:
         height, width = self.shape
         return self.xy_to_cell(xy) * constant((2 / width, 2 / height), xy) - 1
 
-    def normalization(
-        self, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
-    ) -> Tensor:  # (3, 3)
-        """`normalize` as a matrix that acts on (x, y, 1)."""
-        (left, right), (low, high) = self.x_range, self.y_range
-        rows = [
-            [2 / (right - left), 0, -(right + left) / (right - left)],
-            [0, 2 / (high - low), -(high + low) / (high - low)],
-        ]
-        return torch.tensor([*rows, [0, 0, 1]], device=device, dtype=dtype)
-
     def contains(
         self,
         xy: Tensor,  # (..., 2), metres

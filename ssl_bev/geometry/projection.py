@@ -106,13 +106,13 @@ def determinant_of(
     return (torch.linalg.cross(first, second) * third).sum(-1).to(matrix.dtype)
 
 
-def pixel_centers(
+def pixel_grid(
     image_size: tuple[int, int],
     stride: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
-) -> tuple[Tensor, Tensor]:  # (w,), (h,), pixels
-    """The u of the columns and the v of the rows of the centres of `stride` x `stride` blocks of pixels.
+) -> Tensor:  # (h, w, 2), pixels
+    """The (u, v) of the centres of `stride` x `stride` blocks of pixels.
 
     Raises:
         ValueError: the stride does not divide the image.
@@ -121,17 +121,7 @@ def pixel_centers(
     if height % stride or width % stride:
         raise ValueError(f'stride {stride} must divide the image size (height, width) = {(height, width)}')
     u, v = ((torch.arange(n // stride, device=device, dtype=dtype) + 0.5) * stride for n in (width, height))
-    return u, v
-
-
-def pixel_grid(
-    image_size: tuple[int, int],
-    stride: int = 1,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:  # (h, w, 2), pixels
-    """The (u, v) of `pixel_centers`, as an image."""
-    return torch.stack(torch.meshgrid(*pixel_centers(image_size, stride, device, dtype), indexing='xy'), -1)
+    return torch.stack(torch.meshgrid(u, v, indexing='xy'), -1)
 
 
 @full_precision

@@ -84,11 +84,3 @@ def test_bad_grids_say_what_is_wrong(arguments, message):
 def test_with_cell_size_checks_the_multiple():
     with pytest.raises(ValueError, match='x_range'):
         GRID.with_cell_size(0.7)
-
-
-def test_normalization_is_normalize_as_a_matrix():
-    grid = BEVGrid((-10, 20), (-4, 10), 0.5)
-    xy = torch.tensor([[-10.0, 10], [5, 3], [0.3, -7]])
-    homogeneous = torch.cat([xy, torch.ones(3, 1)], -1)
-    torch.testing.assert_close((homogeneous @ grid.normalization().mT)[:, :2], grid.normalize(xy))
-    torch.testing.assert_close((homogeneous @ grid.normalization().mT)[:, 2], torch.ones(3))

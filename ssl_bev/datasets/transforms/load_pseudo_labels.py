@@ -11,7 +11,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ssl_bev.geometry import Road, pixels_on_road
+from ssl_bev.geometry import Road, pixel_grid, pixels_on_road
 from ssl_bev.pseudo_labels.block_average import block_means, oversampling, warp_labels
 from ssl_bev.pseudo_labels.layout import CONFIDENCE_FILE, LABEL_FILE
 from ssl_bev.pseudo_labels.manifest import MANIFEST
@@ -159,8 +159,7 @@ class LoadPseudoLabels(BaseTransform):
 
     def _near(self, results: dict, t: int, size: tuple[int, int]) -> np.ndarray:  # (N, h, w) bool
         """True where the road behind a block's centre lies within `max_distance` of the camera."""
-        v, u = ((torch.arange(n, dtype=torch.float64) + 0.5) * self.stride for n in size)
-        pixels = torch.stack(torch.meshgrid(u, v, indexing='xy'), -1).flatten(0, 1)
+        pixels = (pixel_grid(size, dtype=torch.float64) * self.stride).flatten(0, 1)
         num_cameras = len(results['camera_names'])
         bev2img = torch.from_numpy(results['cam2img'][t] @ results['bev2cam'][t])
         xy, _, below_horizon = pixels_on_road(pixels, bev2img, _road(results, t))
