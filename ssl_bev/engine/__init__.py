@@ -1,6 +1,3 @@
-from ssl_bev.checkpoints import load_checkpoint_file
-from ssl_bev.random_state import kept_random_state
-
 from .bev_visualization_hook import BEVVisualizationHook
 from .bf16_optim_wrapper import BF16OptimWrapper
 from .camera_order_hook import CameraOrderHook
@@ -43,8 +40,6 @@ __all__ = [
     'TwoPhaseHook',
     'check_shapes',
     'derive_seed',
-    'kept_random_state',
-    'load_checkpoint_file',
     'load_config',
     'load_weights',
     'predict_online',

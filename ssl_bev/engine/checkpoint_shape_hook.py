@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-import torch
 from mmdet3d.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -59,9 +58,7 @@ def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], source: str
     return said
 
 
-def load_weights(
-    model: nn.Module, filename: str | os.PathLike, map_location: str | torch.device = 'cpu', strict: bool = True
-) -> dict:
+def load_weights(model: nn.Module, filename: str | os.PathLike, strict: bool = True) -> dict:
     """Load the weights of a checkpoint into a model, safely, all or none, and return the whole checkpoint.
 
     Args:
@@ -71,7 +68,7 @@ def load_weights(
         FileNotFoundError: there is no such file.
         ValueError: the file cannot be loaded safely, or does not fit the model.
     """
-    checkpoint = load_checkpoint_file(filename, map_location)
+    checkpoint = load_checkpoint_file(filename, 'cpu')
     weights = _without_wrapper(checkpoint.get('state_dict', checkpoint))
     check_shapes(model, weights, str(filename))
     expected = model.state_dict()

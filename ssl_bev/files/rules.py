@@ -112,13 +112,13 @@ def whole(low: int, high: int) -> Rule:
     return rule
 
 
-def numbers(counts: Collection[int], what: str, remedy: str = '') -> Rule:
+def numbers(counts: Collection[int], what: str) -> Rule:
     """A list of finite numbers, as many as one of `counts`."""
     shown = ' or '.join(map(str, counts))
 
     def rule(value: Any) -> list[float]:
         if not isinstance(value, list) or len(value) not in counts or not all(map(_is_number, value)):
-            raise Fault(f'must be a list of {shown} finite numbers, {what}', value, remedy)
+            raise Fault(f'must be a list of {shown} finite numbers, {what}', value)
         return [float(item) for item in value]
 
     return rule

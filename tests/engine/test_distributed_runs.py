@@ -11,7 +11,7 @@ from engine_toy import make_runner, run_distributed, two_phases
 from processes import on_processes
 from test_exact_resume import ACCUMULATE, EVERY_ITERATION, optimizer_state
 
-from ssl_bev.engine import load_checkpoint_file
+from ssl_bev.checkpoints import load_checkpoint_file
 
 OPTIONS = dict(model=dict(type='ToySegmentor', centred=True), optim_wrapper=ACCUMULATE, default_hooks=EVERY_ITERATION)
 LENGTH = 2 * 2 + 3 * 2

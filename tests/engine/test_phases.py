@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_bev.engine import PhasePlan, derive_seed, kept_random_state, seed_everything
+from ssl_bev.engine import PhasePlan, derive_seed, seed_everything
+from ssl_bev.random_state import kept_random_state
 
 
 def test_phase_of_each_epoch() -> None:

@@ -17,7 +17,8 @@ from engine_toy import CLASSES, ToySegmentor, run, run_distributed, two_phases, 
 from processes import exit_codes, on_processes, start, wait_for
 from test_exact_resume import ACCUMULATE, assert_same_run
 
-from ssl_bev.engine import PreemptionHook, load_checkpoint_file
+from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.engine import PreemptionHook
 
 HOOKS = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=100, save_last=False), preemption=dict(type='PreemptionHook')

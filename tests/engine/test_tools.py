@@ -12,7 +12,8 @@ import torch
 from engine_toy import CLASSES, make_config, two_phases
 from mmengine.config import Config
 
-from ssl_bev.engine import load_checkpoint_file, load_config
+from ssl_bev.checkpoints import load_checkpoint_file
+from ssl_bev.engine import load_config
 from ssl_bev.engine.launch import prepare_run, use_checkpoint, use_mixed_precision
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from sessions import PROJECT, alive_in_session, reached, wait_until
 
-from ssl_bev.engine import load_checkpoint_file
+from ssl_bev.checkpoints import load_checkpoint_file
 
 TRAIN, TRAIN_TWO = PROJECT / 'tools/train.py', PROJECT / 'tools/dist_train.sh'
 pytestmark = pytest.mark.long
