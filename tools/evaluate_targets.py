@@ -18,7 +18,7 @@ from mmengine.config import DictAction
 from ssl_bev.apis import load_config
 from ssl_bev.apis.evaluate_targets import evaluate_targets
 from ssl_bev.command_line import CommandParser, input_errors
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 
 
 @input_errors()
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     metrics = evaluate_targets(load_config(args.config, args.cfg_options), args.targets)
     if args.out:
         defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        write_bytes(args.out, (json.dumps(defined, indent=2) + '\n').encode())
+        write_text(args.out, json.dumps(defined, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ssl_bev.files import write_bytes, write_png
+from ssl_bev.files import write_npz, write_png
 from ssl_bev.structures import BEVDataSample
 from ssl_bev.visualization import check_predicted, draw_sample
 
@@ -29,9 +28,9 @@ def save_prediction(
         ValueError: The sample has no prediction.
     """
     check_predicted(sample)
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
+    path = Path(folder) / f'{sample.sample_token}.npz'
+    write_npz(
+        path,
         probabilities=sample.pred_bev_seg.detach().cpu().float().numpy(),
         classes=np.array(list(sample.pred_classes)),
         x_range=np.array(sample.x_range, np.float64),
@@ -40,8 +39,6 @@ def save_prediction(
         bev_frame=np.array(sample.bev_frame),
         sample_token=np.array(sample.sample_token),
     )
-    path = Path(folder) / f'{sample.sample_token}.npz'
-    write_bytes(path, content.getvalue())
     return path
 
 

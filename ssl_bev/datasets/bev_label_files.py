@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssl_bev.files import read_picture, write_bytes, write_png
+from ssl_bev.files import read_picture, write_png, write_text
 from ssl_bev.files.rules import Key, list_of, one_of, text, true_or_false
 from ssl_bev.files.text_files import read_manifest_file
 from ssl_bev.geometry import BEVGrid
@@ -113,7 +113,7 @@ def write_label_manifest(
         'has_unknown': has_unknown,
         **({'registration': dict(registration)} if registration else {}),
     }
-    write_bytes(Path(folder) / MANIFEST, json.dumps(content, indent=1).encode())
+    write_text(Path(folder) / MANIFEST, json.dumps(content, indent=1))
 
 
 def read_label_manifest(folder: str | Path) -> dict:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 from ssl_bev.files.text_files import read_text
 
 
@@ -40,7 +40,7 @@ def write_label_subset(path: str | Path, scene_tokens: Sequence[str], fraction: 
 
 def write_scene_list(path: str | Path, scenes: Iterable[str], comment: str) -> None:
     """One scene a line below a comment line."""
-    write_bytes(Path(path), f'# {comment}\n'.encode() + ''.join(f'{scene}\n' for scene in scenes).encode())
+    write_text(path, f'# {comment}\n' + ''.join(f'{scene}\n' for scene in scenes))
 
 
 def write_label_subsets(

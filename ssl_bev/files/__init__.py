@@ -1,4 +1,4 @@
-from .atomic import replacing, write_bytes, write_text
+from .atomic import replacing, write_bytes, write_npz, write_text
 from .hashes import sha256
 from .label_pictures import read_ids
 from .pictures import read_picture, write_png
@@ -11,6 +11,7 @@ __all__ = [
     'replacing',
     'sha256',
     'write_bytes',
+    'write_npz',
     'write_png',
     'write_text',
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 
 @contextmanager
@@ -42,3 +45,10 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """As `write_bytes`, in UTF-8."""
     write_bytes(path, content.encode())
+
+
+def write_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
+    """As `write_bytes`, arrays by name in a compressed .npz."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(path, content.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .atomic import write_bytes
+from .atomic import write_npz, write_text
 from .rules import Key
 from .text_files import read_manifest_file
 
@@ -40,9 +39,7 @@ class ManifestFolder:
 
     def write(self, folder: str | Path, token: str, **arrays: np.ndarray) -> None:
         """Write the arrays of a frame, completely or not at all."""
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        write_bytes(self.path(folder, token), content.getvalue())
+        write_npz(self.path(folder, token), **arrays)
 
     def read(self, folder: str | Path, token: str, names: Sequence[str]) -> list[np.ndarray]:
         """Arrays of a frame.
@@ -71,7 +68,7 @@ class ManifestFolder:
             ValueError: the folder holds files that were made in another way, or something else.
         """
         if not self.check(folder, settings):
-            write_bytes(self.manifest_path(folder), json.dumps(settings, indent=1).encode())
+            write_text(self.manifest_path(folder), json.dumps(settings, indent=1))
 
     def check(self, folder: str | Path, settings: Mapping) -> bool:
         """Whether files of this kind with these settings exist; False for a new folder.

@@ -14,7 +14,7 @@ import torch
 from ssl_bev.datasets import LoadBEVPoints
 from ssl_bev.datasets.calibration import frame_poses
 from ssl_bev.datasets.road_files import road_path, start_folder, write_road
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
@@ -195,7 +195,7 @@ def _write_scene(out: str | Path, estimation: RoadEstimation, frames: Sequence[M
     roads, report = estimate_scene(frames, estimation)
     for frame, (road2ego, heights) in zip(frames, roads, strict=True):
         write_road(out, frame['token'], road2ego, heights)
-    write_bytes(_report_path(out, frames), json.dumps(report, indent=1).encode())
+    write_text(_report_path(out, frames), json.dumps(report, indent=1))
 
 
 def _report_path(out: str | Path, scene: Sequence[Mapping]) -> Path:

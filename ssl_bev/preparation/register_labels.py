@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ssl_bev.datasets.bev_label_files import write_label, write_label_manifest
 from ssl_bev.datasets.calibration import frame_poses, frame_road
 from ssl_bev.datasets.road_files import RoadReader, add_roads
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels.manifest import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
@@ -128,7 +128,7 @@ def register_labels(
             if not done.is_file():
                 geometry = geometries[frames[0]['location']]
                 found = register_scene(add_roads(frames, roads), geometry, reader, line_width)
-                write_bytes(done, json.dumps(found._asdict()).encode())
+                write_text(done, json.dumps(found._asdict()))
             corrections[token] = Correction(**json.loads(done.read_text()))
         target = work / out.name
         widths = {spec.name: spec.line_width or line_width for spec in classes if spec.kind != 'area'}
@@ -142,7 +142,7 @@ def register_labels(
                 masks = rasterizers[frame['location']](pose, frame_road(frame, bev_frame))
                 write_label(target, frame['token'], masks)
         content = {token: correction._asdict() for token, correction in corrections.items()}
-        write_bytes(target / CORRECTIONS, json.dumps(content, indent=1).encode())
+        write_text(target / CORRECTIONS, json.dumps(content, indent=1))
         os.replace(target, out)
     return corrections
 

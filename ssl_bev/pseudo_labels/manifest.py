@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 from ssl_bev.files.rules import Key, list_of, record, text, true_or_false, whole
 from ssl_bev.files.text_files import read_manifest_file
 
@@ -62,4 +62,4 @@ def lock_manifest(root: Path) -> FileLock:
 
 
 def write_manifest(root: Path, content: Mapping) -> None:
-    write_bytes(root / MANIFEST, json.dumps(content, indent=1).encode())
+    write_text(root / MANIFEST, json.dumps(content, indent=1))

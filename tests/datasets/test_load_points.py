@@ -45,7 +45,7 @@ def test_points_are_in_the_bev_frame(tiny_data, root):
     assert len(item['points']) == 1 and item['points'][0].dtype == np.float32
     np.testing.assert_allclose(item['points'][0], IN_EGO, atol=1e-5)
     lidar = dataset(tiny_data, root, [LoadBEVPoints(use_dim=(0, 1, 2, 4, 3))], bev_frame='lidar', with_labels=False)[0]
-    np.testing.assert_allclose(lidar['points'][0], CLOUD[:, [0, 1, 2, 4, 3]])
+    np.testing.assert_allclose(lidar['points'][0], CLOUD[:, [0, 1, 2, 4, 3]], atol=1e-6)
 
 
 def test_each_frame_has_its_own_and_only_the_last_are_read(tiny_data, root):

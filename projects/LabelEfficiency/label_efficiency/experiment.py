@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 import ssl_bev
 from ssl_bev.engine.phases import phases_of
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 from ssl_bev.visualization.curves import phase_seconds, read_scalars
 
 from .runs import IMAGES, Run
@@ -171,7 +171,7 @@ def write_config(config: Config, path: Path) -> str:
     text = ''.join(f'{key} = {pformat(value, width=119, sort_dicts=False)}\n' for key, value in values)
     if path.is_file() and path.read_text() != text:
         raise ValueError(f'{path} holds another config than the recipe makes now; delete it and what was made with it')
-    write_bytes(path, text.encode())
+    write_text(path, text)
     return hashlib.sha256(text.replace(str(PROJECT), '').encode()).hexdigest()[:12]
 
 

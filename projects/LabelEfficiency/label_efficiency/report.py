@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 
 PLATEAU = 0.3  # percentage points: on its plateau, the last third of a training gains less
 KEYS = ['recipe', 'share', 'images', 'steps', 'options', 'condition']
@@ -88,8 +88,8 @@ def write_report(records: Sequence[dict], on: str, folder: Path) -> str:
     runs = run_table(records, on)
     if runs.empty:
         raise ValueError(f'no run in {folder} was evaluated on {on} towns')
-    write_bytes(folder / f'{on}_runs.csv', with_ratios(runs).drop(columns=['curve', 'curve_base']).to_csv().encode())
+    write_text(folder / f'{on}_runs.csv', with_ratios(runs).drop(columns=['curve', 'curve_base']).to_csv())
     about = ABOUT.format(plateau=PLATEAU, code=', '.join(runs.code.unique()), series=', '.join(runs.series.unique()))
     page = f'# Label efficiency on synthetic {on} towns\n\n{summary(runs).to_markdown(index=False)}\n\n{about}\n'
-    write_bytes(folder / f'{on}.md', page.encode())
+    write_text(folder / f'{on}.md', page)
     return page

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[3]
 # Two trainings side by side are done sooner than one after the other with two threads. Threads that spin while they
@@ -85,4 +85,4 @@ def read_json(path: Path) -> dict:
 
 def write_json(path: Path, content: Mapping) -> None:
     """Write a JSON object, whole or not at all."""
-    write_bytes(path, (json.dumps(content, indent=1) + '\n').encode())
+    write_text(path, json.dumps(content, indent=1) + '\n')

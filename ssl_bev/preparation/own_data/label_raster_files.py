@@ -9,12 +9,11 @@ An .npz with its attributes as arrays: layers, classes, x_min, y_min, resolution
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 
-from ssl_bev.files import read_ids, write_bytes
+from ssl_bev.files import read_ids, write_npz
 from ssl_bev.files.manifest_folder import NPZ_ERRORS
 from ssl_bev.files.rules import Fault, Key, list_of, mapping, name, number, one_of, path, record
 from ssl_bev.files.text_files import read_json
@@ -81,9 +80,7 @@ def read_label_raster(file: str | Path) -> LabelRaster:
 
 def write_label_raster(file: str | Path, raster: LabelRaster) -> None:
     """Write a raster as an .npz, completely or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **raster._asdict() | {'lines': np.array(sorted(raster.lines), dtype=str)})
-    write_bytes(Path(file), content.getvalue())
+    write_npz(file, **raster._asdict() | {'lines': np.array(sorted(raster.lines), dtype=str)})
 
 
 def _read_arrays(file: Path) -> dict:

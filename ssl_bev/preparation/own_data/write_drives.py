@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ssl_bev.files import write_bytes
+from ssl_bev.files import write_text
 
 from .read_drives import parse_drives
 
@@ -29,4 +29,4 @@ def write_drives(file: str | Path, lines: Iterable[Mapping]) -> None:
     file = Path(file)
     text = [json.dumps(line) for line in lines]
     parse_drives({file: text})
-    write_bytes(file, ''.join(f'{line}\n' for line in text).encode())
+    write_text(file, ''.join(f'{line}\n' for line in text))
