@@ -8,7 +8,7 @@ from shapely.geometry import box as rectangle
 
 from projects.SyntheticNuScenes.synthetic_nuscenes import lidar
 from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import LIDAR
-from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES, MARKING_IDS, class_id
+from projects.SyntheticNuScenes.synthetic_nuscenes.class_names import CLASS_NAMES, class_id
 from projects.SyntheticNuScenes.synthetic_nuscenes.ground_view import pixel_rays, view_ground
 from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapBuilder
 from projects.SyntheticNuScenes.synthetic_nuscenes.renderer import LOOKS, render
@@ -212,4 +212,3 @@ def test_wrong_arguments_are_named(plain_world):
 
 def test_there_are_124_classes_and_each_name_once():
     assert len(CLASS_NAMES) == len(set(CLASS_NAMES)) == 124
-    assert all(CLASS_NAMES[i].startswith('Lane Marking') for i in MARKING_IDS)
