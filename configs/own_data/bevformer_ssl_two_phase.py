@@ -2,19 +2,5 @@
 _base_ = './_base_.py'
 train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = dict(dataset=dict(label_fraction=0.5))
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(
-        type='TwoPhaseHook',
-        phases=[
-            dict(name='pretrain', epochs=12, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5)),
-            dict(
-                name='finetune',
-                epochs=12,
-                losses=dict(seg=1.0),
-                init_classes='coarse',
-                train_dataloader='labelled_dataloader',
-            ),
-        ],
-    ),
-]
+pretrain = dict(name='pretrain', epochs=12, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5))
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=[pretrain, _base_.finetune])]

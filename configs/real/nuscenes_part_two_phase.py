@@ -12,14 +12,7 @@ labelled_dataloader = dict(
 )
 phases = [
     dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0, perspective=0.5)),
-    dict(
-        name='finetune',
-        epochs=1,
-        losses=dict(seg=1.0),
-        lr=1e-3,
-        init_classes='coarse',
-        train_dataloader='labelled_dataloader',
-    ),
+    dict(_base_.finetune, epochs=1),
 ]
 custom_hooks = _base_.custom_hooks
 custom_hooks[-1].phases = phases

@@ -2,10 +2,8 @@
 # the boxes are active from the first step, so only the map and the shared features are pretrained.
 _base_ = './_base_/centerpoint_auxiliary.py'
 train_cfg = dict(max_epochs=4, val_interval=4)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='TwoPhaseHook', phases=[dict(name='pretrain', epochs=4, losses=dict(reprojection=1.0))]),
-]
+pretrain = dict(name='pretrain', epochs=4, losses=dict(reprojection=1.0))
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=[pretrain])]
 
 # Phase 1 learns the coarse classes of the pseudo-labels.
 model = dict(seg_head=dict(predict_classes='coarse'))

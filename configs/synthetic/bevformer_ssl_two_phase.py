@@ -4,20 +4,5 @@ train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = _base_.labelled_dataloader
 labelled_dataloader.dataset.label_fraction = 0.5
 train_cfg = dict(max_epochs=10, val_interval=10)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(
-        type='TwoPhaseHook',
-        phases=[
-            dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5)),
-            dict(
-                name='finetune',
-                epochs=8,
-                losses=dict(seg=1.0),
-                lr=1e-3,
-                init_classes='coarse',
-                train_dataloader='labelled_dataloader',
-            ),
-        ],
-    ),
-]
+pretrain = dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5))
+custom_hooks = [*_base_.custom_hooks, dict(type='TwoPhaseHook', phases=[pretrain, _base_.finetune])]
