@@ -1,6 +1,6 @@
 """Measure time and memory of the BEVFormer encoder, against the computation of the original, in one run.
 
-python tools/benchmarks/bev_encoder.py --bev 100 100 --dims 256 --layers 3 --levels 1 --json
+python tools/benchmarks/bev_encoder.py --bev 100 100 --dims 256 --layers 3 --levels 1
 python tools/benchmarks/bev_encoder.py --bev 100 100 --bf16 --checkpointing     # also ours with options
 python tools/benchmarks/bev_encoder.py --bev 50 50 --bev 200 200 --ours-only    # how the cost grows
 
@@ -18,9 +18,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
-from measure import alternate, conditions
+from measure import alternate, conditions, nuscenes_cameras
 from original_encoder import OriginalEncoder
 
 from projects.BEVFormer.bevformer import BEVFormerEncoder
@@ -38,16 +37,6 @@ OPTIONS = {
     'ours, bf16': {'bf16': True},
     'ours, checkpointing': {'checkpointing': True},
 }
-
-
-def nuscenes_cameras() -> torch.Tensor:  # (1, 6, 4, 4)
-    """`lidar2img` of the nuScenes car's cameras in images of 450 x 800."""
-    matrices = []
-    for camera in CAMERAS.values():
-        intrinsics = np.eye(4)
-        intrinsics[:3, :3] = camera.cam2img(450, 800)
-        matrices.append(intrinsics @ np.linalg.inv(camera.sensor2ego) @ LIDAR.sensor2ego)
-    return torch.from_numpy(np.stack(matrices)).float()[None]
 
 
 def make_inputs(bev_shape: tuple[int, int], dims: int, levels: int) -> dict:
@@ -82,7 +71,7 @@ def build(name: str, bev_shape: tuple[int, int], dims: int, layers: int, levels:
         encoder = OriginalEncoder(**model)
         encoder.load_state_dict(ours.state_dict())
     autocast = torch.autocast('cpu', torch.bfloat16) if OPTIONS[name].get('bf16') else nullcontext()
-    cameras = nuscenes_cameras()
+    cameras = nuscenes_cameras(450, 800, LIDAR.sensor2ego)
 
     def prepare(bev_shape: tuple[int, int]) -> Callable[[], dict[str, float]]:
         inputs = make_inputs(bev_shape, dims, levels)
@@ -127,7 +116,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--keep-freed-memory', action='store_true', help='glibc keeps large freed blocks, for all sides'
     )
-    parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args(arguments)
     shapes = [tuple(shape) for shape in args.bev or [(100, 100)]]
@@ -154,10 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = json.dumps(result, indent=1)
     if args.out:
         args.out.write_text(text + '\n')
-    if args.json:
-        print(text)
-    else:
-        _print_table(result)
+    print(text)
 
 
 def _row(name: str, shape: tuple[int, int], measured: dict) -> dict:
@@ -172,13 +157,6 @@ def _row(name: str, shape: tuple[int, int], measured: dict) -> dict:
         row['of_its_peak_increase'] = round(figures['peak_increase_mb'] / original['peak_increase_mb'], 3)
         row['of_its_peak_total'] = round(figures['peak_total_mb'] / original['peak_total_mb'], 3)
     return row
-
-
-def _print_table(result: dict) -> None:
-    print(result['conditions'])
-    for row in result['results']:
-        figures = ', '.join(f'{key} {value}' for key, value in row.items() if key not in ('encoder', 'bev'))
-        print(f'{row["encoder"]:>20} {row["bev"][0]}x{row["bev"][1]}: {figures}')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Measure images per second of the data pipeline of a config, by stage and in total, against decoding the files alone.
 
 python tools/benchmarks/data.py configs/synthetic/bevformer_ssl_pretrain.py
-python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4 --json
+python tools/benchmarks/data.py CONFIG --loader labelled_dataloader --workers 0 2 4
 
 Stages are measured in one process, in processor time, so that other load on the machine has little influence;
 decoding alone (`cv2.imread`) takes turns with them. The total is elapsed time of the dataloader with its workers.
@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -37,7 +36,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--loader', default='train_dataloader', help='dataloader of the config (default: %(default)s)')
     parser.add_argument('--samples', type=int, default=24, help='measured samples; three more come first')
     parser.add_argument('--workers', type=int, nargs='*', help='numbers of workers to try; default: that of the config')
-    parser.add_argument('--json', action='store_true', help='print one line of JSON')
     return parser.parse_args(arguments)
 
 
@@ -101,7 +99,7 @@ def _positions(length: int, samples: int) -> list[int]:
 
 
 @input_errors()
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     config = load_config(args.config)
     register_all_modules(init_default_scope=False)
@@ -118,21 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
         for workers in tried
     }
     result |= dict(config=args.config, loader=args.loader) | conditions(1, args.samples)
-    if args.json:
-        print(json.dumps(result))
-        return 0
-    print(f'{args.config}, {args.loader}: {result["images_per_sample"]} images a sample, {args.samples} samples')
-    for stage, value in result['milliseconds_per_image'].items():
-        print(f'{stage:22} {value:8.3f} ms {1e3 / max(value, 1e-6):10.0f} images/s')
-    speed = result['images_per_cpu_second']
-    print(f'{"all stages":22} {1e3 / speed:8.3f} ms {speed:10.0f} images/s')
-    print(
-        f'{"bare decoding":22} {result["bare_decoding_milliseconds"]:8.3f} ms; ratio {result["ratio_to_bare_decoding"]}'
-    )
-    for workers, speed in result['images_per_second_by_workers'].items():
-        print(f'{workers} workers: {speed} images/s end to end (load {result["load_average"]})')
-    return 0
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

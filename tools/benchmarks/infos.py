@@ -1,7 +1,7 @@
 """Measure time and memory of opening an info file of the size of nuScenes, mapped against read completely.
 
-python tools/benchmarks/infos.py --out /tmp/infos                      # 700 scenes of 40 keyframes with 5 sweeps
-python tools/benchmarks/infos.py --out /tmp/infos --scenes 70 --json   # a tenth
+python tools/benchmarks/infos.py --out /tmp/infos               # 700 scenes of 40 keyframes with 5 sweeps
+python tools/benchmarks/infos.py --out /tmp/infos --scenes 70   # a tenth
 
 The table is synthetic and is written once: random numbers instead of poses, matrices and boxes, six cameras. A dataset
 with windows of three frames is opened in a separate process each time: once reading the whole file, once writing the
@@ -14,7 +14,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -116,7 +115,7 @@ def measure_opening(path: Path, frames: str, mapped: bool, accesses: int) -> dic
 
 
 @input_errors()
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     os.environ['SSL_BEV_CACHE'] = str(args.out)
     path = args.out / f'infos_{args.scenes}_{args.sweeps}.pkl'
@@ -130,13 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             with context.Pool(1) as pool:
                 results[f'{frames}, {name}'] = pool.apply(measure_opening, (path, frames, mapped, args.accesses))
     sizes = {name: round(file.stat().st_size / 2**20) for name, file in _files(path).items()}
-    if args.json:
-        print(json.dumps(dict(results=results, megabytes=sizes, **conditions(1, 1))))
-        return 0
-    print(f'{args.scenes} scenes, MB: {sizes}')
-    for name, figures in results.items():
-        print(f'{name:26}', ', '.join(f'{key} {value}' for key, value in figures.items()))
-    return 0
+    print(json.dumps(dict(results=results, megabytes=sizes, **conditions(1, 1)), indent=1))
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -151,9 +144,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--sweeps', type=int, default=5, help='sweeps per keyframe (default: %(default)s)')
     parser.add_argument('--accesses', type=int, default=2000, help='windows that are read (default: %(default)s)')
-    parser.add_argument('--json', action='store_true', help='print one line of JSON')
     return parser.parse_args(arguments)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import torch
+
+from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import CAMERAS
 
 _STATUS = Path('/proc/self/status')
 
@@ -57,6 +60,17 @@ def conditions(threads: int, repeats: int) -> dict:
         processor=platform.processor() or platform.machine(),
         torch=torch.__version__,
     )
+
+
+def nuscenes_cameras(height: int, width: int, frame2ego: np.ndarray | None = None) -> torch.Tensor:  # (1, 6, 4, 4)
+    """Projections from a frame (default: the ego frame) into the nuScenes car's cameras, in images of this size."""
+    matrices = []
+    for camera in CAMERAS.values():
+        intrinsics = np.eye(4)
+        intrinsics[:3, :3] = camera.cam2img(height, width)
+        matrices.append(intrinsics @ np.linalg.inv(camera.sensor2ego))
+    ego2img = np.stack(matrices)
+    return torch.from_numpy(ego2img if frame2ego is None else ego2img @ frame2ego).float()[None]
 
 
 def memory_mb(field: str) -> float:

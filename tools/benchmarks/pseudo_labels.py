@@ -1,7 +1,7 @@
 """Measure images per second of the pseudo-label generator, against its teacher alone on the same images, in one run.
 
 python tools/benchmarks/pseudo_labels.py --infos data/synthetic_nuscenes/ssl_bev_infos_val.pkl \\
-    --data-root data/synthetic_nuscenes --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4 --json
+    --data-root data/synthetic_nuscenes --teacher mmseg --config CONFIG --checkpoint PTH --batch-size 4
 
 The teacher alone predicts on images that are in memory; the generator also reads them and writes the labels. They take
 turns, and the ratio is the median over the turns, so that other load on the machine falls on both. `cpu` is the same
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +35,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=5, help='measured turns; one more comes first')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
     parser.add_common('--workers', default=2, help='threads that read, and that write')
-    parser.add_argument('--json', action='store_true', help='print one line of JSON')
     add_image_arguments(parser)
     add_teacher_arguments(parser, required=True)
     return parser.parse_args(arguments)
@@ -76,7 +74,7 @@ def _seconds(step: Callable[[], None]) -> tuple[float, float]:
 
 
 @input_errors()
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     torch.set_num_threads(args.threads)
     images = images_of(args)[: args.limit]
@@ -85,20 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     height, width = read_picture(images[0].path).shape[:2]
     result |= dict(teacher=teacher.name, images=len(images), image_size=[height, width], batch_size=args.batch_size)
     result |= conditions(args.threads, args.repeats)
-    if args.json:
-        print(json.dumps(result))
-        return 0
-    print(
-        f'{teacher.name}, {len(images)} images of {width}x{height}, batch {args.batch_size}, {args.threads} threads, '
-        f'{args.repeats} turns, load {result["load_average"]}'
-    )
-    print(f'teacher alone {result["teacher_images_per_second"]:.2f} images/s')
-    print(f'generator     {result["generator_images_per_second"]:.2f} images/s')
-    print(
-        f'time ratio    {result["ratio"]:.3f} (turns: {result["ratios"]}), of processor time {result["cpu_ratio"]:.3f}'
-    )
-    return 0
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -1,6 +1,6 @@
 """Measure the time of the reprojection head, against a single `F.grid_sample` and a warp by kornia, in one run.
 
-python tools/benchmarks/reprojection.py --json     # with kornia: pip install -e .[benchmark]
+python tools/benchmarks/reprojection.py     # with kornia: pip install -e .[benchmark]
 
 The sizes are those of pretraining on nuScenes: six cameras, images of 450x800 with labels at stride 2, three classes on
 120x240 cells, every pixel labelled. The single call samples the map at all pixels, at precomputed
@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from measure import alternate, conditions
+from measure import alternate, conditions, nuscenes_cameras
 from mmdet3d.registry import MODELS
 from torch import Tensor
 
@@ -45,16 +44,6 @@ CLASSES = ('drivable', 'marking', 'crosswalk')
 NUM_CLASSES = len(CLASSES)
 ROAD = torch.eye(4)[None]
 LOSS = dict(type='SegmentationLoss', positive_weight=[1.0, 3.0, 2.0], dice_weight=0.5)
-
-
-def nuscenes_cameras() -> Tensor:  # (1, 6, 4, 4)
-    """`bev2img` of the nuScenes car's cameras; the BEV frame is the ego frame."""
-    matrices = []
-    for camera in CAMERAS.values():
-        intrinsics = np.eye(4)
-        intrinsics[:3, :3] = camera.cam2img(*IMAGE_SIZE)
-        matrices.append(intrinsics @ np.linalg.inv(camera.sensor2ego))
-    return torch.from_numpy(np.stack(matrices)).float()[None]
 
 
 def bare_grid_sample(bev2img: Tensor) -> Callable[[Tensor], Tensor]:
@@ -112,7 +101,7 @@ def build(name: str) -> Callable[[], dict[str, float]]:
     """The step of a contender, warmed up."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, NUM_CLASSES, *GRID.shape, generator=generator, requires_grad=True)
-    read = READERS[name](nuscenes_cameras())
+    read = READERS[name](nuscenes_cameras(*IMAGE_SIZE))
     upstream = torch.randn(read(logits).shape, generator=generator)
 
     def step() -> dict[str, float]:
@@ -133,7 +122,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), help="torch's threads")
     parser.add_argument('--repeats', type=int, default=30, help='number of turns')
-    parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args(arguments)
     names = list(READERS)
@@ -146,12 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = json.dumps(result, indent=1)
     if args.out:
         args.out.write_text(text + '\n')
-    if args.json:
-        print(text)
-    else:
-        print(result['conditions'])
-        for row in result['results']:
-            print(f'{row.pop("reader"):>20}: ' + ', '.join(f'{key} {value}' for key, value in row.items()))
+    print(text)
 
 
 def _row(name: str, measured: dict) -> dict:
