@@ -63,7 +63,7 @@ def car(x: float, y: float) -> Box:
 
 @pytest.fixture(scope='module')
 def plain_world() -> World:
-    return World.from_map_expansion(hand_made_map(), seed=1, distractors=False, worn=False)
+    return World(hand_made_map(), seed=1, distractors=False, worn=False)
 
 
 @pytest.fixture(scope='module')
@@ -153,7 +153,7 @@ def test_a_box_that_reaches_behind_the_near_plane_is_cut_not_mirrored(plain_worl
 
 def test_the_same_seed_gives_the_same_picture_and_looks_differ():
     boxes = [car(32, 28)]
-    first, again = (World.from_map_expansion(hand_made_map(), seed=4) for _ in range(2))
+    first, again = (World(hand_made_map(), seed=4) for _ in range(2))
     images = [render(first, camera(), boxes, look) for look in LOOKS]
     for (image, ids), look in zip(images, LOOKS, strict=True):
         image_again, ids_again = render(again, camera(), boxes, look)
@@ -165,14 +165,14 @@ def test_the_same_seed_gives_the_same_picture_and_looks_differ():
 
 
 def test_ground_without_height_is_the_same_as_flat_ground(plain_world, plain):
-    flat_hills = World.from_map_expansion(
+    flat_hills = World(
         hand_made_map(), seed=1, distractors=False, worn=False, terrain=Terrain('hilly', 3, amplitude=0.0)
     )
     assert np.array_equal(render(flat_hills, camera(), [], 'day')[0], plain[0])
 
 
 def test_rays_meet_uneven_ground_at_its_height():
-    world = World.from_map_expansion(hand_made_map(), seed=1, terrain=Terrain('hilly', 3))
+    world = World(hand_made_map(), seed=1, terrain=Terrain('hilly', 3))
     pose = camera().cam2world.copy()
     pose[2, 3] += world.heights.terrain.height(pose[:2, 3])
     seeing = Camera('CAM_FRONT', camera().cam2img, pose, HEIGHT, WIDTH)
@@ -185,7 +185,7 @@ def test_rays_meet_uneven_ground_at_its_height():
 
 
 def test_an_empty_map_is_terrain_and_sky():
-    world = World.from_map_expansion(MapBuilder('empty', (10, 10)).content, seed=0)
+    world = World(MapBuilder('empty', (10, 10)).content, seed=0)
     image, ids = render(world, camera(), [], 'wet')
     assert image.shape == (HEIGHT, WIDTH, 3) and image.dtype == np.uint8
     assert {CLASS_NAMES[i] for i in np.unique(ids)} <= {'Terrain', 'Sky', 'Vegetation', 'Building'}
@@ -204,8 +204,6 @@ def test_the_ego_body_is_in_the_rear_camera_only(plain_world):
 def test_wrong_arguments_are_named(plain_world):
     with pytest.raises(ValueError, match='look must be one of'):
         render(plain_world, camera(), [], 'noon')
-    with pytest.raises(ValueError, match='bounds must be'):
-        World.from_map_expansion(hand_made_map(), seed=0, bounds=(5, 0, 5, 10))
     with pytest.raises(ValueError, match='terrain kind'):
         Terrain('alpine')
 

@@ -13,7 +13,7 @@ from shapely.geometry import Point
 
 from projects.SyntheticNuScenes.synthetic_nuscenes import lidar
 from projects.SyntheticNuScenes.synthetic_nuscenes.calibration import CAMERAS, LIDAR, check_image_size, rigid
-from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapGeometry
+from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapGeometry, read_map
 from projects.SyntheticNuScenes.synthetic_nuscenes.structures import Box
 from projects.SyntheticNuScenes.synthetic_nuscenes.tables import TABLE_NAMES, quaternion
 from projects.SyntheticNuScenes.synthetic_nuscenes.terrain import Terrain
@@ -109,7 +109,7 @@ def test_pictures_show_the_road_where_the_published_map_and_calibration_have_it(
     on_road = beside = 0
     for sample in dataset.sample:
         location = dataset.get('log', dataset.get('scene', sample['scene_token'])['log_token'])['location']
-        town = MapGeometry(exact_root / 'maps' / 'expansion' / f'{location}.json')
+        town = MapGeometry(read_map(exact_root / 'maps' / 'expansion' / f'{location}.json'))
         drivable = town.polygons('drivable_area')
         record = dataset.get('sample_data', sample['data']['CAM_FRONT'])
         label = exact_root / 'oracle/labels/CAM_FRONT' / f'{Path(record["filename"]).stem}.png'

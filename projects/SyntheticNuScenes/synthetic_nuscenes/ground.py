@@ -13,33 +13,26 @@ from .paint_style import TownStyle, token_rng
 from .surface import MANHOLE, PARKING, ROAD, TERRAIN, TERRAIN_COLOUR, Surface
 
 _LEVELS = 6
+_RESOLUTION = 0.05
 _MAX_CELLS = 6e7
 
 
 class Ground:
     """Colour and classes of the ground, at power-of-two resolutions.
 
-    Convention: as `PaintCanvas`; level ``l`` has cells of ``resolution * 2**l`` metres.
+    Convention: as `PaintCanvas`; level ``l`` has cells of ``resolution * 2**l`` metres. ``resolution`` is 0.05 m,
+        coarser if the bounds hold more than 60 million cells.
 
     Args:
         layers: The map around the scene.
         seed: Chooses customs, wear and textures.
-        resolution: Edge of the finest cell in metres; coarser if the bounds hold more than 60 million cells.
         distractors: Whether to paint edge lines, arrows, words and hatching as well.
         worn: Whether paint is worn; without wear, everything in the map is there in full.
     """
 
-    def __init__(
-        self,
-        layers: MapLayers,
-        seed: int,
-        resolution: float = 0.05,
-        *,
-        distractors: bool = True,
-        worn: bool = True,
-    ) -> None:
+    def __init__(self, layers: MapLayers, seed: int, *, distractors: bool = True, worn: bool = True) -> None:
         x0, y0, x1, y1 = layers.bounds
-        resolution = max(resolution, float(np.sqrt((x1 - x0) * (y1 - y0) / _MAX_CELLS)))
+        resolution = max(_RESOLUTION, float(np.sqrt((x1 - x0) * (y1 - y0) / _MAX_CELLS)))
         step = 1 << (_LEVELS - 1)
         rows, cols = (int(np.ceil(d / resolution / step)) * step for d in (y1 - y0, x1 - x0))
         self.origin = np.array([x0, y0])

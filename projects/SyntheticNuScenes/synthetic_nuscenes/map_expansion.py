@@ -90,15 +90,11 @@ class MapGeometry:
     """Shapely geometry of a map expansion.
 
     Args:
-        content: JSON content, or the path of a JSON file.
-
-    Raises:
-        FileNotFoundError: If there is no file at ``content``.
-        ValueError: If a layer is missing, so that this is no map expansion of version 1.3.
+        content: Map expansion of version 1.3.
     """
 
-    def __init__(self, content: MapContent | str | Path) -> None:
-        self.content = content if isinstance(content, dict) else read_map(content)
+    def __init__(self, content: MapContent) -> None:
+        self.content = content
         self._node = {n['token']: (n['x'], n['y']) for n in self.content['node']}
         self._line = {r['token']: r for r in self.content['line']}
         self._polygon = {r['token']: r for r in self.content['polygon']}

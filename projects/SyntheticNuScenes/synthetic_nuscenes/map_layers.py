@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from shapely.geometry import LineString, MultiPolygon, Polygon, box
 from shapely.ops import unary_union
 
-from .map_expansion import MapGeometry
+from .map_expansion import MapContent, MapGeometry
 
 Bounds = tuple[float, float, float, float]
 
@@ -49,13 +48,13 @@ class MapLayers:
     """The layers of one map expansion, cut to the surroundings of a scene.
 
     Args:
-        map_json: Map expansion of version 1.3, as content or path.
+        content: Map expansion of version 1.3.
         bounds: (x0, y0, x1, y1) in metres; None takes the whole map.
     """
 
-    def __init__(self, map_json: dict[str, Any] | str | Path, bounds: Bounds | None = None) -> None:
-        self._geometry = MapGeometry(map_json)
-        self._content = self._geometry.content
+    def __init__(self, content: MapContent, bounds: Bounds | None = None) -> None:
+        self._geometry = MapGeometry(content)
+        self._content = content
         self.bounds = bounds or self._extent()
         self._window = box(*self.bounds)
         self.drivable = [area.shape for area in self.areas('drivable_area')]

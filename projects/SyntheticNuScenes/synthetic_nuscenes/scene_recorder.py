@@ -49,7 +49,7 @@ class SceneRecorder:
         duration = KEYFRAME_INTERVAL * options.frames
         keep_left = plan.location.startswith('singapore')
         self.traffic = Traffic(content, plan.seed, duration, self.terrain, options.density, keep_left)
-        self.world = World.from_map_expansion(content, seed=plan.seed, terrain=self.terrain, bounds=self.traffic.bounds)
+        self.world = World(content, plan.seed, self.traffic.bounds, self.terrain)
         self._error = LocalisationError(plan.seed, options.annotation_noise)
         self._rng = np.random.default_rng([plan.seed, 9])
         self._oracle = oracle_writer(root)
