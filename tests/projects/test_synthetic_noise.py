@@ -1,12 +1,14 @@
 """Annotation noise: how much, how smooth, and that nothing changes without it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from projects.SyntheticNuScenes.synthetic_nuscenes.annotation_noise import LocalisationError, publish_map
 from projects.SyntheticNuScenes.synthetic_nuscenes.map_expansion import MapGeometry
+from projects.SyntheticNuScenes.synthetic_nuscenes.scene_plan import Options
 from projects.SyntheticNuScenes.synthetic_nuscenes.town import make_town
 
 
@@ -82,6 +84,6 @@ def test_localisation_error_has_the_stated_size_and_is_smooth():
     assert np.array_equal(LocalisationError(3, 'none').delta(2.0), np.eye(4))
 
 
-def test_an_unknown_mode_is_refused(town: dict):
-    with pytest.raises(ValueError, match=r"annotation noise must be one of .*'loud'"):
-        publish_map(town, 0, 'loud')
+def test_an_unknown_mode_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"annotation_noise must be one of .*'loud'"):
+        Options(tmp_path, annotation_noise='loud')

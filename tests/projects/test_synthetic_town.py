@@ -153,5 +153,3 @@ def test_files_that_are_no_map_are_refused(town: dict, tmp_path: Path):
     path.write_text(json.dumps({k: v for k, v in town.items() if k != 'lane'}))
     with pytest.raises(ValueError, match=r"lacks \['lane'\]"):
         read_map(path)
-    with pytest.raises(ValueError, match='at least 3'):
-        make_town(0, cells=2)

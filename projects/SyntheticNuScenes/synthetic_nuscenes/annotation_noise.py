@@ -27,11 +27,10 @@ class LocalisationError:
 
     Args:
         seed: Chooses the error.
-        mode: ``'none'`` is no error at all.
+        mode: One of `NOISE_MODES`; ``'none'`` is no error at all.
     """
 
     def __init__(self, seed: int, mode: str) -> None:
-        check_mode(mode)
         rng = np.random.default_rng([seed, 21])
         self._rates = 2 * np.pi / rng.uniform(4.0, 16.0, (6, 3))
         self._phases = rng.uniform(0, 2 * np.pi, (6, 3))
@@ -45,25 +44,14 @@ class LocalisationError:
         return planar_pose(x, y, yaw)
 
 
-def check_mode(mode: str) -> None:
-    """Refuse an unknown noise mode.
-
-    Raises:
-        ValueError: If ``mode`` isn't one of ``NOISE_MODES``.
-    """
-    if mode not in NOISE_MODES:
-        raise ValueError(f'annotation noise must be one of {NOISE_MODES}, got {mode!r}')
-
-
 def publish_map(content: MapContent, seed: int, mode: str) -> MapContent:
     """Return the map with annotation errors; ``content`` is not changed.
 
     Args:
         content: The true map expansion.
         seed: Chooses the errors.
-        mode: ``'none'`` returns an equal copy.
+        mode: One of `NOISE_MODES`; ``'none'`` returns an equal copy.
     """
-    check_mode(mode)
     published = copy.deepcopy(content)
     if mode == 'none':
         return published

@@ -47,11 +47,7 @@ class CameraModel(SensorMount):
 
         Convention: the centre of the top-left pixel is (0.5, 0.5), so scaling multiplies focal length and centre by the
             same factor.
-
-        Raises:
-            ValueError: If the scaled image has fewer than ``height`` rows.
         """
-        check_image_size(height, width)
         scale = width / FULL_WIDTH
         cut = FULL_HEIGHT * scale - height
         x, y = self.centre

@@ -13,7 +13,10 @@ from shapely.geometry import LineString, MultiPolygon, Polygon
 MapContent = dict[str, Any]
 
 VERSION = '1.3'
-POLYGON_LAYERS = [
+_LAYERS = [
+    'polygon',
+    'line',
+    'node',
     'drivable_area',
     'road_segment',
     'road_block',
@@ -23,9 +26,10 @@ POLYGON_LAYERS = [
     'stop_line',
     'carpark_area',
     'lane_connector',
+    'road_divider',
+    'lane_divider',
+    'traffic_light',
 ]
-LINE_LAYERS = ['road_divider', 'lane_divider', 'traffic_light']
-_LAYERS = ['polygon', 'line', 'node', *POLYGON_LAYERS, *LINE_LAYERS]
 
 
 def token(*parts: object) -> str:
@@ -121,8 +125,6 @@ class MapGeometry:
 
     def polygons(self, layer: str) -> list[Polygon]:
         """Return all polygons of a layer."""
-        if layer not in POLYGON_LAYERS:
-            raise ValueError(f'layer must be one of {POLYGON_LAYERS}, got {layer!r}')
         tokens = [
             t for record in self.content[layer] for t in record.get('polygon_tokens', [record.get('polygon_token')])
         ]
@@ -131,8 +133,6 @@ class MapGeometry:
 
     def lines(self, layer: str) -> list[LineString]:
         """Return all lines of a layer that have a length."""
-        if layer not in LINE_LAYERS:
-            raise ValueError(f'layer must be one of {LINE_LAYERS}, got {layer!r}')
         points = [self.line(record) for record in self.content[layer]]
         return [LineString(p) for p in points if len(p) >= 2]
 

@@ -28,9 +28,6 @@ def render(world: World, camera: Camera, boxes: Sequence[Box], look: str = 'day'
 
     Returns:
         The image (H, W, 3) uint8 BGR and the class ids (H, W) uint8, indices into `CLASS_NAMES`.
-
-    Raises:
-        ValueError: If ``look`` is unknown.
     """
     light = make_look(look, world.seed)
     sun = light.sun_direction(world.sun_azimuth)

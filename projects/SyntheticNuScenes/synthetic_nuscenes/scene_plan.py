@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nuscenes.utils.splits import create_splits_scenes
 
-from .annotation_noise import check_mode
+from .annotation_noise import NOISE_MODES
 from .calibration import check_image_size
 from .tables import LOCATIONS
 from .terrain import TERRAIN_KINDS
@@ -50,7 +50,8 @@ class Options:
     density: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (('version', VERSIONS), ('split', SPLITS), ('terrain', TERRAIN_KINDS)):
+        choices = dict(version=VERSIONS, split=SPLITS, terrain=TERRAIN_KINDS, annotation_noise=NOISE_MODES)
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name} must be one of {list(allowed)}, got {getattr(self, name)!r}')
         for name, least in (('scenes', 1), ('frames', 1), ('sweeps', 0), ('seed', 0)):
@@ -60,7 +61,6 @@ class Options:
             raise ValueError(
                 f'sweeps must be at most 5 (cameras fire at 12 Hz, keyframes come at 2 Hz), got {self.sweeps}'
             )
-        check_mode(self.annotation_noise)
         check_image_size(*self.image_size)
         if len(self.maps) > len(LOCATIONS):
             raise ValueError(f'at most {len(LOCATIONS)} maps fit, one per location of the devkit; got {len(self.maps)}')

@@ -13,17 +13,10 @@ class Terrain:
     Args:
         kind: ``'flat'`` (height 0) or ``'hilly'`` (slopes of several per cent, bumps of a decimetre).
         seed: Chooses directions and phases of the waves.
-        amplitude: Factor on all heights.
-
-    Raises:
-        ValueError: If ``kind`` is unknown.
     """
 
-    def __init__(self, kind: str = 'flat', seed: int = 0, amplitude: float = 1.0) -> None:
-        if kind not in TERRAIN_KINDS:
-            raise ValueError(f'terrain kind must be one of {TERRAIN_KINDS}, got {kind!r}')
-        self.kind = kind
-        self.seed = seed
+    def __init__(self, kind: str = 'flat', seed: int = 0) -> None:
+        self.is_flat = kind == 'flat'
         rng = np.random.default_rng([7, seed])
         length = np.concatenate([rng.uniform(110, 260, 4), rng.uniform(14, 34, 5)])
         steepness = np.concatenate([rng.uniform(0.015, 0.028, 4), rng.uniform(0.004, 0.012, 5)])
@@ -31,12 +24,7 @@ class Terrain:
         wave_number = 2 * np.pi / length
         self._waves = np.stack([np.cos(heading), np.sin(heading)]) * wave_number  # (2, 9)
         self._phases = rng.uniform(0, 2 * np.pi, 9)
-        self._amplitudes = amplitude * steepness / wave_number * (kind == 'hilly')
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether the height is zero everywhere."""
-        return not np.any(self._amplitudes)
+        self._amplitudes = steepness / wave_number * (not self.is_flat)
 
     def height(self, xy: np.ndarray) -> np.ndarray:
         """Return the height (...) in metres at world positions ``xy`` (..., 2)."""

@@ -25,12 +25,7 @@ def make_town(seed: int, cells: int = 5) -> MapContent:
     Args:
         seed: Towns of different seeds have different roads and tokens.
         cells: Street grid nodes per side, at least 3; the town is about ``110 * (cells - 1)`` m wide.
-
-    Raises:
-        ValueError: If ``cells`` is under 3.
     """
-    if cells < 3:
-        raise ValueError(f'cells must be at least 3, got {cells}')
     rng = np.random.default_rng([seed, 1])
     roads, junctions = make_network(rng, cells, SPACING, np.array([MARGIN, MARGIN]))
     signals = {(a.road.index, a.outward): j.has_signals for j in junctions for a in j.arms}

@@ -80,10 +80,6 @@ class Traffic:
         pose[2, 3] = height[0].mean()
         return pose
 
-    def ego_velocity(self, time: float) -> np.ndarray:
-        """Return the ego car's (2,) velocity."""
-        return self._ego.pose_at(time + self._lead)[2]
-
     def boxes_at(self, time: float) -> list[Box]:
         """Return everything but the ego car at ``time``; an instance keeps its number."""
         boxes, first = list(self.scenery.boxes), len(self.scenery.boxes)
