@@ -15,14 +15,13 @@ import json
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.pseudo_labels.arguments import add_label_arguments, labels_of
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_common('--infos', required=True)
-    parser.add_common('--pseudo-labels', required=True)
-    parser.add_common('--label-map', required=True)
-    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
+    add_label_arguments(parser)
     parser.add_common('--out', required=True)
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
     parser.add_argument('--single-frames', action='store_true', help='only the cameras of each frame, no voting')
@@ -32,13 +31,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
     parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: no vote')
-    parser.add_argument(
-        '--mover-margin', type=float, default=0.0, help='no votes this close to movers; fraction of image width'
-    )
-    parser.add_argument(
-        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
-    )
     for name, what in (
         ('--line-width', 'classes drawn as lines, and how wide, metres, such as \'{"marking": 0.5}\''),
         ('--edges', 'further lines: edges of a class, such as \'{"boundary": "drivable"}\''),
@@ -53,16 +45,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
-    labels = dict(
-        root=args.pseudo_labels,
-        label_map=args.label_map,
-        classes=args.classes,
-        min_confidence=args.min_confidence,
-        mover_margin=args.mover_margin,
-        ego_body=args.ego_body,
-    )
     accumulation = Accumulation(
-        labels,
+        labels_of(args),
         BEVGrid(tuple(args.x_range), tuple(args.y_range), args.cell_size),
         args.bev_frame,
         args.sweeps,

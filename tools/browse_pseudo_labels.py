@@ -9,47 +9,30 @@ python tools/browse_pseudo_labels.py --infos data/nuscenes/ssl_bev_infos_train.p
 from __future__ import annotations
 
 import argparse
-import json
 
 from ssl_bev.apis.browse_pseudo_labels import browse_pseudo_labels
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.preparation.accumulate_dataset import Accumulation
+from ssl_bev.pseudo_labels.arguments import add_label_arguments, labels_of
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_common('--infos', required=True)
     parser.add_common('--data-root', required=True)
-    parser.add_common('--pseudo-labels', required=True)
-    parser.add_common('--label-map', required=True)
-    parser.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
+    add_label_arguments(parser)
     parser.add_argument('--bev-labels', metavar='DIR', help='folder of BEV labels to show beside them')
     parser.add_common('--out', required=True)
     parser.add_argument('--limit', type=int, default=8, metavar='N', help='how many frames, evenly spread')
     parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
-    parser.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: ignored')
-    parser.add_argument(
-        '--mover-margin', type=float, default=0.0, help='ignored this close to movers; fraction of image width'
-    )
-    parser.add_argument(
-        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
-    )
     return parser.parse_args(arguments)
 
 
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
-    labels = dict(
-        root=args.pseudo_labels,
-        label_map=args.label_map,
-        classes=args.classes,
-        min_confidence=args.min_confidence,
-        mover_margin=args.mover_margin,
-        ego_body=args.ego_body,
-    )
-    accumulation = Accumulation(labels, max_distance=args.max_distance, roads=args.roads)
+    accumulation = Accumulation(labels_of(args), max_distance=args.max_distance, roads=args.roads)
     shares = browse_pseudo_labels(args.infos, args.data_root, args.out, accumulation, args.bev_labels, args.limit)
     for name, share in shares.items():
         print(f'{100 * share:8.3f} %  {name}')

@@ -1,8 +1,9 @@
-"""Command-line arguments for images and a teacher."""
+"""Command-line arguments for images, a teacher and its pseudo-labels."""
 
 from __future__ import annotations
 
 import argparse
+import json
 
 import yaml
 
@@ -30,6 +31,33 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
 def images_of(args: argparse.Namespace) -> list[LabelImage]:
     """The images that the arguments name; raises as `list_images`."""
     return list_images(args.infos, args.data_root, args.cameras, args.sweeps, args.image_folder)
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add those that `labels_of` reads."""
+    group = parser.add_argument_group('pseudo-labels')
+    group.add_argument('--pseudo-labels', required=True, **COMMON['--pseudo-labels'])
+    group.add_argument('--label-map', required=True, **COMMON['--label-map'])
+    group.add_argument('--classes', nargs='+', default=['drivable', 'marking', 'crosswalk'], help='of the label map')
+    group.add_argument('--min-confidence', type=float, default=0.5, help='of the teacher, 0 to 1; lower: ignored')
+    group.add_argument(
+        '--mover-margin', type=float, default=0.0, help='ignored this close to movers; fraction of image width'
+    )
+    group.add_argument(
+        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
+    )
+
+
+def labels_of(args: argparse.Namespace) -> dict[str, object]:
+    """How to read the pseudo-labels that the arguments name, for `Accumulation`."""
+    return dict(
+        root=args.pseudo_labels,
+        label_map=args.label_map,
+        classes=args.classes,
+        min_confidence=args.min_confidence,
+        mover_margin=args.mover_margin,
+        ego_body=args.ego_body,
+    )
 
 
 def add_teacher_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
