@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from linked_data import linked_data
 
 from ssl_bev.apis.stages import plan_stages
 from ssl_bev.datasets.bev_label_files import read_label_manifest
 from ssl_bev.engine import load_config
-from ssl_bev.preparation.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs' / 'synthetic'
@@ -30,11 +30,7 @@ preparation = dict(completion='{{{{ fileDirname }}}}/map_completion.py')
 @pytest.fixture(scope='module')
 def data(synthetic_root, tmp_path_factory):
     """Two scenes, of which one is for training; the oracle's labels pass for the teacher's."""
-    folder = tmp_path_factory.mktemp('stages') / 'data'
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
-    for name in ('samples', 'maps'):
-        (folder / name).symlink_to(synthetic_root / name)
-    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
+    folder = linked_data(synthetic_root, tmp_path_factory.mktemp('stages') / 'data')
     (folder / 'map_completion.py').write_text(SMALL_COMPLETION)
     (folder / 'config.py').write_text(SMALL)
     return folder

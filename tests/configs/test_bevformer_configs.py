@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from linked_data import linked_data
 from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
@@ -31,14 +32,9 @@ NETWORK = {
 @pytest.fixture(scope='module')
 def data(tiny_root, tmp_path_factory):
     """The hand-made images beside their info files, and labels in the lidar frame on a coarse grid."""
-    folder = tmp_path_factory.mktemp('bevformer') / 'data'
-    folder.mkdir()
-    for part in tiny_root.iterdir():
-        (folder / part.name).symlink_to(part)
-    grid = BEVGrid((-51.2, 51.2), (-51.2, 51.2), 3.2)
-    options = dict(grid=grid, bev_frame='lidar', show_progress=False)
-    create_data(tiny_root, 'v1.0-mini', folder, **options)
-    create_data(tiny_root, 'v1.0-mini', folder / 'bevformer', labels_only=True, **options)
+    options = dict(grid=BEVGrid((-51.2, 51.2), (-51.2, 51.2), 3.2), bev_frame='lidar')
+    folder = linked_data(tiny_root, tmp_path_factory.mktemp('bevformer') / 'data', **options)
+    create_data(tiny_root, 'v1.0-mini', folder / 'bevformer', labels_only=True, show_progress=False, **options)
     return folder
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from linked_data import linked_data
 from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
@@ -22,7 +23,6 @@ from ssl_bev.datasets import LoadAccumulatedTargets
 from ssl_bev.datasets.accumulated_target_files import start_folder, write_target
 from ssl_bev.datasets.bev_label_files import read_label_manifest
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
-from ssl_bev.preparation.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
@@ -43,12 +43,7 @@ RECIPES = {
 @pytest.fixture(scope='module')
 def data(synthetic_root, tmp_path_factory):
     """The synthetic images beside their info files and labels, as the configs expect them in one folder."""
-    folder = tmp_path_factory.mktemp('configs') / 'data'
-    folder.mkdir()
-    for part in synthetic_root.iterdir():
-        (folder / part.name).symlink_to(part)
-    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
+    folder = linked_data(synthetic_root, tmp_path_factory.mktemp('configs') / 'data')
     votes = Accumulation(dict(root=str(synthetic_root / 'oracle'), label_map='mapillary_v2', classes=TEACHERS_CLASSES))
     accumulate_dataset([folder / 'ssl_bev_infos_train.pkl'], folder / 'accumulated', votes, show_progress=False)
     names = ['drivable', 'marking', 'crosswalk']

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from linked_data import linked_data
 from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
@@ -27,11 +28,7 @@ RECIPES = ('supervised', 'ssl_pretrain', 'ssl_finetune', 'ssl_two_phase')
 @pytest.fixture(scope='module')
 def data(synthetic_root, tmp_path_factory):
     """The synthetic images with the labels of all protocols, made by the tool, in one folder."""
-    folder = tmp_path_factory.mktemp('protocols') / 'data'
-    folder.mkdir()
-    for part in synthetic_root.iterdir():
-        (folder / part.name).symlink_to(part)
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
+    folder = linked_data(synthetic_root, tmp_path_factory.mktemp('protocols') / 'data')
     for name in PROTOCOLS:
         protocol = LabelProtocol.read(FRAGMENTS / f'{name}.py')
         create_data(

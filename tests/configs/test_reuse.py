@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from linked_data import link, linked_data
 from mmengine.config import Config
-
-from ssl_bev.preparation.create_infos import create_data
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / 'configs'
@@ -28,21 +27,10 @@ ONE_PHASE = [*SHORT, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
 TWO_PHASES = [*SHORT, 'custom_hooks.4.phases.1.epochs=1', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
 
 
-def link(root, folder, *leave_out):
-    folder.mkdir()
-    for part in root.iterdir():
-        if part.name not in leave_out:
-            (folder / part.name).symlink_to(part)
-    return folder
-
-
 @pytest.fixture(scope='module')
 def data(synthetic_root, tmp_path_factory):
     """The synthetic world beside info files and labels, as the configs expect them in one folder."""
-    folder = link(synthetic_root, tmp_path_factory.mktemp('reuse') / 'data')
-    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
-    return folder
+    return linked_data(synthetic_root, tmp_path_factory.mktemp('reuse') / 'data')
 
 
 @pytest.fixture(scope='module')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from linked_data import linked_data
 from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
@@ -27,12 +28,7 @@ DETECTION = [f'task{task}.loss_{part}' for task in range(6) for part in ('heatma
 @pytest.fixture(scope='module')
 def data(synthetic_root, tmp_path_factory):
     """What the first lines of the base config ask for."""
-    folder = tmp_path_factory.mktemp('reuse') / 'data'
-    folder.mkdir()
-    for part in synthetic_root.iterdir():
-        (folder / part.name).symlink_to(part)
-    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
+    folder = linked_data(synthetic_root, tmp_path_factory.mktemp('reuse') / 'data')
     grid = BEVGrid((-16.0, 16.0), (-32.0, 32.0), 0.25)
     lidar = dict(grid=grid, bev_frame='lidar', labels_only=True, show_progress=False)
     create_data(synthetic_root, 'v1.0-mini', folder / 'lidar_frame', **lidar)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from linked_data import linked_data
 from reduced_configs import reduced
 from sessions import PROJECT, alive_in_session
 
@@ -17,15 +18,7 @@ from sessions import PROJECT, alive_in_session
 @pytest.fixture(scope='session')
 def data(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images, info files, BEV labels and pseudo-labels in one folder, as the configs expect them."""
-    from ssl_bev.preparation.create_infos import create_data
-
-    folder = tmp_path_factory.mktemp('long') / 'data'
-    folder.mkdir()
-    for part in synthetic_root.iterdir():
-        (folder / part.name).symlink_to(part)
-    (folder / 'pseudo_labels').symlink_to(synthetic_root / 'oracle')
-    create_data(synthetic_root, 'v1.0-mini', folder, show_progress=False)
-    return folder
+    return linked_data(synthetic_root, tmp_path_factory.mktemp('long') / 'data')
 
 
 @pytest.fixture
