@@ -47,6 +47,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--terrain', choices=TERRAIN_KINDS, default='flat', help='shape of the ground')
     parser.add_argument(
         '--map',
+        dest='maps',
         type=Path,
         nargs='+',
         default=[],
@@ -65,21 +66,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
-    args = parse_args(arguments)
-    options = Options(
-        out=args.out,
-        version=args.version,
-        scenes=args.scenes,
-        frames=args.frames,
-        sweeps=args.sweeps,
-        image_size=tuple(args.image_size),
-        seed=args.seed,
-        annotation_noise=args.annotation_noise,
-        terrain=args.terrain,
-        maps=tuple(args.map),
-        split=args.split,
-    )
-    print(f'wrote {generate(options, args.workers)}')
+    args = vars(parse_args(arguments))
+    workers = args.pop('workers')
+    print(f'wrote {generate(Options(**args), workers)}')
 
 
 if __name__ == '__main__':
