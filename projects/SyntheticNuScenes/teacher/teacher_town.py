@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mmcv
 import numpy as np
 from mmseg.datasets import BaseSegDataset
@@ -38,11 +36,3 @@ class TeacherTown(BaseSegDataset):
         shown = np.unique(mmcv.imread(info['seg_map_path'], 'unchanged')).tolist()
         classes = {info['label_map'][number] for number in shown} if info['label_map'] else set(shown)
         return sorted(classes - {IGNORE})
-
-    @classmethod
-    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:
-        """File id -> id among `new_classes`, 255 = ignore."""
-        if new_classes is None:
-            return None
-        ids = {name: i for i, name in enumerate(new_classes)}
-        return {i: ids.get(name, IGNORE) for i, name in enumerate(CLASS_NAMES)}
