@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ class MapBuilder:
         ]
 
 
+@dataclass(frozen=True)
+class Area:
+    """A polygon of the map with its record."""
+
+    token: str
+    shape: Polygon
+    record: dict[str, Any]
+
+
 class MapGeometry:
     """Shapely geometry of a map expansion.
 
@@ -123,13 +133,19 @@ class MapGeometry:
         shape = Polygon(ring, [hole for hole in holes if len(hole) >= 3])
         return shape if shape.is_valid else shape.buffer(0)
 
-    def polygons(self, layer: str) -> list[Polygon]:
-        """Return all polygons of a layer."""
-        tokens = [
-            t for record in self.content[layer] for t in record.get('polygon_tokens', [record.get('polygon_token')])
+    def areas(self, layer: str) -> list[Area]:
+        """Return the polygons of ``layer`` with their records; none if the map has no such layer."""
+        return [
+            Area(record['token'], part, record)
+            for record in self.content.get(layer, [])
+            for polygon_token in record.get('polygon_tokens') or [record.get('polygon_token')]
+            if polygon_token
+            for part in _parts(self.polygon(polygon_token))
         ]
-        shapes = [self.polygon(t) for t in tokens]
-        return [part for shape in shapes for part in _parts(shape)]
+
+    def polygons(self, layer: str) -> list[Polygon]:
+        """Return the polygons of ``layer``."""
+        return [area.shape for area in self.areas(layer)]
 
     def lines(self, layer: str) -> list[LineString]:
         """Return all lines of a layer that have a length."""

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from shapely.geometry import LineString, MultiPolygon, Polygon, box
+from shapely.geometry import LineString, Polygon, box
 from shapely.ops import unary_union
 
-from .map_expansion import MapContent, MapGeometry
+from .map_expansion import Area, MapContent, MapGeometry
 
 Bounds = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Area:
-    """A polygon of the map with its record."""
-
-    token: str
-    shape: Polygon
-    record: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ class LaneEnd:
     width: float
 
 
-class MapLayers:
+class MapLayers(MapGeometry):
     """The layers of one map expansion, cut to the surroundings of a scene.
 
     Args:
@@ -53,30 +43,21 @@ class MapLayers:
     """
 
     def __init__(self, content: MapContent, bounds: Bounds | None = None) -> None:
-        self._geometry = MapGeometry(content)
-        self._content = content
+        super().__init__(content)
         self.bounds = bounds or self._extent()
         self._window = box(*self.bounds)
-        self.drivable = [area.shape for area in self.areas('drivable_area')]
+        self.drivable = self.polygons('drivable_area')
         self.drivable_union = unary_union([s.buffer(0.03) for s in self.drivable]) if self.drivable else Polygon()
 
     def areas(self, layer: str) -> list[Area]:
         """Return the polygons of ``layer`` that touch the bounds, whole."""
-        found = []
-        for record in self._content.get(layer, []):
-            tokens = record.get('polygon_tokens') or [record.get('polygon_token')]
-            for token in filter(None, tokens):
-                shape = self._geometry.polygon(token)
-                for part in shape.geoms if isinstance(shape, MultiPolygon) else [shape]:
-                    if part.geom_type == 'Polygon' and not part.is_empty and part.intersects(self._window):
-                        found.append(Area(record['token'], part, record))
-        return found
+        return [area for area in super().areas(layer) if area.shape.intersects(self._window)]
 
     def dividers(self, layer: str) -> list[Divider]:
         """Return the lines of ``layer`` ('lane_divider' or 'road_divider') that touch the bounds."""
         found = []
-        for record in self._content.get(layer, []):
-            points = self._geometry.line(record)
+        for record in self.content.get(layer, []):
+            points = self.line(record)
             if len(points) < 2 or not LineString(points).intersects(self._window):
                 continue
             kinds = [s.get('segment_type', '') for s in record.get(f'{layer}_segments') or []]
@@ -88,7 +69,7 @@ class MapLayers:
         """Return the ends of all car lanes whose both end edges are known and that end inside the bounds."""
         found = []
         for area in self.areas('lane'):
-            edges = [self._geometry.edge(area.record, end) for end in ('from', 'to')]
+            edges = [self.edge(area.record, end) for end in ('from', 'to')]
             if edges[0] is None or edges[1] is None:
                 continue
             start, end = ((edge[0] + edge[-1]) / 2 for edge in edges)
@@ -122,7 +103,7 @@ class MapLayers:
 
     def _extent(self) -> Bounds:
         """Return the bounds of all nodes, with a margin."""
-        xy = np.array([(n['x'], n['y']) for n in self._content['node']])
+        xy = np.array([(n['x'], n['y']) for n in self.content['node']])
         if not len(xy):
             return (0.0, 0.0, 60.0, 60.0)
         (x0, y0), (x1, y1) = xy.min(0) - 20, xy.max(0) + 20

@@ -7,7 +7,8 @@ from shapely.affinity import affine_transform
 from shapely.geometry import LineString, Polygon, box
 from shapely.ops import substring
 
-from .map_layers import Area, Divider, MapLayers
+from .map_expansion import Area
+from .map_layers import Divider, MapLayers
 from .paint_canvas import WHITE, YELLOW, Paint, PaintCanvas
 from .paint_style import LABEL_THRESHOLD, NEW, TownStyle, Wear, token_rng
 
