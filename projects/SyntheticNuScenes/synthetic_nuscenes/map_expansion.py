@@ -114,7 +114,7 @@ class MapGeometry:
         self._polygon = {r['token']: r for r in self.content['polygon']}
 
     def line(self, record: dict[str, Any]) -> np.ndarray:
-        """Return the (N, 2) points of a divider or traffic light."""
+        """Return the (N, 2) points of a divider."""
         return self._points(_find(self._line, record.get('line_token'), 'line')['node_tokens']).reshape(-1, 2)
 
     def edge(self, record: dict[str, Any], end: str) -> np.ndarray | None:

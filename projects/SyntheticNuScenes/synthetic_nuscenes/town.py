@@ -113,42 +113,14 @@ class _Writer:
 
     def _write_stop_lines(self, crossings: dict[int, str]) -> None:
         for stop in self.furniture.stop_lines:
-            block = self.blocks[stop.road.index, stop.direction]
-            lights = [self._traffic_light(stop, block)] if stop.kind == 'TRAFFIC_LIGHT' else []
             self._polygon(
                 'stop_line',
                 stop.area(),
                 stop_line_type=stop.kind,
                 ped_crossing_tokens=[crossings[id(stop.crossing)]] if stop.crossing else [],
-                traffic_light_tokens=lights,
-                road_block_token=block,
+                traffic_light_tokens=[],
+                road_block_token=self.blocks[stop.road.index, stop.direction],
             )
-
-    def _traffic_light(self, stop, block: str) -> str:
-        road, side = stop.road, stop.direction * (stop.road.profile.half_width + 0.6)
-        base = road.edge(stop.span[0], stop.span[0] + 1.0, side)
-        facing = (base[1] - base[0]) * -stop.direction
-        yaw = float(np.arctan2(facing[1], facing[0]))
-        pose = dict(tx=float(base[0, 0]), ty=float(base[0, 1]), tz=3.2, rx=0.0, ry=0.0, rz=yaw)
-        colours = zip(('RED', 'YELLOW', 'GREEN'), (0.0, -0.35, -0.7), strict=True)
-        items = [
-            dict(
-                color=c,
-                shape='CIRCLE',
-                rel_pos=dict(tx=0.0, ty=0.0, tz=z, rx=0.0, ry=0.0, rz=0.0),
-                to_road_block_tokens=[],
-            )
-            for c, z in colours
-        ]
-        line = self.builder.line(np.stack([base[0], base[0] + facing]))
-        return self.builder.add(
-            'traffic_light',
-            line_token=line,
-            traffic_light_type='VERTICAL',
-            from_road_block_token=block,
-            items=items,
-            pose=pose,
-        )
 
     def _write_walkways(self, drivable: Polygon) -> None:
         for road in self.roads:
