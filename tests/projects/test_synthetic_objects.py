@@ -15,9 +15,7 @@ from projects.SyntheticNuScenes.synthetic_nuscenes.structures import Box
 SIZES = {
     'vehicle.car': (4.4, 1.9, 1.6),
     'vehicle.truck': (8.0, 2.5, 3.3),
-    'vehicle.trailer': (10.0, 2.5, 3.6),
     'vehicle.bus.rigid': (11.0, 2.9, 3.4),
-    'vehicle.construction': (6.0, 2.6, 3.0),
     'vehicle.bicycle': (1.8, 0.6, 1.6),
     'vehicle.motorcycle': (2.1, 0.8, 1.5),
     'human.pedestrian.adult': (0.7, 0.7, 1.75),

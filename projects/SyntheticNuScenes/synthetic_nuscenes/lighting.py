@@ -10,7 +10,7 @@ import numpy as np
 from .ground_view import GroundView
 from .height_field import HeightField
 from .look import Look
-from .projection import Projector
+from .projection import SCALE, SHIFT, Projector, fixed_point
 from .structures import Box, Camera
 
 # How the cameras of the nuScenes vehicle are turned against its heading, radians counter-clockwise.
@@ -118,12 +118,12 @@ def _shadow_outlines(box: Box, sun: np.ndarray) -> list[np.ndarray]:
         radius = np.asarray(box.size[:2]) / 2 * 0.95
         wobble = 1 + 0.12 * np.sin(3 * angle + box.colour_seed % 7)
         crown = np.asarray(box.center)[:2] + wobble[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1) * radius
-        low, high = (0.0 if height < 2 else 0.45 * height), 0.95 * height
-        outlines = [_hull(np.concatenate([crown + low * shift, crown + high * shift]))]
-        if low:
-            trunk = np.asarray(box.center)[:2] + 0.15 * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-            outlines.append(_hull(np.concatenate([trunk, trunk + low * shift])))
-        return outlines
+        trunk = np.asarray(box.center)[:2] + 0.15 * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+        low, high = 0.45 * height, 0.95 * height
+        return [
+            _hull(np.concatenate([crown + low * shift, crown + high * shift])),
+            _hull(np.concatenate([trunk, trunk + low * shift])),
+        ]
     if box.category.startswith('vehicle'):
         middle = foot.mean(0) + 0.75 * (foot - foot.mean(0))
         return [_hull(np.concatenate([foot, foot + 0.6 * height * shift, middle + height * shift]))]
@@ -138,9 +138,8 @@ def _hull(points: np.ndarray) -> np.ndarray:
 
 def _fill(outlines: list[np.ndarray], camera: Camera) -> np.ndarray:
     """Return the share (H, W) float32 of each pixel inside any of the outlines, with a soft edge."""
-    mask = np.zeros((2 * camera.height, 2 * camera.width), np.uint8)
+    mask = np.zeros((camera.height * SCALE, camera.width * SCALE), np.uint8)
     for outline in outlines:
-        fixed = np.round((np.clip(outline, -2e4, 2e4) * 2 - 0.5) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], 255, shift=4)
+        cv2.fillPoly(mask, [fixed_point(outline)], 255, shift=SHIFT)
     share = cv2.resize(mask, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(share, (3, 3), 0).astype(np.float32) / 255

@@ -12,12 +12,10 @@ from .lighting import lamp_light
 from .look import Look
 from .mesh import Mesh
 from .painting_order import painting_order
-from .projection import NEAR, Projector, clip_near
+from .projection import NEAR, SCALE, SHIFT, Projector, clip_near, fixed_point
 from .scenery_meshes import mesh_of
 from .structures import Box, Camera
 
-_SCALE = 2  # sub-pixels per pixel and axis
-_SHIFT = 4
 _RANGE = {'static.building': 220.0, 'static.tree': 120.0}  # metres; 100 for all else
 _DETAIL_RANGE = 45.0
 
@@ -38,7 +36,7 @@ class ObjectLayer:
         self._projector = Projector(camera)
         self._camera, self._look, self._sun = camera, look, sun
         self._ambient, self._direct = np.array(look.ambient), np.array(look.sun)
-        self._slot = np.zeros((camera.height * _SCALE, camera.width * _SCALE), np.int32)  # 0: nothing
+        self._slot = np.zeros((camera.height * SCALE, camera.width * SCALE), np.int32)  # 0: nothing
         self._colours: list[np.ndarray] = [np.zeros((1, 3))]
         self._classes: list[np.ndarray] = [np.zeros(1, np.uint8)]
         self._depths: list[np.ndarray] = [np.full(1, np.inf)]
@@ -73,7 +71,7 @@ class ObjectLayer:
         slot = self._slot
         if ground_depth is not None:
             depth = np.concatenate(self._depths).astype(np.float32)[slot]
-            ground = np.repeat(np.repeat(ground_depth, _SCALE, 0), _SCALE, 1)
+            ground = np.repeat(np.repeat(ground_depth, SCALE, 0), SCALE, 1)
             slot = np.where(depth > ground + 1.0 + 0.04 * depth, 0, slot)
         share = cv2.resize((slot > 0).astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA)
         colour = np.clip(np.concatenate(self._colours), 0, 255).astype(np.uint8)[slot]
@@ -129,7 +127,7 @@ class ObjectLayer:
         in_camera = self._projector.to_camera(table.vertices @ turn.T + foot)
         deep = in_camera[:, 2] > NEAR
         with np.errstate(divide='ignore', invalid='ignore'):
-            fixed = self._fixed(np.nan_to_num(self._projector.to_pixels(in_camera)))
+            fixed = fixed_point(np.nan_to_num(self._projector.to_pixels(in_camera)))
         for index in order:
             start, count, corners = table.spans[index]
             stop = start + count * corners
@@ -137,11 +135,11 @@ class ObjectLayer:
             if not deep[start:stop].all():
                 if count == 1:
                     part = clip_near(in_camera[start:stop])
-                    outlines = self._fixed(self._projector.to_pixels(part))[None] if len(part) > 2 else outlines[:0]
+                    outlines = fixed_point(self._projector.to_pixels(part))[None] if len(part) > 2 else outlines[:0]
                 else:
                     outlines = outlines[deep[start:stop].reshape(count, corners).all(1)]
             if len(outlines):
-                cv2.fillPoly(self._slot, list(outlines), first + int(index), shift=_SHIFT)
+                cv2.fillPoly(self._slot, list(outlines), first + int(index), shift=SHIFT)
 
     def _draw_blobs(self, mesh: Mesh, centres: np.ndarray, depth: float, extra: np.ndarray, seed: int) -> None:
         in_camera = self._projector.to_camera(centres)
@@ -158,11 +156,6 @@ class ObjectLayer:
         angles = np.arange(11) * (2 * np.pi / 11)
         wobble = 1 + (0.16 if len(centres) > 1 else 0.0) * np.sin(np.arange(11) * 2.4 + seed % 11)
         ring = np.stack([np.cos(angles), np.sin(angles)], 1) * wobble[:, None]
-        outlines = self._fixed(self._projector.to_pixels(in_camera[order])[:, None] + radius[:, None, None] * ring)
+        outlines = fixed_point(self._projector.to_pixels(in_camera[order])[:, None] + radius[:, None, None] * ring)
         for index, outline in zip(order, outlines, strict=True):
-            cv2.fillPoly(self._slot, [outline], first + int(index), shift=_SHIFT)
-
-    @staticmethod
-    def _fixed(outline: np.ndarray) -> np.ndarray:
-        """Return fixed-point positions in the enlarged image, where OpenCV puts pixel centres at whole numbers."""
-        return np.round((np.clip(outline, -2e4, 2e4) * _SCALE - 0.5) * (1 << _SHIFT)).astype(np.int32)
+            cv2.fillPoly(self._slot, [outline], first + int(index), shift=SHIFT)

@@ -7,6 +7,8 @@ import numpy as np
 from .structures import Camera
 
 NEAR = 0.25  # metres
+SCALE = 2  # sub-pixels per pixel and axis
+SHIFT = 4  # binary places of a position
 
 
 class Projector:
@@ -51,6 +53,14 @@ class Projector:
         focal, centre = self._intrinsics[0, 0], self._intrinsics[0, 2]
         widest = max(centre, self.camera.width - centre) / focal
         return abs(x) - radius * np.hypot(1, widest) <= widest * max(z, 0.0)
+
+
+def fixed_point(outline: np.ndarray) -> np.ndarray:
+    """Return positions (..., 2) as OpenCV draws them, with SHIFT binary places, in an image enlarged by SCALE.
+
+    OpenCV puts pixel centres at whole numbers.
+    """
+    return np.round((np.clip(outline, -2e4, 2e4) * SCALE - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
 def clip_near(polygon: np.ndarray, near: float = NEAR) -> np.ndarray:

@@ -25,15 +25,15 @@ def mesh_of(box: Box) -> Mesh:
 @lru_cache(maxsize=4096)
 def _mesh(category: str, size: tuple[float, float, float], colour_seed: int, moving: bool) -> Mesh:
     rng = np.random.default_rng([3, colour_seed & 0x7FFFFFFF])
-    if category in ('vehicle.truck', 'vehicle.trailer', 'vehicle.construction'):
-        return truck_mesh(size, rng, 'Trailer' if category == 'vehicle.trailer' else 'Truck')
-    if category.startswith('vehicle.bus'):
+    if category == 'vehicle.truck':
+        return truck_mesh(size, rng)
+    if category == 'vehicle.bus.rigid':
         return bus_mesh(size, rng)
     if category in ('vehicle.bicycle', 'vehicle.motorcycle'):
         return two_wheeler_mesh(size, rng, category == 'vehicle.motorcycle', moving)
-    if category.startswith('vehicle'):
+    if category == 'vehicle.car':
         return car_mesh(size, rng)
-    if category.startswith(('human', 'animal')):
+    if category.startswith('human'):
         return _person(size, rng)
     if category == 'movable_object.trafficcone':
         return _cone(size)
@@ -124,15 +124,12 @@ def _building(size: tuple[float, float, float], rng: np.random.Generator) -> Mes
 
 
 def _tree(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
-    """A trunk and a crown of overlapping blobs; low ones are bushes without a trunk."""
+    """A trunk and a crown of overlapping blobs."""
     length, width, height = size
     mesh = Mesh()
-    crown = max(min(length, width) / 2, 0.4)
-    low = 0.0 if height < 2.0 else 0.38 * height
-    if low:
-        trunk = min(0.05 * height, 0.22)
-        block = (-trunk, trunk, -trunk, trunk)
-        mesh.add_frustum(block, block, (0.0, 0.55 * height), (52, 62, 74), 'Vegetation')
+    crown, low, trunk = min(length, width) / 2, 0.38 * height, min(0.05 * height, 0.22)
+    block = (-trunk, trunk, -trunk, trunk)
+    mesh.add_frustum(block, block, (0.0, 0.55 * height), (52, 62, 74), 'Vegetation')
     count = 22
     spread = rng.normal(0, 1, (count, 3))
     spread /= np.linalg.norm(spread, axis=1, keepdims=True)
@@ -141,7 +138,7 @@ def _tree(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
     centres = spread * [crown, crown, (height - low) / 2] + [0, 0, middle]
     mesh.blobs = np.concatenate([centres, crown * rng.uniform(0.3, 0.5, (count, 1))], 1)
     base = np.array([36, 78, 58]) * rng.uniform(0.75, 1.25) + rng.uniform(-8, 12, 3)
-    shade = 0.75 + 0.45 * (centres[:, 2] - low) / max(height - low, 0.1)
+    shade = 0.75 + 0.45 * (centres[:, 2] - low) / (height - low)
     mesh.blob_colours = np.clip(base * shade[:, None] * rng.uniform(0.85, 1.15, (count, 1)), 5, 255)
     return mesh
 

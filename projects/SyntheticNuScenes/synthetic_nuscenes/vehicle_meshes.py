@@ -40,7 +40,7 @@ def car_mesh(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh
     return mesh
 
 
-def truck_mesh(size: tuple[float, float, float], rng: np.random.Generator, class_name: str = 'Truck') -> Mesh:
+def truck_mesh(size: tuple[float, float, float], rng: np.random.Generator) -> Mesh:
     """Return a lorry: cab and load on a chassis."""
     length, width, height = size
     mesh, paint = Mesh(), _PAINTS[rng.integers(len(_PAINTS))]
@@ -52,30 +52,30 @@ def truck_mesh(size: tuple[float, float, float], rng: np.random.Generator, class
         (-x, x * 0.98, -y * 0.85, y * 0.85),
         (0.13 * height, 0.24 * height),
         _TYRE,
-        class_name,
+        'Truck',
     )
     cargo = mesh.add_frustum(
-        (-x, nose - 0.2, -y, y), (-x, nose - 0.2, -y, y), (0.24 * height, height), load, class_name, layer=1, part=1
+        (-x, nose - 0.2, -y, y), (-x, nose - 0.2, -y, y), (0.24 * height, height), load, 'Truck', layer=1, part=1
     )
     cab = mesh.add_frustum(
         (nose, x, -y * 0.97, y * 0.97),
         (nose, x * 0.95, -y * 0.92, y * 0.92),
         (0.14 * height, 0.82 * height),
         paint,
-        class_name,
+        'Truck',
         layer=1,
         part=2,
     )
-    mesh.add(inset(cab['front'], (0.07, 0.93), (0.5, 0.92)), _GLASS, class_name, layer=1, part=2)
+    mesh.add(inset(cab['front'], (0.07, 0.93), (0.5, 0.92)), _GLASS, 'Truck', layer=1, part=2)
     for side in ('left', 'right'):
-        mesh.add(inset(cab[side], (0.2, 0.9), (0.52, 0.9)), _GLASS, class_name, layer=1, part=2)
+        mesh.add(inset(cab[side], (0.2, 0.9), (0.52, 0.9)), _GLASS, 'Truck', layer=1, part=2)
         stripe = tuple(0.6 * c for c in load)
-        mesh.add(inset(cargo[side], (0.05, 0.95), (0.42, 0.58)), stripe, class_name, layer=1, part=1)
-    mesh.add(inset_grid(cargo['back'], 2, 1, (0.93, 0.93)), tuple(0.88 * c for c in load), class_name, layer=1, part=1)
+        mesh.add(inset(cargo[side], (0.05, 0.95), (0.42, 0.58)), stripe, 'Truck', layer=1, part=1)
+    mesh.add(inset_grid(cargo['back'], 2, 1, (0.93, 0.93)), tuple(0.88 * c for c in load), 'Truck', layer=1, part=1)
     mesh.add(
         inset_grid(cargo['back'], 2, 1, (0.2, 0.06))[:, :, :] - [0, 0, 0.4 * height],
         _TAIL,
-        class_name,
+        'Truck',
         layer=2,
         part=1,
         glow=0.8,
@@ -83,13 +83,13 @@ def truck_mesh(size: tuple[float, float, float], rng: np.random.Generator, class
     mesh.add(
         inset_grid(cab['front'], 2, 1, (0.3, 0.08)) - [0, 0, 0.25 * height],
         _LAMP,
-        class_name,
+        'Truck',
         layer=2,
         part=2,
         glow=1.0,
     )
     radius = min(0.5, 0.17 * height)
-    _add_wheels(mesh, class_name, (-0.36 * length, -0.36 * length + 2.3 * radius, 0.34 * length), y, radius)
+    _add_wheels(mesh, 'Truck', (-0.36 * length, -0.36 * length + 2.3 * radius, 0.34 * length), y, radius)
     return mesh
 
 
