@@ -31,7 +31,7 @@ from projects.BEVFormer.bevformer import bevformer as bevformer_module
 from projects.BEVFormer.bevformer import spatial_cross_attention, temporal_self_attention
 from projects.BEVFormer.bevformer.deformable_sampling import RowGroups
 from projects.BEVFormer.bevformer.reference_points import PillarViews
-from ssl_bev.apis import init_model, random_batch
+from ssl_bev.apis import image_size, init_model, random_batch
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 from ssl_bev.geometry import constant, project_points, translation
@@ -198,9 +198,8 @@ def main(arguments: list[str] | None = None) -> None:
     register_all_modules()
     config.model.img_backbone.init_cfg = None
     model = init_model(config, args.checkpoint)
-    steps = config.test_dataloader.dataset.pipeline
-    size = next(step['size'] for step in steps if step['type'] == 'ResizeCropFlipImages')
-    inputs = example_inputs(model, tuple(args.image_size or size), args.history)
+    size = args.image_size or image_size(config.test_dataloader.dataset.pipeline)
+    inputs = example_inputs(model, tuple(size), args.history)
     export(model, inputs, args.out, args.history)
     if args.check:
         print(json.dumps(check(model, inputs, args.out, args.history), indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +16,11 @@ from ssl_bev.targets import POSITIVE
 _FOCAL_LENGTH = 0.79  # image widths, as in nuScenes
 _HEIGHT = 1.5  # of the cameras, metres
 _STEP = 2.0  # metres from frame to frame
+
+
+def image_size(pipeline: Sequence[Mapping]) -> tuple[int, int]:
+    """Height and width of the images that the pipeline of a config makes."""
+    return tuple(next(step['size'] for step in pipeline if step['type'] == 'ResizeCropFlipImages'))
 
 
 def random_batch(

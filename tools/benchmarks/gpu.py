@@ -24,7 +24,7 @@ from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
-from ssl_bev.apis import random_batch
+from ssl_bev.apis import image_size, random_batch
 from ssl_bev.command_line import CommandParser, input_errors
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -39,8 +39,8 @@ def scaled_config(path: Path, scale: float) -> tuple[Config, tuple[int, int], in
     config = Config.fromfile(path)
     config.model.img_backbone.init_cfg = None
     dataset = config.train_dataloader.dataset
-    size = next(step['size'] for step in dataset.pipeline if step['type'] == 'ResizeCropFlipImages')
-    return config, tuple(max(round(scale * side / 32), 2) * 32 for side in size), dataset.num_frames
+    size = tuple(max(round(scale * side / 32), 2) * 32 for side in image_size(dataset.pipeline))
+    return config, size, dataset.num_frames
 
 
 def measure(
