@@ -9,8 +9,6 @@ Test data and evaluator are those of the config. The folder is made by tools/acc
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -18,7 +16,7 @@ from mmengine.config import DictAction
 from ssl_bev.apis import load_config
 from ssl_bev.apis.evaluate_targets import evaluate_targets
 from ssl_bev.command_line import CommandParser, input_errors
-from ssl_bev.files import write_text
+from ssl_bev.evaluation import write_metrics
 
 
 @input_errors()
@@ -33,8 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     metrics = evaluate_targets(load_config(args.config, args.cfg_options), args.targets)
     if args.out:
-        defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        write_text(args.out, json.dumps(defined, indent=2) + '\n')
+        write_metrics(args.out, metrics)
 
 
 if __name__ == '__main__':

@@ -9,8 +9,6 @@ python tools/test.py configs/bevformer_supervised.py work_dirs/bevformer_supervi
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from ssl_bev.checkpoints import with_safe_loading
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close
-from ssl_bev.files import write_text
+from ssl_bev.evaluation import write_metrics
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -54,8 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         runner = build_runner(cfg, 'test')
     metrics = run_and_close(runner, 'test')  # its errors keep their traceback
     if args.out and int(os.environ.get('RANK', 0)) == 0:
-        defined = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        write_text(args.out, json.dumps(defined, indent=2) + '\n')
+        write_metrics(args.out, metrics)
 
 
 if __name__ == '__main__':
