@@ -1,5 +1,5 @@
 # Both phases in one run: pretraining on all frames, fine-tuning on half of the BEV labels.
-_base_ = './_base_/bevformer_tiny_nuscenes.py'
+_base_ = ['./_base_/bevformer_tiny_nuscenes.py', './_base_/schedules/finetune.py']
 train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = _base_.labelled_dataloader
 labelled_dataloader.dataset.label_fraction = 0.5

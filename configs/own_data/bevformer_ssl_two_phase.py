@@ -1,5 +1,5 @@
 # Both phases on your own cameras: all frames without BEV labels, then half of the scenes with BEV labels.
-_base_ = './_base_.py'
+_base_ = ['./_base_.py', '../_base_/schedules/finetune.py']
 train_dataloader = _base_.ssl_dataloader
 labelled_dataloader = dict(dataset=dict(label_fraction=0.5))
 pretrain = dict(name='pretrain', epochs=12, losses=dict(reprojection=1.0, temporal=0.5, perspective=0.5))

@@ -1,7 +1,7 @@
 # Both phases on the real keyframes: pseudo-labels of all nine, then the BEV labels of half of the scenes; evaluated on the
 # other half, whose BEV labels are not used. It shows that all steps work on real data; so few frames show no gain.
 # Data as for nuscenes_part_ssl.py.
-_base_ = './nuscenes_part_ssl.py'
+_base_ = ['./nuscenes_part_ssl.py', '../_base_/schedules/finetune.py']
 fine = ['drivable_area', 'lane_divider', 'road_divider']  # the map has crossings in one scene only, and no stop lines
 coarse = dict(drivable=fine[:1], marking=fine[1:])
 labelled = dict(_base_.dataset, **_base_.frames, scene_list=_base_.others)
@@ -12,7 +12,7 @@ labelled_dataloader = dict(
 )
 phases = [
     dict(name='pretrain', epochs=2, losses=dict(reprojection=1.0, perspective=0.5)),
-    dict(_base_.finetune, epochs=1),
+    dict(_base_.finetune, epochs=1, lr=1e-3),
 ]
 custom_hooks = _base_.custom_hooks
 custom_hooks[-1].phases = phases

@@ -95,7 +95,6 @@ model = dict(
 # 1.7 times as fast as float32 on a CPU with bfloat16.
 optim_wrapper = dict(type='BF16OptimWrapper', optimizer=dict(lr=2e-3), paramwise_cfg=dict(_delete_=True))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, begin=0, eta_min_ratio=0.01)
-finetune = dict(epochs=8, lr=1e-3)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 log_processor = dict(window_size=10)  # as long as the interval of the logger
 default_hooks = dict(logger=dict(interval=10))

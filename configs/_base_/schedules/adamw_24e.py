@@ -14,8 +14,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 3, by_epoch=False, begin=0, end=500),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=500, eta_min_ratio=1e-3),
 ]
-# The second phase of recipes with two, on the labelled scenes.
-finetune = dict(
-    name='finetune', epochs=12, losses=dict(seg=1.0), init_classes='coarse', train_dataloader='labelled_dataloader'
-)
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -4,7 +4,15 @@ _base_ = '../../../configs/synthetic/_base_.py'
 # Pseudo-labels need the teacher anyway: most recipes start from its image backbone.
 weights = '{{ fileDirname }}/../../SyntheticNuScenes/teacher/mask2former_v2.pth'
 teacher_backbone = dict(_delete_=True, type='Pretrained', checkpoint=weights, prefix='backbone.')
-finetune = dict(epochs=4)
+# A second phase, on the labelled scenes.
+finetune = dict(
+    name='finetune',
+    epochs=4,
+    losses=dict(seg=1.0),
+    lr=1e-3,
+    init_classes='coarse',
+    train_dataloader='labelled_dataloader',
+)
 # A teacher with Mapillary v2.0's names tells paint apart.
 paint_classes = dict(
     drivable=['drivable_area'],
