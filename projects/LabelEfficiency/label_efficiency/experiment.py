@@ -150,7 +150,7 @@ class Experiment:
         pools, seconds = IMAGES[run.images], self.towns.seconds
         parts = {
             step: seconds(*(f'{step} {pool}' for pool in pools))
-            for step, folder in (('teacher', 'pseudo_labels'), *((VOTES[folder], folder) for folder in VOTES))
+            for folder, step in {'pseudo_labels': 'teacher', **VOTES}.items()
             if folder in run.reads
         }
         if REGISTERED in run.reads:
