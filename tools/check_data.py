@@ -31,7 +31,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='folders of BEV labels, or none; default: bev_labels in --info-root',
     )
     parser.add_common('--pseudo-labels', nargs='*', type=Path, default=[], help='folders of pseudo-labels')
-    parser.add_argument('--full', action='store_true', help='decode every image completely, not only open it')
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument('--fast', action='store_true', help='open every image, look for every label (the default)')
+    depth.add_argument('--full', action='store_true', help='decode every image completely')
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
     parser.add_argument(
         '--pictures', type=Path, metavar='DIR', help='draw cameras and ground of some frames into this folder'

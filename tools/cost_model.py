@@ -2,6 +2,7 @@
 
     python tools/cost_model.py configs/bevformer_ssl_two_phase.py --gpus 8 --card a100
     python tools/cost_model.py CONFIG --frames 2813000 --val-frames 601900       # 100 times nuScenes
+    python tools/cost_model.py CONFIG --image-size 128 352 --calibrate           # check the model here, on a CPU
 
 Operations and bytes of each call are counted on meta tensors (tools/step_cost.py). The time of a call is that of its
 arithmetic or its memory traffic, whichever is longer, at an assumed efficiency, and at least the time of a launch. The
@@ -13,13 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 
+import torch
 from mmdet3d.registry import MODELS
 from mmdet3d.utils import register_all_modules
 from mmengine.config import Config
 from step_cost import Cost, count_step
 
-from ssl_bev.apis import image_size
+from ssl_bev.apis import image_size, random_batch
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
 
@@ -84,6 +87,53 @@ def step_row(cost: Cost, gpu: str) -> dict:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
+def calibrate(config: Config, size: tuple[int, int]) -> list[dict]:
+    """A step of each phase on this CPU, one thread: processor seconds, and their prediction from two rates of this CPU.
+
+    The rates are those of large calls. The first phase gives the factor for real calls, and the other phases show the
+    error of the model.
+    """
+    torch.set_num_threads(1)
+    flops_per_second, bytes_per_second = cpu_rates()
+    frames, factor, rows = config.train_dataloader.dataset.num_frames, 0.0, []
+    for name, losses, _ in phases_of(config):
+        torch.manual_seed(0)
+        model = MODELS.build(config.model).train()
+        model.set_loss_weights(losses)
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+        batch, seconds = random_batch(model, size, frames), []
+        for _ in range(3):
+            started = time.process_time()
+            sum(model(**model.data_preprocessor(batch, True), mode='loss').values()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            seconds.append(time.process_time() - started)
+        cost = count_step(model, size, frames, 1, losses)
+        predicted, measured = cost.seconds(flops_per_second, bytes_per_second), min(seconds)
+        factor = factor or measured / predicted
+        row = dict(phase=name, predicted=factor * predicted, measured=measured, factor=factor)
+        row['error'] = row['predicted'] / measured - 1
+        rows.append({key: value if key == 'phase' else round(value, 3) for key, value in row.items()})
+    return rows
+
+
+def cpu_rates() -> tuple[float, float]:
+    """Operations per second of a convolution, and bytes per second of a sum of two maps, on one thread."""
+    maps, kernel = torch.randn(1, 64, 64, 64), torch.randn(64, 64, 3, 3)
+    large = torch.randn(2**22)
+
+    def seconds(function, *arguments) -> float:
+        times = []
+        for _ in range(5):
+            started = time.process_time()
+            function(*arguments)
+            times.append(time.process_time() - started)
+        return min(times)
+
+    flops, size = 2 * 64 * 64 * 9 * 64 * 64, 12 * 2**22
+    return flops / seconds(torch.conv2d, maps, kernel), size / seconds(torch.add, large, large)
+
+
 @input_errors()
 def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(__doc__)
@@ -93,12 +143,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--frames', type=int, default=28130, help='training keyframes')
     parser.add_argument('--val-frames', type=int, default=6019, help='validation keyframes')
     parser.add_argument('--teacher-tflop', type=float, default=4.0, help='operations of the teacher for one image')
+    parser.add_argument(
+        '--image-size', nargs=2, type=int, help='with --calibrate: height and width, instead of those of the config'
+    )
+    parser.add_argument('--calibrate', action='store_true', help='instead, compare with steps on this CPU')
     args = parser.parse_args(arguments)
     config = load_config(args.config)
     register_all_modules()
     if 'img_backbone' in config.model:
         config.model.img_backbone.init_cfg = None
-    print(json.dumps(estimate(config, args), indent=1))
+    if args.calibrate:
+        size = args.image_size or image_size(config.train_dataloader.dataset.pipeline)
+        result = calibrate(config, tuple(size))
+    else:
+        result = estimate(config, args)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ have the same weights and inputs; tests/projects/test_bevformer_original.py test
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -116,6 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--keep-freed-memory', action='store_true', help='glibc keeps large freed blocks, for all sides'
     )
+    parser.add_argument('--json', action='store_true', help=argparse.SUPPRESS)  # of before; it prints nothing else
     parser.add_argument('--out', type=Path, help='write the JSON to this file, too')
     args = parser.parse_args(arguments)
     shapes = [tuple(shape) for shape in args.bev or [(100, 100)]]
