@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import logging
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,8 @@ from ssl_bev.files import read_ids, read_picture
 from .layout import CONFIDENCE_FILE, HOW_TO_MAKE, LABEL_FILE, label_stem
 from .manifest import MANIFEST, read_manifest
 from .source_image import SourceImage, read_record
+
+logger = logging.getLogger(__name__)
 
 
 class PseudoLabelReader:
@@ -102,11 +106,19 @@ class PseudoLabelReader:
                 f'pseudo-label {path} does not say which image it is of, and {image.path} is not the only one of its '
                 f'camera with that file name; make the labels again with {HOW_TO_MAKE}'
             )
-        if record is not None and not record.is_of(image):
+        if record is None:
+            return
+        if not record.is_of(image):
             raise ValueError(
                 f'pseudo-label {path} was made of image {record.path} (token {", ".join(record.tokens)}), not of '
                 f'{image.path} (token {", ".join(image.tokens)}); make the labels of this image with {HOW_TO_MAKE}, in '
                 'a folder of its own for each data root'
+            )
+        if image.file is None and not record.has_token(image):
+            warn_once(
+                f'pseudo-labels {self.root}: some images have the path of their label, but frames with other tokens, '
+                'as after a new tools/create_data.py. Whether they are the same images is not checked here; '
+                f'{HOW_TO_MAKE} --verify does'
             )
 
     def _picture(self, pattern: str, camera: str, stem: str, token: str) -> np.ndarray:
@@ -119,3 +131,9 @@ class PseudoLabelReader:
         if picture.ndim != 2 or picture.dtype != np.uint8:
             raise ValueError(f'confidence {path} (frame {token}) is no single-channel 8-bit PNG')
         return picture
+
+
+@lru_cache(maxsize=64)
+def warn_once(message: str) -> None:
+    """Log a warning, but not again in this process."""
+    logger.warning(message)

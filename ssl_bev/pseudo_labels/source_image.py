@@ -61,11 +61,19 @@ class ImageRecord(NamedTuple):
         return ours[-common:] == theirs[-common:]
 
     def is_of(self, image: SourceImage) -> bool:
-        """True if the label belongs to the image: by path and token, or else by the content of the file."""
-        if self.has_path(image.path) and set(self.tokens) & set(image.tokens):
+        """True if the label belongs to the image: by path and token, or else by the content of the file.
+
+        If the file is unknown, an equal path is enough: tokens change when info files are made anew.
+        """
+        if self.has_path(image.path) and self.has_token(image):
             return True
-        there = image.file is not None and image.file.is_file()
-        return there and zlib.crc32(image.file.read_bytes()) == self.checksum
+        if image.file is None:
+            return self.path == image.path
+        return image.file.is_file() and zlib.crc32(image.file.read_bytes()) == self.checksum
+
+    def has_token(self, image: SourceImage) -> bool:
+        """True if the label was made for the frame of the image, or for the image itself."""
+        return not set(self.tokens).isdisjoint(image.tokens)
 
 
 def source_image(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -16,11 +14,9 @@ from .block_average import block_shares
 from .label_map import LabelMap
 from .layout import CONFIDENCE_FILE, LABEL_FILE
 from .manifest import MANIFEST
-from .reader import PseudoLabelReader
+from .reader import PseudoLabelReader, warn_once
 from .source_image import SourceImage
 from .validity import EgoBody, Region, near_movers
-
-logger = logging.getLogger(__name__)
 
 
 class TargetReader:
@@ -73,7 +69,7 @@ class TargetReader:
         if not self.available:
             raise ValueError('; '.join(lacking.values()) or 'classes must name at least one target, got none')
         for name, reason in lacking.items():
-            _warn_once(f'{reason}. Going on without {name!r}: it is ignored everywhere')
+            warn_once(f'{reason}. Going on without {name!r}: it is ignored everywhere')
         # Ids beyond the classes of the teacher (unlabelled, void) are ignored.
         self.table = np.full((256, len(self.classes)), IGNORE, np.uint8)
         columns = [self.classes.index(name) for name in self.available]
@@ -147,11 +143,6 @@ class TargetReader:
 
     def _near_movers(self, ids: np.ndarray) -> np.ndarray | None:
         return near_movers(cv2.LUT(ids, self.moving).view(bool), self.mover_margin) if self.mover_margin else None
-
-
-@lru_cache(maxsize=64)
-def _warn_once(message: str) -> None:
-    logger.warning(message)
 
 
 def _certain(ids: np.ndarray, confidence: np.ndarray, threshold: float) -> np.ndarray:

@@ -104,6 +104,24 @@ def test_equal_content_is_the_same_image(tmp_path):
     assert not read_record(out / 'labels/CAM_FRONT/0.png').is_of(higher._replace(tokens=('another',)))
 
 
+def test_an_unknown_file_is_matched_by_its_path(tmp_path, caplog):
+    """Tools that project labels have no images: frames whose tokens changed keep their labels, with a warning."""
+    frame = scene(tmp_path, 'old', 50)
+    out = tmp_path / 'labels'
+    run(list_images([infos(tmp_path / 'a.pkl', frame)], tmp_path), out)
+    path = frame['images']['CAM_FRONT']['img_path']
+    reader = PseudoLabelReader(out)
+    with caplog.at_level(logging.WARNING):
+        reader.read('CAM_FRONT', '0', image=SourceImage(path, ('old',)))
+        assert not caplog.text
+        assert reader.read('CAM_FRONT', '0', image=SourceImage(path, ('new',)))[0][4, 4] == 5
+        reader.read('CAM_FRONT', '0', image=SourceImage(path, ('new',)))
+    assert caplog.text.count('frames with other tokens') == 1 and '--verify' in caplog.text
+    for other in (SourceImage('other/CAM_FRONT/0.png', ('new',)), SourceImage(path, ('new',), tmp_path / 'gone.png')):
+        with pytest.raises(ValueError, match='was made of image'):
+            reader.read('CAM_FRONT', '0', image=other)
+
+
 def test_labels_without_a_record_are_matched_by_name(two, tmp_path):
     """Folders of earlier versions: good while names are unambiguous, an error where they are not."""
     frames, images = two
