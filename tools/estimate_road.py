@@ -23,6 +23,7 @@ from ssl_bev.preparation.road_model import POSES, RoadBelief
 
 MUCH_DEGREES, MUCH_METRES = 6.0, 3.0
 HARDLY_BETTER = 0.85
+HARDLY_SEEN = 0.1
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -54,6 +55,8 @@ def doubts(report: dict) -> list[str]:
     angle = max(report['pitch_degrees'][1], report['roll_degrees'][1])
     if angle > MUCH_DEGREES or report['height_ahead'] > MUCH_METRES:
         found.append('steeper than roads are against their vehicles; look at it')
+    if report.get('seen', 1.0) < HARDLY_SEEN:
+        found.append(f'lidar points on {report["seen"]} of the ground within 30 m; look at it, or take --source labels')
     before, after = (report.get(f'disagreement_{name}', 0.0) for name in ('poses', 'labels'))
     if after > HARDLY_BETTER * before:
         found.append(

@@ -115,12 +115,21 @@ def estimate_scene(
         positive where the road rises ahead and to the left; the largest distance from the plane of the wheels within 30
         m ahead; with 'lidar' the fraction of the ground within 30 m that has points; with 'labels' the fraction of the
         variance between frames before and after, and the compared classes.
+
+    Raises:
+        FileNotFoundError: no lidar file or pseudo-label.
+        ValueError: 'lidar' and a scene without any lidar point, or one that is too large.
     """
     poses = np.array([frame_poses(frame, 'ego')[0] for frame in frames])
     model = RoadModel(poses, estimation.belief)
     found, details, report = model.mean, None, {}
     if estimation.source == 'lidar':
         clouds = [_lidar(frame, estimation.data_root) for frame in frames]
+        if all(cloud is None or not len(cloud) for cloud in clouds):
+            raise ValueError(
+                f'scene {frames[0].get("scene_name") or frames[0]["scene_token"]} has no lidar points near the '
+                "vehicle in any frame, which source 'lidar' needs; take --source labels or poses"
+            )
         model, found = fit_points(model, clouds)
         details, seen = fit_details(model, found, clouds)
         report['seen'] = round(float(np.mean([_seen(pose, seen) for pose in poses])), 3)

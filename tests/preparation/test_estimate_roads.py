@@ -67,6 +67,15 @@ def test_a_lidar_of_positions_alone(infos, tmp_path):
     assert report['pitch_degrees'][0] == pytest.approx(1.15, abs=0.03)
 
 
+@pytest.mark.parametrize('path', [None, 'empty.bin'])
+def test_a_scene_without_lidar_points(infos, tmp_path, path):
+    frame = read_info_file(infos[0])['data_list'][0]
+    (tmp_path / 'empty.bin').write_bytes(b'')
+    frame = {**frame, 'lidar_points': {**frame['lidar_points'], 'lidar_path': path}}
+    with pytest.raises(ValueError, match=r'scene scene-0061 has no lidar points .*take --source labels or poses'):
+        estimate_scene([frame], RoadEstimation('lidar', str(tmp_path), grid=GRID))
+
+
 def test_a_run_goes_on_where_it_stopped(infos, tmp_path):
     out, estimation = tmp_path / 'roads', RoadEstimation('poses', grid=GRID, with_sweeps=True)
     estimate_roads(infos, out, estimation, show_progress=False)
@@ -112,6 +121,9 @@ def test_doubts_of_the_tool():
     assert not doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.09))
     (doubt,) = doubts(dict(report, disagreement_poses=0.12, disagreement_labels=0.115))
     assert 'agree hardly better on this road (0.115)' in doubt
+    assert not doubts(dict(report, seen=0.3))
+    (doubt,) = doubts(dict(report, seen=0.02))
+    assert 'lidar points on 0.02 of the ground' in doubt
     (doubt,) = doubts(dict(report, roll_degrees=[0.0, 7.0]))
     assert 'steeper than roads are' in doubt
 
