@@ -18,6 +18,8 @@ from ssl_bev.pseudo_labels.target_reader import TargetReader
 from .map_ground import MapGround
 from .scene_evidence import SceneEvidence, View
 
+MAX_RASTER_GIB = 8.0  # memory of the ground raster of one scene
+
 
 class Scene(NamedTuple):
     """The evidence of a scene.
@@ -49,14 +51,15 @@ def accumulate_scene(
 
     Raises:
         FileNotFoundError: a missing pseudo-label.
-        ValueError: no frame, or a broken pseudo-label.
+        ValueError: no frame, a scene that is too large, or a broken pseudo-label.
     """
     if not frames:
         raise ValueError('accumulate_scene needs at least one frame, got none')
     positions = np.array([frame_poses(frame, 'ego')[0][:2, 3] for frame in frames])
     rules = reading_rules(labels.classes) if rules is None else rules
     # Cameras are up to some metres away from the ego origin.
-    grid, origin = scene_raster(positions, max_distance + 5, cell_size)
+    votes = 2 * 4 * len(rules)
+    grid, origin = scene_raster(positions, max_distance + 5, cell_size, votes)
     scene = Scene(SceneEvidence(grid, rules, max_distance, max_pixels), origin)
     for frame in frames:
         for view in _views(frame, labels, origin):
@@ -68,11 +71,23 @@ def scene_raster(
     positions: np.ndarray,  # (P, 2) metres in the global frame
     reach: float,
     cell_size: float,
+    cell_bytes: int,
 ) -> tuple[BEVGrid, np.ndarray]:  # grid, (2,)
-    """The grid of the area within `reach` metres of the positions of a scene along x and y, and its origin."""
+    """The grid of the area within `reach` metres of the positions of a scene along x and y, and its origin.
+
+    Raises:
+        ValueError: `cell_bytes` of memory for each cell would be more than `MAX_RASTER_GIB`.
+    """
     origin = np.floor(positions.min(0))
     reach = cell_size * np.ceil(reach / cell_size)
     cells = np.ceil((positions.max(0) - origin + reach) / cell_size)
+    needed = cell_bytes * np.prod(cells + reach / cell_size) / 2**30
+    if needed > MAX_RASTER_GIB:
+        low, high = (f'({x:.0f}, {y:.0f})' for x, y in (positions.min(0), positions.max(0)))
+        raise ValueError(
+            f'the scene from {low} to {high} metres in the global frame needs a raster of {needed:.0f} GiB with cells '
+            f'of {cell_size:g} m, the limit is {MAX_RASTER_GIB:g} GiB; divide the drive into shorter scenes'
+        )
     x_range, y_range = ((-reach, float(stop)) for stop in cells * cell_size)
     return BEVGrid(x_range, y_range, cell_size), origin
 

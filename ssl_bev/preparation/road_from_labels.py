@@ -27,6 +27,7 @@ from .road_model import RoadModel
 
 _REACH = 35.0  # metres from the vehicle
 _BESIDE = 12.0  # metres from the way
+_CELL_BYTES = 100  # of memory, about
 _WIDTH = 640  # pixels of the label maps
 _HEIGHTS = (-1.0, 0.0, 0.7)  # metres over the plane of the wheels, the search range of the ground
 # From coarse to fine: blur and cell size, metres.
@@ -86,7 +87,7 @@ class LabelAgreement:
 
     def __init__(self, model: RoadModel, images: Sequence[Sequence[LabelImage]], cell_size: float) -> None:
         self._cell_size = cell_size
-        grid, origin = scene_raster(model.poses[:, :2, 3], _REACH, cell_size)
+        grid, origin = scene_raster(model.poses[:, :2, 3], _REACH, cell_size, _CELL_BYTES)
         self._shape = grid.shape
         centers = grid.cell_centers(dtype=torch.float64).flatten(0, 1).numpy()
         near = np.abs(model.path.coordinates(centers + origin)[1]) < _BESIDE

@@ -16,6 +16,7 @@ from .road_model import RoadModel
 
 _REACH = 40.0  # metres; beyond, there are few points on the ground
 _CELL = 1.0  # metres
+_CELL_BYTES = 40  # of memory
 _LOWEST = 10  # per cent: objects on the ground are higher
 _LAYER = 0.1  # metres
 _NOISE = 0.05  # metres
@@ -97,7 +98,7 @@ def fit_details(
     Returns:
         Heights over the model, in global coordinates; and the global positions of the points that lie on the ground.
     """
-    grid, origin = scene_raster(model.poses[:, :2, 3], _REACH, _CELL)
+    grid, origin = scene_raster(model.poses[:, :2, 3], _REACH, _CELL, _CELL_BYTES)
     total, count = np.zeros(grid.shape), np.zeros(grid.shape)
     seen = [np.zeros((0, 2))]
     for t, cloud in enumerate(clouds):

@@ -108,6 +108,16 @@ def test_the_whole_scene_votes(tiny_data, pseudo_labels):
         accumulate_scene([], labels)
 
 
+def test_a_scene_that_is_too_large(tiny_data, pseudo_labels):
+    near = read_info_file(infos(tiny_data)[0])['data_list'][0]
+    pose = np.array(near['ego2global'])
+    pose[:2, 3] += 20_000
+    frames = [near, {**near, 'ego2global': pose.tolist()}]
+    labels = TargetReader(pseudo_labels, 'mapillary_v1', ['drivable', 'marking'])
+    with pytest.raises(ValueError, match=r'needs a raster of 38\d GiB with cells of 0.125 m, .*into shorter scenes'):
+        accumulate_scene(frames, labels)
+
+
 @pytest.mark.parametrize('accumulated', ['ego'], indirect=True)
 def test_resume_writes_what_is_missing_and_the_same(accumulated, tiny_data, pseudo_labels, tmp_path):
     _, finished = accumulated
