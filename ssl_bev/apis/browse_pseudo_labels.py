@@ -13,7 +13,7 @@ from ssl_bev.datasets.bev_label_files import label_path, read_label, read_label_
 from ssl_bev.datasets.road_files import add_roads
 from ssl_bev.datasets.transforms.load_images import read_image
 from ssl_bev.files import write_png
-from ssl_bev.preparation.accumulate_dataset import Accumulation, read_scenes
+from ssl_bev.preparation.accumulate_dataset import Accumulation
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
 from ssl_bev.pseudo_labels.label_map import LabelMap
 from ssl_bev.pseudo_labels.source_image import source_image
@@ -57,9 +57,8 @@ def browse_pseudo_labels(
     if label_dir is not None:
         manifest = read_label_manifest(label_dir)
         accumulation = replace(accumulation, grid=manifest['grid'], bev_frame=manifest['bev_frame'])
-    labels = TargetReader(**accumulation.labels)
+    scenes, labels = accumulation.open(info_files)
     class_names = labels.reader.class_names or LabelMap.load(accumulation.labels['label_map']).class_names
-    scenes = read_scenes(info_files, accumulation.with_sweeps)
     tokens = [frame['token'] for scene in scenes for frame in scene]
     chosen = {tokens[i] for i in np.linspace(0, len(tokens) - 1, min(limit, len(tokens))).round().astype(int)}
     counts = np.zeros(256, np.int64)

@@ -18,6 +18,7 @@ from ssl_bev.geometry import BEVGrid
 from ssl_bev.models.objectives.cell_labels import ReadingRule, reading_rules
 from ssl_bev.pseudo_labels.manifest import MANIFEST, read_manifest
 from ssl_bev.pseudo_labels.target_reader import TargetReader
+from ssl_bev.pseudo_labels.validity import check_cameras
 
 from .accumulate_scene import accumulate_scene, crop_frame
 from .parallel import check_workers, for_each
@@ -85,6 +86,20 @@ class Accumulation:
         cell_size = self.raster_cell_size or self.grid.cell_size / 2
         return dict(cell_size=cell_size, max_distance=self.max_distance, max_pixels=self.max_pixels)
 
+    def open(self, info_files: Sequence[str | Path]) -> tuple[list[list[dict]], TargetReader]:
+        """The frames of each scene, in order of time, and the reader of their labels.
+
+        Raises:
+            FileNotFoundError: no info file, or no manifest of the labels.
+            ValueError: a broken file, arguments that `TargetReader` refuses, or an `ego_body` of a camera that no frame
+                has.
+        """
+        scenes = read_scenes(info_files, self.with_sweeps)
+        labels = TargetReader(**self.labels)
+        cameras = dict.fromkeys(camera for scene in scenes for frame in scene for camera in frame['images'])
+        check_cameras('ego_body', labels.ego_body.polygons, cameras)
+        return scenes, labels
+
     def settings(self) -> dict:
         """The contents of the manifest: everything that the targets depend on, without paths of this machine."""
         own = ('bev_frame', 'with_sweeps', 'single_frames', 'full_weight')
@@ -127,8 +142,7 @@ def accumulate_dataset(
             settings.
     """
     check_workers(workers)
-    scenes = read_scenes(info_files, accumulation.with_sweeps)
-    TargetReader(**accumulation.labels)  # wrong arguments create no folder
+    scenes, _ = accumulation.open(info_files)  # wrong arguments create no folder
     start_folder(out, accumulation.settings())
     todo = [scene for scene in scenes if not all(target_path(out, f['token']).is_file() for f in scene)]
     counts = {'written': sum(map(len, todo)), 'there': sum(map(len, scenes)) - sum(map(len, todo))}

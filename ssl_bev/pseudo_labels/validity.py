@@ -5,12 +5,14 @@ All lengths are fractions of the image, so that one setting works for every reso
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
 
 import cv2
 import numpy as np
 import shapely
+
+from ssl_bev.files.rules import suggest
 
 Region = float | Sequence[Sequence[float]]
 # Pixels. Below it a dilation by a disc is faster than a distance transform: three times at 8.
@@ -59,6 +61,14 @@ class EgoBody:
             u, v = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
             self._masks[key] = shapely.intersects_xy(polygon, u, v)
         return self._masks[key]
+
+
+def check_cameras(argument: str, names: Iterable[str], cameras: Collection[str]) -> None:
+    """Raise ValueError, naming the argument, unless all names are among the cameras."""
+    if strangers := sorted(set(names).difference(cameras)):
+        raise ValueError(
+            f'{argument} {strangers} are not among the cameras of the frames; {suggest(strangers[0], cameras)}'
+        )
 
 
 def _polygon(camera: str, region: Region) -> shapely.Polygon:

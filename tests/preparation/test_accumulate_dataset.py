@@ -233,6 +233,7 @@ def test_faulty_arguments_leave_nothing_behind(tiny_data, pseudo_labels, tmp_pat
     out = tmp_path / 'out'
     for changes, message in (
         ({'labels': {'classes': ['drivabel']}}, "unknown target 'drivabel'; did you mean 'drivable'"),
+        ({'labels': {'ego_body': {'CAM_BAK': 0.8}}}, r"ego_body \['CAM_BAK'\] are not .*did you mean 'CAM_BACK'"),
         ({'labels': {'min_confidence': 2}}, 'min_confidence must be in'),
         ({'full_weight': 0}, 'full_weight must be positive'),
         ({'bev_frame': 'map'}, 'bev_frame must be one of'),

@@ -17,7 +17,7 @@ from ssl_bev.pseudo_labels.layout import CONFIDENCE_FILE, LABEL_FILE
 from ssl_bev.pseudo_labels.manifest import MANIFEST
 from ssl_bev.pseudo_labels.source_image import SourceImage, source_image
 from ssl_bev.pseudo_labels.target_reader import TargetReader
-from ssl_bev.pseudo_labels.validity import Region
+from ssl_bev.pseudo_labels.validity import Region, check_cameras
 from ssl_bev.targets import IGNORE
 
 
@@ -97,7 +97,8 @@ class LoadPseudoLabels(BaseTransform):
         self.ignore_cameras = frozenset(ignore_cameras)
 
     def transform(self, results: dict) -> dict:
-        self._check_cameras(results['camera_names'])
+        check_cameras('ignore_cameras', self.ignore_cameras, results['camera_names'])
+        check_cameras('ego_body', self.labels.ego_body.polygons, results['camera_names'])
         size = self._target_size(results['img_shape'])
         window, num_cameras = results['img_aug'].shape[:2]
         frames = range(max(0, window - (self.num_frames or window)), window)
@@ -168,12 +169,6 @@ class LoadPseudoLabels(BaseTransform):
         metre = torch.from_numpy(np.linalg.norm(results['bev2cam'][t][:, :3, 0], axis=-1))[:, None]
         near = below_horizon & ((xy - camera).norm(dim=-1) * metre <= self.max_distance)
         return near.numpy().reshape(num_cameras, *size)
-
-    def _check_cameras(self, camera_names: Sequence[str]) -> None:
-        for argument, cameras in (('ignore_cameras', self.ignore_cameras), ('ego_body', self.labels.ego_body.polygons)):
-            strangers = sorted(set(cameras).difference(camera_names))
-            if strangers:
-                raise ValueError(f'{argument} {strangers} are not among {list(camera_names)}')
 
     def __repr__(self) -> str:
         return (
