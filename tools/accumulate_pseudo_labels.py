@@ -10,12 +10,12 @@ The same command continues where it stopped. `LoadAccumulatedTargets(root=OUT)` 
 from __future__ import annotations
 
 import argparse
-import json
 
 from ssl_bev.command_line import CommandParser, input_errors
+from ssl_bev.files.rules import number, text
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
-from ssl_bev.pseudo_labels.arguments import add_label_arguments, labels_of
+from ssl_bev.pseudo_labels.arguments import add_label_arguments, labels_of, names_of
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,12 +31,17 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--bev-frame', default='ego', choices=('ego', 'lidar'), help='frame of the targets')
     parser.add_common('--roads')
     parser.add_argument('--max-distance', type=float, default=30, help='from camera to ground, metres')
-    for name, what in (
-        ('--line-width', 'classes drawn as lines, and how wide, metres, such as \'{"marking": 0.5}\''),
-        ('--edges', 'further lines: edges of a class, such as \'{"boundary": "drivable"}\''),
-        ('--inside', 'lines without those along the edge of an area, such as \'{"marking": "drivable"}\''),
+    for name, what, rule, example in (
+        (
+            '--line-width',
+            'classes drawn as lines, and how wide, metres',
+            number(0, 100, 'width in metres'),
+            '{"marking": 0.5}',
+        ),
+        ('--edges', 'further lines: edges of a class', text, '{"boundary": "drivable"}'),
+        ('--inside', 'lines without those along the edge of an area', text, '{"marking": "drivable"}'),
     ):
-        parser.add_argument(name, type=json.loads, default={}, metavar='JSON', help=what)
+        parser.add_argument(name, default={}, help=f"{what}, such as '{example}'", **names_of(rule, example))
     parser.add_common('--workers', help='processes, each with one scene at a time (default: %(default)s)')
     parser.add_common('--quiet')
     return parser.parse_args(arguments)

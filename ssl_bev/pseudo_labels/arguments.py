@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 import yaml
 
 from ssl_bev.command_line import COMMON, find_device
+from ssl_bev.files.rules import Fault, Rule, list_of, mapping, number, numbers, text
 
 from .image_list import LabelImage, list_images
 from .teachers import KINDS, Teacher, build_teacher
+
+
+def names_of(rule: Rule, example: str) -> dict[str, Any]:
+    """Settings of an argument that is JSON of name -> value, each value with a rule of `ssl_bev.files.rules`."""
+    check = mapping(rule, 'name', text, least=0)
+
+    def parse(value: str) -> dict:
+        try:
+            content = json.loads(value)
+        except ValueError:
+            content = value
+        try:
+            return check(content)
+        except Fault as fault:
+            raise argparse.ArgumentTypeError(f'{fault}; give JSON such as {example}') from None
+
+    return dict(type=parse, metavar='JSON')
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +63,16 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         '--mover-margin', type=float, default=0.0, help='ignored this close to movers; fraction of image width'
     )
     group.add_argument(
-        '--ego-body', type=json.loads, metavar='JSON', help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\''
+        '--ego-body',
+        help='regions of the ego vehicle, such as \'{"CAM_BACK": 0.83}\'',
+        **names_of(_region, '{"CAM_BACK": 0.83}'),
     )
+
+
+def _region(value: Any) -> float | list:
+    """A region for `EgoBody`: a fraction of the height, or the corners of a polygon."""
+    corners = list_of(numbers((2,), 'fractions of width and height'), 'corners (u, v)')
+    return corners(value) if isinstance(value, list) else number(0, 1, 'fraction of the height')(value)
 
 
 def labels_of(args: argparse.Namespace) -> dict[str, object]:
@@ -117,14 +144,14 @@ def settings_of(args: argparse.Namespace) -> dict[str, object] | None:
     if args.settings is None:
         return None
     settings = {}
-    for text in args.settings:
-        key, equals, value = text.partition('=')
+    for setting in args.settings:
+        key, equals, value = setting.partition('=')
         try:
             values = yaml.safe_load(f'[{value}]')
         except yaml.YAMLError:
             values = []
         if not equals or not values:
-            raise ValueError(f'--settings takes KEY=VALUE, got {text!r}')
+            raise ValueError(f'--settings takes KEY=VALUE, got {setting!r}')
         settings[key] = values[0] if len(values) == 1 else values
     return settings
 

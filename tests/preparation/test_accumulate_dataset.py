@@ -271,3 +271,15 @@ def test_the_tool(tiny_data, pseudo_labels, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match=r"error: .*made with ego_body {'CAM_BACK': 0.8}"):
         run()
     assert read_target_manifest(tmp_path / 'out')['grid'].shape == (30, 60)
+    for option, value, message in (
+        ('--line-width', '0.2', 'must be an object, got 0.2; give JSON such as {"marking": 0.5}'),
+        ('--line-width', '{"marking": "a"}', "marking must be a finite width in metres from 0 to 100, got 'a'; give"),
+        ('--line-width', 'marking=0.5', "must be an object, got 'marking=0.5'; give JSON such as"),
+        ('--edges', '{"boundary": ["drivable"]}', "boundary must be a text, got ['drivable']; quote it; give JSON"),
+        ('--inside', '[]', 'must be an object, got []; give JSON such as {"marking": "drivable"}'),
+        ('--ego-body', '[1]', 'must be an object, got [1]; give JSON such as {"CAM_BACK": 0.83}'),
+        ('--ego-body', '{"CAM_BACK": [1, 2, 3]}', 'CAM_BACK.0 must be a list of 2 finite numbers'),
+    ):
+        with pytest.raises(SystemExit):
+            run(option, value)
+        assert f'error: argument {option}: {message}' in capsys.readouterr().err
