@@ -64,12 +64,17 @@ def list_images(
 
     Raises:
         FileNotFoundError: no such info file or data root.
-        ValueError: a file of another format, a camera that no frame has, or no sweeps.
+        ValueError: a file of another format, a camera that no frame has, no sweeps, or another placeholder than
+            {camera} in `image_folder`.
     """
     if not info_files:
         raise ValueError('info_files is empty: name at least one info file')
     if not Path(data_root).is_dir():
         raise FileNotFoundError(f'data_root: no folder {data_root}')
+    try:
+        image_folder.format(camera='')
+    except (LookupError, ValueError, AttributeError):
+        raise ValueError(f'image_folder may have the placeholder {{camera}} only, got {image_folder!r}') from None
     images: dict[tuple[str, str], LabelImage] = {}
     seen: set[str] = set()
     has_sweeps = False

@@ -55,6 +55,13 @@ def test_bare_file_names_of_stock_info_files(tmp_path):
     assert image[:4] == ('CAM_FRONT', f'{tmp_path}/samples/CAM_FRONT/a.jpg', 't', None)
 
 
+@pytest.mark.parametrize('folder', ['samples/{cam}', 'samples/{}', 'samples/{camera'])
+def test_a_folder_with_another_placeholder(tmp_path, folder):
+    stock = info_file(tmp_path / 'stock.pkl', [stock_frame('a.jpg')])
+    with pytest.raises(ValueError, match=r'image_folder may have the placeholder \{camera\} only, got .samples/'):
+        list_images([stock], tmp_path, image_folder=folder)
+
+
 def test_two_images_of_one_name_have_two_label_files(tmp_path):
     frames = [stock_frame('samples/a.jpg'), stock_frame('sweeps/a.jpg'), stock_frame('b.jpg'), stock_frame('b.jpg')]
     images = list_images([info_file(tmp_path / 'clash.pkl', frames)], tmp_path)
