@@ -111,14 +111,20 @@ class LabelMap:
     def _check_known(self, teacher_class_names: Sequence[str]) -> None:
         for class_name in teacher_class_names:
             if class_name not in self.roles:
+                others = ' or '.join(name for name in shipped_label_maps() if _knows(name, teacher_class_names))
                 raise ValueError(
                     f'label map {self.name}: unknown teacher class {class_name!r}; {suggest(class_name, self.roles)}'
+                    + (f'; label map {others} knows all classes of this teacher' if others else '')
                 )
 
 
 def shipped_label_maps() -> list[str]:
     """The names that `LabelMap.load` takes."""
     return sorted(path.stem for path in _FOLDER.glob('*.yaml') if '_to_' not in path.stem)
+
+
+def _knows(name: str, class_names: Sequence[str]) -> bool:
+    return set(class_names) <= set(LabelMap.load(name).roles)
 
 
 def reduction_table(

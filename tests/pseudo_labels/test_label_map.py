@@ -95,6 +95,10 @@ def test_unknown_names_stop_with_near_matches():
         ValueError, match=r"unknown teacher class 'lane marking general'; did you mean 'Lane Marking - "
     ):
         label_map.table(['Road', 'lane marking general'], ('drivable',))
+    with pytest.raises(
+        ValueError, match=r'unknown teacher class .*; label map mapillary_v2 knows all classes of this teacher$'
+    ):
+        label_map.table(['Road', 'Lane Marking - Dashed Line'], ('drivable',))
     with pytest.raises(ValueError, match=r"unknown target 'markings'; did you mean 'marking'"):
         label_map.table(['Road'], ('markings',))
     with pytest.raises(FileNotFoundError, match=r'mapillary_v3.*mapillary_v1'):
