@@ -61,7 +61,8 @@ def register_map(
     """Find the motion of the map that maximises its mutual information with the evidence.
 
     A coarse search over offsets and rotations is followed by a simplex search from the best. A normal prior keeps near
-    0 what the evidence does not determine, such as the offset along a straight road.
+    0 what the evidence does not determine, such as the offset along a straight road. Classes without evidence do not
+    count.
 
     Args:
         masks: the drawn classes of the map; edges may be soft.
@@ -78,6 +79,8 @@ def register_map(
     for name, value in (('probability', probability), ('weight', weight)):
         if value.shape != masks.shape or value.shape[1:] != grid.shape:
             raise ValueError(f'{name} must be {masks.shape} on the grid {grid.shape}, got {value.shape}')
+    has_evidence = weight.any((1, 2))
+    masks, probability, weight = masks[has_evidence], probability[has_evidence], weight[has_evidence]
     rows, columns = np.nonzero(weight.any(0))
     if not rows.size:
         raise ValueError('weight is 0 everywhere: nothing was observed that the map could be registered to')

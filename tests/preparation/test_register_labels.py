@@ -69,6 +69,16 @@ def test_without_information_the_map_stays():
     assert np.hypot(*found.offset) < 0.05 and abs(found.rotation) < 1e-3 and abs(found.gain) < 1e-6
 
 
+def test_a_class_without_evidence_does_not_count():
+    evidence = world(GRID.cell_centers(dtype=torch.float64).numpy()).astype(float)
+    masks = moved_world(Correction((0.3, -0.2), 0.0, (0.0, 0.0)))
+    weight = np.ones_like(evidence)
+    weight[2] = 0
+    found = register_map(masks, evidence, weight, GRID)
+    assert found == register_map(masks[:2], evidence[:2], weight[:2], GRID)
+    assert abs(found.offset[1] + 0.2) < 0.1
+
+
 def test_mutual_information_by_hand():
     """A map that says all about an evenly split evidence tells log 2; one that says nothing tells 0; or in between:
 
