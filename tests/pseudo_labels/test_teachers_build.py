@@ -60,6 +60,10 @@ def test_shrinking_keeps_the_mean_of_a_thin_line() -> None:
     assert resize(image, (40, 40)) is image
     assert resize(image, (10, 10))[:, 4].tolist() == [[60, 60, 60]] * 10
 
+    # The axis that grows does not decide for the other one.
+    assert resize(image, (50, 10))[:, 4].tolist() == [[60, 60, 60]] * 50
+    assert resize(image.transpose(1, 0, 2), (10, 50))[4].tolist() == [[60, 60, 60]] * 50
+
 
 class TestOracle:
     @pytest.fixture

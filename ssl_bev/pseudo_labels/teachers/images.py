@@ -42,10 +42,11 @@ def scaled_size(size: tuple[int, int], scale: Scale) -> tuple[int, int]:
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # (H, W, 3) -> (*size, 3)
     """Resize an image. Reduction averages, so that thin lines fade but do not break up."""
-    if image.shape[:2] == size:
-        return image
-    shrinks = size < image.shape[:2]
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    smaller = (min(size[0], image.shape[0]), min(size[1], image.shape[1]))
+    for step, how in ((smaller, cv2.INTER_AREA), (size, cv2.INTER_LINEAR)):
+        if image.shape[:2] != step:
+            image = cv2.resize(image, step[::-1], interpolation=how)
+    return image
 
 
 def group_by_size(images: Sequence[np.ndarray]) -> dict[tuple[int, int], list[int]]:
