@@ -77,10 +77,9 @@ class PseudoLabelWriter:
                 write_manifest(self.root, self._manifest)
 
     def exists(self, camera: str, stem: str) -> bool:
-        """True if both files of the image exist."""
-        return all(
-            (self.root / name.format(camera=camera, stem=stem)).is_file() for name in (LABEL_FILE, CONFIDENCE_FILE)
-        )
+        """True if both files of the image exist and are not empty, as a crash of the machine may leave them."""
+        paths = (self.root / name.format(camera=camera, stem=stem) for name in (LABEL_FILE, CONFIDENCE_FILE))
+        return all(path.is_file() and path.stat().st_size for path in paths)
 
     def record(self, camera: str, stem: str) -> ImageRecord | None:
         """The recorded image of an existing label; None: not recorded."""

@@ -104,6 +104,8 @@ def test_it_goes_on_and_keeps_its_folder_apart(road: Path, city: Path, tmp_path:
     fuse_pseudo_labels(road, city, out, **TABLES, show_progress=False)
     (out / 'labels' / 'CAM_FRONT' / 'a.png').unlink()
     assert fuse_pseudo_labels(road, city, out, **TABLES, show_progress=False)[:2] == (1, 1)
+    (out / 'confidence' / 'CAM_FRONT' / 'a.png').write_bytes(b'')  # as a crash of the machine may leave it
+    assert fuse_pseudo_labels(road, city, out, **TABLES, show_progress=False)[:2] == (1, 1)
     with pytest.raises(ValueError, match='holds pseudo-labels with another teacher'):
         fuse_pseudo_labels(road, city, out, 0.8, **TABLES, show_progress=False)
     with pytest.raises(ValueError, match='out must be a folder of its own'):
