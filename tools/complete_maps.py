@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 
 from ssl_bev.apis import init_model, load_config
 from ssl_bev.command_line import CommandParser, find_device, input_errors
+from ssl_bev.engine import building
 from ssl_bev.files import sha256
 from ssl_bev.preparation.complete_maps import complete_maps
 
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     config = load_config(args.config, args.cfg_options)
     model = init_model(config, args.checkpoint, find_device(args.device))
-    loader = Runner.build_dataloader(config.test_dataloader)
+    with building(config):
+        loader = Runner.build_dataloader(config.test_dataloader)
     source = {'name': args.checkpoint.stem, 'sha256': sha256([args.checkpoint])}
     counts = complete_maps(model, loader, args.out, source, args.unseen_weight, not args.quiet)
     print(f'{args.out}: {counts["written"]} frames written, {counts["there"]} were there')

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
 from ssl_bev.apis.inference import build_test_dataloader
-from ssl_bev.engine import load_config
+from ssl_bev.engine import building, load_config
 from ssl_bev.geometry import BEVGrid
 
 
@@ -33,7 +33,8 @@ def evaluate_targets(config: str | Path | Config, targets: str | Path) -> dict[s
     *pipeline, pack = config.test_dataloader.dataset.pipeline
     config.test_dataloader.dataset.pipeline = [*pipeline, dict(type='LoadAccumulatedTargets', root=str(targets)), pack]
     loader = build_test_dataloader(config)
-    evaluator = Evaluator(config.test_evaluator)
+    with building(config):
+        evaluator = Evaluator(config.test_evaluator)
     evaluator.dataset_meta = loader.dataset.metainfo
     for batch in loader:
         for sample in batch['data_samples']:

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ssl_bev.engine import load_config, load_weights, predict_online
+from ssl_bev.engine import building, load_config, load_weights, predict_online
 from ssl_bev.engine.pinned_memory import unpin_without_gpu
 from ssl_bev.structures import BEVDataSample
 
@@ -38,7 +38,8 @@ def init_model(
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
-        ValueError: The checkpoint cannot be read or does not fit; the error names parameters and shapes.
+        ValueError: The config cannot be read or names what does not exist, or the checkpoint cannot be read or does not
+            fit; the error names parameters and shapes.
     """
     config = load_config(config)
     if checkpoint is not None and not Path(checkpoint).is_file():
@@ -46,7 +47,8 @@ def init_model(
     settings = copy.deepcopy(config.model)
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', copy.deepcopy(config.data_preprocessor))
-    model = MODELS.build(settings)
+    with building(config):
+        model = MODELS.build(settings)
     if checkpoint is not None:
         load_weights(model, checkpoint)
     model.cfg = config
@@ -69,7 +71,7 @@ def build_test_dataloader(
 
     Raises:
         FileNotFoundError: There is no such info file or folder.
-        ValueError: The config has no `test_dataloader`.
+        ValueError: The config has no `test_dataloader`, or it names what does not exist.
     """
     if 'test_dataloader' not in config:
         raise ValueError(f'config {config.filename} has no test_dataloader')
@@ -94,7 +96,8 @@ def build_test_dataloader(
         if 'info_root' not in dataset:
             dataset['info_root'] = dataset.get('data_root', '')
         dataset['data_root'] = str(data_root)
-    return unpin_without_gpu(Runner.build_dataloader(settings))
+    with building(config):
+        return unpin_without_gpu(Runner.build_dataloader(settings))
 
 
 def inference(

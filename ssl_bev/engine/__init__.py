@@ -3,7 +3,7 @@ from .bf16_optim_wrapper import BF16OptimWrapper
 from .camera_order_hook import CameraOrderHook
 from .channels_last import ChannelsLastHook
 from .checkpoint_shape_hook import CheckpointShapeHook, check_shapes, load_weights
-from .config_files import load_config
+from .config_files import building, load_config
 from .exact_resume_hook import ExactResumeHook
 from .fixed_length_sampler import FixedLengthSampler
 from .fused_adamw import FusedAdamW
@@ -38,6 +38,7 @@ __all__ = [
     'SafeCheckpointHook',
     'SceneContiguousSampler',
     'TwoPhaseHook',
+    'building',
     'check_shapes',
     'derive_seed',
     'load_config',

@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from ssl_bev.checkpoints import find_last_good, with_safe_loading
 from ssl_bev.process_group import leave_process_group
 
+from .config_files import building
+
 
 def prepare_run(cfg: Config, work_dir: str | Path | None = None, launcher: str = 'none') -> None:
     """Set the work directory of a run and how its processes connect. Paths are relative to the current directory.
@@ -72,9 +74,13 @@ def build_runner(cfg: Config, what: str) -> Runner:
     Args:
         cfg: as `prepare_run` left it.
         what: 'train' or 'test'.
+
+    Raises:
+        ValueError: the config names what does not exist.
     """
-    runner = Runner.from_cfg(cfg)
-    getattr(runner, f'{what}_loop')  # mmengine builds it, with its dataset, on first use
+    with building(cfg):
+        runner = Runner.from_cfg(cfg)
+        getattr(runner, f'{what}_loop')  # mmengine builds it, with its dataset, on first use
     return runner
 
 

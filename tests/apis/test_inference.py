@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,67 @@ def test_options_are_laid_over_the_config(config_file):
     assert config.model.width == 7
     assert load_config(config, {'model.width': 8}).model.width == 8
     assert config.model.width == 7  # the caller's is kept
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [('model = dict(', "SyntaxError: '(' was never closed"), ('model = nothing', "NameError: name 'nothing'")],
+)
+def test_a_config_that_is_no_python_is_named(tmp_path, text, reason):
+    (tmp_path / 'base.py').write_text(text)
+    (tmp_path / 'mine.py').write_text("_base_ = ['base.py']")
+    message = f'config file {tmp_path}/base.py cannot be read: {reason}'
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_config(tmp_path / 'mine.py')
+    assert isinstance(caught.value.__cause__, SyntaxError | NameError)
+
+
+def test_custom_imports_that_do_not_exist_are_named_and_their_own_errors_kept(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'faulty_module.py').write_text('nothing')
+    for module, error, message in (
+        ('no_such_module', ModuleNotFoundError, r"mine\.py: .*No module named 'no_such_module'; .*PYTHONPATH"),
+        ('faulty_module', NameError, '^name'),
+    ):
+        (tmp_path / 'mine.py').write_text(f'custom_imports = dict(imports=[{module!r}])')
+        with pytest.raises(error, match=message):
+            load_config(tmp_path / 'mine.py')
+
+
+@pytest.mark.parametrize('value', ["/Anna's data", '/data\\new'])
+def test_quotes_in_an_environment_variable_of_a_config_are_named(tmp_path, monkeypatch, value):
+    monkeypatch.setenv('SSL_BEV_TOY', value)
+    (tmp_path / 'base.py').write_text("data_root = '{{$SSL_BEV_TOY:data/toy}}'")
+    (tmp_path / 'mine.py').write_text("_base_ = ['base.py']")
+    message = f'variable SSL_BEV_TOY must not contain quotes or backslashes, since config file {tmp_path}/base.py'
+    with pytest.raises(ValueError, match=rf'{re.escape(message)}.*got {re.escape(value)}$'):
+        load_config(tmp_path / 'mine.py')
+
+
+def test_options_that_do_not_fit_are_named(config_file):
+    with pytest.raises(ValueError, match=r"options \{'model.width.x': 1\} do not fit config .*toy\.py: "):
+        load_config(config_file, {'model.width.x': 1})
+
+
+@pytest.mark.parametrize(
+    ('part', 'settings', 'reason'),
+    [
+        ('model', dict(type='Nope'), 'Nope is not in the mmdet3d::model registry'),
+        ('model', dict(nothing=3), r"ConstantSegmentor\.__init__\(\) got an unexpected keyword argument 'nothing'"),
+        ('test_dataloader.dataset', dict(type='Nope'), 'Nope is not in the mmdet3d::dataset registry'),
+    ],
+)
+def test_components_that_do_not_exist_are_named(config_file, part, settings, reason):
+    config = load_config(config_file, {f'{part}.{key}': value for key, value in settings.items()})
+    with pytest.raises(ValueError, match=rf'config .*toy\.py: {reason}') as caught:
+        init_model(config) if part == 'model' else build_test_dataloader(config)
+    assert isinstance(caught.value.__cause__, KeyError | TypeError)
+
+
+def test_errors_inside_of_a_component_stay_what_they_are(config):
+    config.model.width = 'wide'
+    with pytest.raises(TypeError):
+        init_model(config)
 
 
 @pytest.mark.parametrize('as_dataset', [True, False])

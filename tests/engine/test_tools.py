@@ -176,5 +176,7 @@ def test_errors_name_the_argument(tmp_path: Path) -> None:
         script('train').main([config, '--work-dir', str(tmp_path), '--resume', str(tmp_path / 'none.pth')])
     with pytest.raises(SystemExit, match=r'error: checkpoint none\.pth does not exist'):
         script('test').main([config, 'none.pth'])
+    with pytest.raises(SystemExit, match=r'error: config .*toy\.py: NoModel is not in the .*model registry'):
+        script('train').main([config, '--work-dir', str(tmp_path), '--cfg-options', 'model.type=NoModel'])
     with pytest.raises(ValueError, match='--amp needs'):
         use_mixed_precision(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from ssl_bev.apis.inference import init_model
 from ssl_bev.datasets.accumulated_target_files import read_target_manifest, target_path
 from ssl_bev.datasets.bev_label_files import MANIFEST as LABEL_MANIFEST
-from ssl_bev.engine import load_config
+from ssl_bev.engine import building, load_config
 from ssl_bev.engine.config_datasets import train_datasets
 from ssl_bev.engine.launch import build_runner, prepare_run, run_and_close, use_checkpoint
 from ssl_bev.engine.pinned_memory import unpin_without_gpu
@@ -82,9 +82,10 @@ class CompletionStage(Stage):
         if not self.checkpoint.is_file():
             self._train()
         model = init_model(self.config, self.checkpoint, device)
-        loader = load_config(self.config).test_dataloader
-        loader.dataset.update(self.dataset)
-        loader = unpin_without_gpu(Runner.build_dataloader(loader))
+        config = load_config(self.config)
+        config.test_dataloader.dataset.update(self.dataset)
+        with building(config):
+            loader = unpin_without_gpu(Runner.build_dataloader(config.test_dataloader))
         complete_maps(model, loader, self.out, self._source(), show_progress=show_progress)
 
     def _train(self) -> None:
