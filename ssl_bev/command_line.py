@@ -8,6 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+
+def _key_value(text: str) -> str:
+    key, equals, _ = text.partition('=')
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f'must be KEY=VALUE, got {text!r}')
+    return text
+
+
 COMMON = {
     '--infos': dict(nargs='+', metavar='PKL', help='info files of tools/create_data.py'),
     '--data-root': dict(metavar='DIR', help='folder that image paths are relative to'),
@@ -22,7 +30,7 @@ COMMON = {
     '--device': dict(default='auto', metavar='NAME', help='cpu, cuda, cuda:1 …; auto: a GPU if there is one'),
     '--workers': dict(type=int, default=1, metavar='N', help='processes (default: %(default)s)'),
     '--quiet': dict(action='store_true', help='no progress bar'),
-    '--cfg-options': dict(nargs='+', metavar='KEY=VALUE', help='replace values of the config'),
+    '--cfg-options': dict(nargs='+', type=_key_value, metavar='KEY=VALUE', help='replace values of the config'),
 }
 
 

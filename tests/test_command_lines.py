@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from mmengine.config import DictAction
 
 from ssl_bev.command_line import CommandParser, find_device, input_errors
 
@@ -131,6 +132,16 @@ def test_old_names_of_arguments_are_valid_but_hidden() -> None:
     parser.add_common('--data-root', '--root', required=True)
     assert parser.parse_args(['--root', 'data']).data_root == 'data'
     assert '--root' not in parser.format_help().replace('--data-root', '')
+
+
+@pytest.mark.parametrize('given', ['model.width', '=3'])
+def test_options_of_the_config_are_keys_and_values(given: str, capsys: pytest.CaptureFixture) -> None:
+    parser = CommandParser('A tool.')
+    parser.add_common('--cfg-options', action=DictAction)
+    assert parser.parse_args(['--cfg-options', 'a.b=1', 'c=d=e']).cfg_options == {'a.b': 1, 'c': 'd=e'}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', given])
+    assert capsys.readouterr().err.startswith(f"error: argument --cfg-options: must be KEY=VALUE, got '{given}'")
 
 
 def test_every_tool_is_in_the_table() -> None:
