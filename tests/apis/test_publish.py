@@ -17,6 +17,14 @@ def test_half_floats_and_nothing_of_the_training(tmp_path):
     assert found['state_dict']['norm.num_batches_tracked'] == 7
 
 
+def test_values_beyond_half_precision_are_kept(tmp_path):
+    weights = {'large': torch.tensor([1.0, -7e4]), 'infinite': torch.tensor([1.0, float('inf')])}
+    torch.save({'state_dict': weights, 'meta': {}}, tmp_path / 'epoch_1.pth')
+    found = torch.load(publish(tmp_path / 'epoch_1.pth', tmp_path / 'small.pth'), weights_only=True)['state_dict']
+    assert torch.equal(found['large'], weights['large'])
+    assert found['infinite'].dtype == torch.float16
+
+
 def test_what_holds_no_weights_is_refused(tmp_path):
     torch.save({'layer.weight': torch.zeros(1)}, tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match=r'bare.pth holds no state_dict'):
