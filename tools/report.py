@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     out, runs = args.out or args.work_dirs[0] / 'report.html', args.work_dirs
     if args.names:
-        if len(set(args.names)) != len(runs):
+        if not len(set(args.names)) == len(args.names) == len(runs):
             raise ValueError(f'--names must be as many as the work directories, all different, got {args.names}')
         runs = dict(zip(args.names, runs, strict=True))
     MMLogger.get_instance('mmengine', log_level='ERROR')

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +40,7 @@ def read_scalars(path: RunPath) -> list[dict]:
 
     Raises:
         FileNotFoundError: There is no such file, or no scalars below the directory.
-        ValueError: A line is no JSON object.
+        ValueError: A line is no JSON object. A last line without end, as a killed run leaves it, only causes a warning.
     """
     path = Path(path)
     files = sorted(path.glob('*/vis_data/scalars.json')) if path.is_dir() else [path]
@@ -126,12 +127,16 @@ def phase_seconds(scalars: Sequence[Mapping], phases: Sequence[Mapping]) -> dict
 
 def _parse(file: Path) -> list[dict]:
     records, steps = [], 0
-    for number, line in enumerate(read_text(file, 'log').splitlines(), 1):
+    lines = read_text(file, 'log').splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
+            if number == len(lines) and not line.endswith('\n'):
+                warnings.warn(f'{file}, line {number}: left out; the run was killed while it wrote it', stacklevel=3)
+                break
             raise ValueError(f'{file}, line {number}: not a JSON object ({error})') from error
         if not isinstance(record, dict):
             raise ValueError(f'{file}, line {number}: not a JSON object, got {line[:100]}')

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 from headless import find_browser, open_page
 from toy_parts import CONFIG, RampDataset, write_checkpoint
 
@@ -177,6 +178,23 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     assert 'imports what is not there' in read_run(bare).notes[1] and read_run(bare).config is not None
 
 
+def test_a_torn_last_line_of_the_scalars_is_noted(tmp_path):
+    run = write_run(tmp_path / 'run')
+    with (run / '20260102_100000/vis_data/scalars.json').open('a') as file:
+        file.write('\n{"loss": 0.5, "it')
+    found = read_run(run)
+    assert len(found.scalars) == 5
+    assert 'scalars.json, line 6: left out' in found.notes[0]
+
+
+def test_weights_that_no_training_can_resume_from_are_shown(tmp_path):
+    run = write_run(tmp_path / 'run')
+    torch.save({'state_dict': {}, 'meta': {}}, run / 'epoch_1.pth')
+    found = read_run(run)
+    assert found.checkpoint == run / 'epoch_1.pth'
+    assert not any('checkpoint' in note for note in found.notes)
+
+
 def test_faults_of_the_caller(tmp_path, two_runs):
     one = two_runs['ours']
     with pytest.raises(FileNotFoundError, match=r'no work directory at .*absent'):
@@ -201,6 +219,7 @@ def test_the_tool(two_runs, tmp_path, capsys):
     for arguments, fault in (
         ([str(tmp_path / 'absent')], 'no work directory at'),
         ([*folders, '--names', 'a'], '--names must be as many as the work directories'),
+        ([*folders, '--names', 'a', 'a', 'b'], '--names must be as many as the work directories'),
         ([folders[0], '--device', 'abacus'], "device 'abacus' cannot be used"),
     ):
         with pytest.raises(SystemExit, match=f'error: {fault}'):

@@ -74,6 +74,14 @@ def test_errors_name_what_is_missing(tmp_path):
     with pytest.raises(ValueError, match='runs must name at least one run'):
         plot_curves({}, tmp_path / 'curves.png')
     path = write_run(tmp_path / 'scalars.json', [1.0])
-    path.write_text('{"loss": 1.0')
-    with pytest.raises(ValueError, match=r'scalars\.json, line 1: not a JSON object'):
-        read_scalars(path)
+    for torn in ('{"loss": 1.0\n', '{"loss": 1.0\n{"loss": 1.0}'):
+        path.write_text(torn)
+        with pytest.raises(ValueError, match=r'scalars\.json, line 1: not a JSON object'):
+            read_scalars(path)
+
+
+def test_a_last_line_without_end_is_left_out(tmp_path):
+    path = tmp_path / 'scalars.json'
+    path.write_text('{"loss": 1.0, "iter": 1}\n{"loss": 0.5, "it')
+    with pytest.warns(UserWarning, match=r'scalars\.json, line 2: left out'):
+        assert [record['loss'] for record in read_scalars(path)] == [1.0]

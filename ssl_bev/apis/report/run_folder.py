@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,7 +61,10 @@ def read_run(path: str | Path, name: str | None = None) -> RunFolder:
     if not path.is_dir():
         raise FileNotFoundError(f'no work directory at {path}')
     try:
-        scalars = read_scalars(path)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            scalars = read_scalars(path)
+        notes += [str(warning.message) for warning in caught]
     except FileNotFoundError:
         scalars = []
         notes.append('No scalars were logged: no curves, no timings.')
@@ -113,9 +117,8 @@ def _find_checkpoint(path: Path, notes: list[str]) -> Path | None:
         return best
     try:
         last, _ = find_last_good(path)
-    except ValueError as error:
-        notes.append(str(error))
-        return None
+    except ValueError:
+        last = None  # no training can be resumed, but there may be weights to predict with
     last = last or max(path.glob('*.pth'), key=lambda file: file.stat().st_mtime, default=None)
     if last is None:
         notes.append('No checkpoint: no samples can be drawn.')
