@@ -34,6 +34,7 @@ from projects.BEVFormer.bevformer.reference_points import PillarViews
 from ssl_bev.apis import image_size, init_model, random_batch
 from ssl_bev.command_line import CommandParser, input_errors
 from ssl_bev.engine import load_config
+from ssl_bev.files import replacing
 from ssl_bev.geometry import constant, project_points, translation
 from ssl_bev.geometry.projection import MIN_DEPTH
 from ssl_bev.models import BEVSegmentor
@@ -65,13 +66,13 @@ class ExportedFrame(nn.Module):
 
 
 def export(model: BEVSegmentor, inputs: dict[str, Tensor], path: Path, history: bool) -> None:
-    """Write the model for inputs of these sizes."""
+    """Write the model for inputs of these sizes, completely or not at all; the folder is created if missing."""
     frame = ExportedFrame(model, tuple(inputs['images'].shape[-2:]), history).eval()
     outputs = ['probability', *(['bev'] if history else [])]
-    with torch.no_grad(), _standard_operators(), warnings.catch_warnings():
+    with replacing(path) as temporary, torch.no_grad(), _standard_operators(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # sizes become constants, as intended
         torch.onnx.export(
-            frame, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
+            frame, tuple(inputs.values()), str(temporary), input_names=list(inputs), output_names=outputs,
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip
 

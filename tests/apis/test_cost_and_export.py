@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from distributed_worker import make_real_model
 from export_onnx import check, example_inputs, export
 from step_cost import Cost, count_step
+from torch import nn
 from torch.utils import flop_counter
 from toy_segmentor import make_model
 
@@ -53,6 +56,21 @@ def test_a_longer_window_and_history_cost_more_and_prediction_less():
 def test_a_call_takes_the_longer_of_arithmetic_and_memory():
     cost = Cost([(100.0, 1.0), (0.0, 8.0), (0.0, 0.0)])
     assert cost.seconds(10.0, 2.0, 0.5) == pytest.approx(10 + 4 + 0.5)
+
+
+def test_an_exported_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    def write(model, inputs, path, **options):
+        Path(path).write_text('half')
+        if model.history:
+            raise RuntimeError
+
+    monkeypatch.setattr(torch.onnx, 'export', write)
+    model = nn.Identity()
+    export(model, dict(images=torch.zeros(1, 3, 2, 2)), tmp_path / 'new' / 'model.onnx', history=False)
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['model.onnx']
+    with pytest.raises(RuntimeError):
+        export(model, dict(images=torch.zeros(1, 3, 2, 2)), tmp_path / 'torn' / 'model.onnx', history=True)
+    assert not list((tmp_path / 'torn').iterdir())
 
 
 @newer_torch
