@@ -20,8 +20,10 @@ def class_frequencies(folder: str | Path, sample_interval: int = 1) -> dict[str,
 
     Raises:
         FileNotFoundError: no manifest.
-        ValueError: no labels.
+        ValueError: no labels, or an interval below 1.
     """
+    if sample_interval < 1:
+        raise ValueError(f'sample_interval must be at least 1, got {sample_interval}')
     manifest = read_label_manifest(folder)
     paths = sorted(Path(folder).glob('*.png'))[::sample_interval]
     if not paths:
@@ -43,7 +45,14 @@ def positive_weights(
 
     Power 1 gives positive and negative cells of a class the same total weight; 0.5, about 1 / sqrt(f), causes fewer
     false positives. A class that never occurs gets `highest`.
+
+    Raises:
+        ValueError: `power` is negative, or `highest` below 1.
     """
+    if not power >= 0:
+        raise ValueError(f'power must be at least 0, got {power}')
+    if not highest >= 1:
+        raise ValueError(f'highest must be at least 1, the weight of frequent classes, got {highest}')
     share = np.clip(np.array(list(frequencies.values())), 1e-12, 1)
     weights = np.clip(((1 - share) / share) ** power, 1, highest)
     return dict(zip(frequencies, weights.tolist(), strict=True))

@@ -30,3 +30,15 @@ def test_weights_from_a_folder(tmp_path, monkeypatch, capsys):
         path.unlink()
     with pytest.raises(SystemExit, match='holds no BEV labels'):
         runpy.run_path(str(tool), run_name='__main__')
+
+
+def test_errors_name_the_argument(tmp_path):
+    with pytest.raises(ValueError, match='sample_interval must be at least 1, got 0'):
+        class_frequencies(tmp_path, sample_interval=0)
+    for arguments, message in (
+        (dict(power=-1), 'power must be at least 0, got -1'),
+        (dict(power=float('nan')), 'power must be at least 0, got nan'),
+        (dict(highest=0.5), 'highest must be at least 1, .* got 0.5'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            positive_weights({'line': 0.01}, **arguments)
