@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ssl_bev.datasets.bev_label_files import MANIFEST, label_path, write_label, write_label_manifest
 from ssl_bev.datasets.calibration import check_bev_frame, frame_poses, frame_road
 from ssl_bev.files import write_bytes
+from ssl_bev.files.info_frames import read_info_content
 from ssl_bev.geometry import BEVGrid
 
 from .box_records import BOX_CLASSES
@@ -48,7 +49,8 @@ def create_data(
     """Write `ssl_bev_infos_{train,val}.pkl` (or test) and the folder `label_dir` below `out`.
 
     Everything is first written into a hidden folder of `out` and moved at the end, so a failed run does not change
-    existing files. After an interrupt, the same call continues with the missing labels.
+    existing files. After an interrupt, the same call continues with the missing labels. Info files of other splits in
+    `out` that hold a scene of this run are removed.
 
     Args:
         root: nuScenes-format dataset.
@@ -118,7 +120,8 @@ def create_data(
             images.report()
         if not any(counts.values()):
             raise FileNotFoundError(f'--data-root: {tables.root} has no scene of {version} whose images are all there')
-        move_into_place(work, out, label_dir)
+        scenes = [scene['token'] for scenes in splits.values() for scene in scenes]
+        move_into_place(work, out, label_dir, () if labels_only else scenes)
     return counts
 
 
@@ -195,8 +198,16 @@ def check_label_dir(out: Path, label_dir: str) -> None:
         raise ValueError(f'--out: {folder} exists and holds something else than BEV labels; choose another folder')
 
 
-def move_into_place(work: Path, out: Path, label_dir: str) -> None:
-    """Replace info files and BEV labels of `out` by those of `work`."""
+def move_into_place(work: Path, out: Path, label_dir: str, scenes: Collection[str] = ()) -> None:
+    """Replace info files and BEV labels of `out` by those of `work`.
+
+    Other info files of `out` that hold one of the scenes, given by token, are removed: it would be in two splits.
+
+    Raises:
+        ValueError: a broken info file in `out`.
+    """
+    others = [path for path in out.glob('ssl_bev_infos_*.pkl') if not (work / path.name).exists()]
+    stale = [path for path in others if scenes and _holds_any(path, scenes)]
     target = out / label_dir
     old = work / 'replaced'
     if (work / label_dir).exists():
@@ -205,3 +216,11 @@ def move_into_place(work: Path, out: Path, label_dir: str) -> None:
         os.replace(work / label_dir, target)
     for path in work.glob('*.pkl'):
         os.replace(path, out / path.name)
+    for path in stale:
+        logger.warning('%s was removed: it is from an earlier run and holds scenes that are in another split now', path)
+        path.unlink()
+
+
+def _holds_any(path: Path, scenes: Collection[str]) -> bool:
+    frames = read_info_content(path, '--out: info file', 'delete it, or choose another folder')['data_list']
+    return any(frame.get('scene_token') in scenes for frame in frames)

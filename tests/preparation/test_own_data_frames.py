@@ -1,5 +1,7 @@
 """Which frames become keyframes, and where the vehicle was when an image was taken."""
 
+import re
+
 import numpy as np
 import own_drive
 import pytest
@@ -95,6 +97,24 @@ def test_frames_too_far_apart(tmp_path):
     lines[3]['images']['front']['timestamp'] = lines[3]['timestamp'] + 0.1
     with pytest.raises(ValueError, match=r'the frames around it are 3.2 s apart, at most 2 s are bridged'):
         own_drive.create(tmp_path, lines)
+
+
+def test_a_scene_that_changes_its_split_leaves_the_old_one(tmp_path, caplog):
+    lines = own_drive.drive(FRONT)
+    night = [{**lines[2], 'name': 'night', 'split': 'val'}, *(own_drive.frame(i, FRONT, 'night') for i in range(3))]
+    alone = [{**lines[2], 'name': 'alone', 'split': 'test'}, *(own_drive.frame(i, FRONT, 'alone') for i in range(2))]
+    own_drive.create(tmp_path, [*lines, *alone])
+    own_drive.create(tmp_path, [*lines, *night])
+    night[0]['split'] = 'train'
+    old = (tmp_path / 'ssl_bev_infos_val.pkl').read_bytes()
+    assert len(own_drive.create(tmp_path, [*lines, *night])) == 7
+    # The scene of another run is still there.
+    assert sorted(path.name for path in tmp_path.glob('*.pkl')) == ['ssl_bev_infos_test.pkl', own_drive.INFOS]
+    assert re.search('ssl_bev_infos_val.pkl was removed: .* scenes that are in another split now', caplog.text)
+    (tmp_path / 'ssl_bev_infos_val.pkl').write_bytes(old)
+    report = check_data(tmp_path, sorted(tmp_path.glob('*.pkl')), show_progress=False)
+    assert report.errors == {'info files': 1}
+    assert re.search('_val.pkl: 3 frames are in .*_train.pkl too, such as night-0; give each one split', str(report))
 
 
 def test_scenes_splits_and_files(tmp_path):

@@ -56,6 +56,7 @@ def check_data(
     scenes: list[list[Mapping]] = []
     mapped: list[list[Mapping]] = []  # only nuScenes draws labels from maps
     versions: dict[str, str | None] = {}
+    owners: dict[str, str | Path] = {}  # the first info file of each token
     for path in info_files:
         try:
             content = read_info_file(path, ['tools/check_data.py'])
@@ -64,6 +65,7 @@ def check_data(
             continue
         versions[str(path)] = content['metainfo'].get('version')
         found = list(_scenes(content['data_list'], path, report))
+        _check_owners(owners, content['data_list'], path, report)
         scenes += found
         mapped += found if content['metainfo'].get('dataset', 'nuscenes') == 'nuscenes' else []
     check_drives(scenes, settings, report)
@@ -76,6 +78,14 @@ def check_data(
     if pictures is not None:
         draw_pictures(root, scenes, Path(pictures), num_pictures, Path(roads) if roads else None, settings, report)
     return report
+
+
+def _check_owners(owners: dict[str, str | Path], frames: Sequence[Mapping], path: str | Path, report: Report) -> None:
+    """Frames must not be in another info file too, as training frames would be among those of the evaluation."""
+    there = [frame['token'] for frame in frames if owners.setdefault(frame['token'], path) != path]
+    for other, number in Counter(owners[token] for token in there).items():
+        token = next(token for token in there if owners[token] == other)
+        report.error('info files', f'{path}: {number} frames are in {other} too, such as {token}; give each one split')
 
 
 def _scenes(frames: Sequence[Mapping], path: str | Path, report: Report) -> Iterator[list[Mapping]]:

@@ -37,6 +37,8 @@ def create_own_data(
 ) -> dict[str, int]:
     """Write `ssl_bev_infos_{split}.pkl` for each split and `label_dir` below `out`, completely or not at all.
 
+    Info files of other splits in `out` that hold a scene of this run are removed.
+
     Args:
         root: folder that image and lidar paths are relative to.
         drives: files, see docs/own_data.md.
@@ -97,7 +99,7 @@ def create_own_data(
             raise ValueError(f'--drives: {", ".join(map(str, drives))} have no keyframe')
         for split, frames in splits.items() if not labels_only else ():
             write_infos(work / f'ssl_bev_infos_{split}.pkl', frames, dataset, dataset)
-        move_into_place(work, out, label_dir)
+        move_into_place(work, out, label_dir, () if labels_only else [scene.name for scene in scenes])
     return {split: len(frames) for split, frames in splits.items()}
 
 
