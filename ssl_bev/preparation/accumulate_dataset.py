@@ -157,12 +157,14 @@ def read_scenes(info_files: Sequence[str | Path], with_sweeps: bool) -> list[lis
 
     Raises:
         FileNotFoundError: no info file.
-        ValueError: a file without scenes, or without sweeps if they are needed.
+        ValueError: files without frames, or without sweeps if they are needed.
     """
     keyframes = [frame for path in info_files for frame in read_info_file(path, ['accumulation'])['data_list']]
+    files = ', '.join(map(str, info_files))
+    if not keyframes:
+        raise ValueError(f'no frame in {files}; make it with tools/create_data.py')
     frames = flatten_frames(keyframes, with_sweeps)
     if with_sweeps and all(frame['is_keyframe'] for frame in frames):
-        files = ', '.join(map(str, info_files))
         raise ValueError(f'with_sweeps: no sweeps in {files}; make it with tools/create_data.py --max-sweeps')
     scenes: dict[str, list[dict]] = {}
     for frame in frames:

@@ -17,8 +17,9 @@ from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.datasets.info_files import read_info_file
 from ssl_bev.geometry import BEVGrid, ground_homography, pixel_grid, pixels_to_ground
 from ssl_bev.preparation import parallel
-from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset
+from ssl_bev.preparation.accumulate_dataset import Accumulation, accumulate_dataset, read_scenes
 from ssl_bev.preparation.accumulate_scene import accumulate_scene, crop_frame
+from ssl_bev.preparation.create_infos import write_infos
 from ssl_bev.pseudo_labels import PseudoLabelWriter
 from ssl_bev.pseudo_labels.target_reader import TargetReader
 
@@ -205,6 +206,13 @@ def test_loaded_into_a_sample(accumulated, tiny_data, tiny_root):
     other = 'lidar' if bev_frame == 'ego' else 'ego'
     with pytest.raises(ValueError, match=f'--bev-frame {other}'):
         dataset(LoadAccumulatedTargets(str(out)), bev_frame=other)[0]
+
+
+def test_info_files_without_frames(tmp_path):
+    file = tmp_path / 'ssl_bev_infos_val.pkl'
+    write_infos(file, [], 'own', 'own')
+    with pytest.raises(ValueError, match=r'no frame in .*ssl_bev_infos_val.pkl; make it with tools/create_data.py'):
+        read_scenes([file], with_sweeps=False)
 
 
 def test_broken_and_missing_files(tmp_path):

@@ -241,6 +241,8 @@ def test_encodings_notes_and_empty_lines(good, tmp_path, encoding):
     [
         ({'every': 0}, '--every must be at least 1, got 0'),
         ({'min_distance': -1}, '--min-distance must be at least 0, got -1'),
+        ({'min_distance': float('nan')}, '--min-distance must be at least 0, got nan'),
+        ({'labels_only': True}, 'labels_only: no scene or frame of --drives has a label_raster, so nothing would be'),
         ({'exclude_scenes': ['x']}, '--exclude-scenes: no scene is called x'),
         ({'exclude_scenes': ['drive']}, '--exclude-scenes: no frame is left'),
         ({'root': 'nowhere'}, '--data-root: no folder nowhere'),

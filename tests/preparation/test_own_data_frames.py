@@ -117,6 +117,18 @@ def test_a_scene_that_changes_its_split_leaves_the_old_one(tmp_path, caplog):
     assert re.search('_val.pkl: 3 frames are in .*_train.pkl too, such as night-0; give each one split', str(report))
 
 
+def test_a_split_without_keyframes_has_no_file(tmp_path, caplog):
+    lines = own_drive.drive(FRONT)
+    night = [{**lines[2], 'name': 'night', 'split': 'val'}, own_drive.frame(0, FRONT, 'night')]
+    for is_keyframe in (True, False):
+        night[1]['is_keyframe'] = is_keyframe
+        file = own_drive.write(tmp_path, [*lines, *night])
+        counts = create_own_data(tmp_path, [file], tmp_path, show_progress=False)
+        assert counts == {'train': 4, 'val': int(is_keyframe)}
+    assert [path.name for path in tmp_path.glob('*.pkl')] == [own_drive.INFOS]
+    assert 'split val has no keyframe, so no info file' in caplog.text
+
+
 def test_scenes_splits_and_files(tmp_path):
     lines = own_drive.drive(FRONT)
     second = [{**lines[2], 'name': 'night', 'split': 'val'}, *(own_drive.frame(i, FRONT, 'night') for i in range(3))]

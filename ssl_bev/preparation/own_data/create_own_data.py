@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .drive_records import scene_records
 from .drives import Scene
 from .read_drives import read_drives
 from .scene_labels import SceneLabels
+
+logger = logging.getLogger(__name__)
 
 
 def create_own_data(
@@ -37,7 +40,8 @@ def create_own_data(
 ) -> dict[str, int]:
     """Write `ssl_bev_infos_{split}.pkl` for each split and `label_dir` below `out`, completely or not at all.
 
-    Info files of other splits in `out` that hold a scene of this run are removed.
+    A split without keyframes gets no file. Info files of other splits in `out` that hold a scene of this run are
+    removed.
 
     Args:
         root: folder that image and lidar paths are relative to.
@@ -57,8 +61,8 @@ def create_own_data(
 
     Raises:
         FileNotFoundError: no root, a missing drives file, raster or image.
-        ValueError: an argument out of range, a file that breaks a rule, scenes whose rasters have other classes, or
-            another run at the same time.
+        ValueError: an argument out of range, a file that breaks a rule, scenes whose rasters have other classes, no
+            raster with `labels_only`, or another run at the same time.
     """
     check_bev_frame(bev_frame)
     if labels_only and infos_only:
@@ -67,13 +71,15 @@ def create_own_data(
     if not root.is_dir() and not labels_only:
         raise FileNotFoundError(f'--data-root: no folder {root}')
     for name, value, lowest in (('every', every, 1), ('min-distance', min_distance, 0), ('max-sweeps', max_sweeps, 0)):
-        if value < lowest:
+        if not value >= lowest:  # also of NaN
             raise ValueError(f'--{name} must be at least {lowest}, got {value}')
     check_label_dir(out, label_dir)
     scenes = _without(read_drives(drives), exclude_scenes)
     if not labels_only:
         _check_images(root, scenes)
     labels = SceneLabels([] if infos_only else scenes)
+    if labels_only and not labels.files:
+        raise ValueError('labels_only: no scene or frame of --drives has a label_raster, so nothing would be written')
     inputs = {
         'grid': repr(grid),
         'bev_frame': bev_frame,
@@ -98,6 +104,9 @@ def create_own_data(
         if not any(splits.values()):
             raise ValueError(f'--drives: {", ".join(map(str, drives))} have no keyframe')
         for split, frames in splits.items() if not labels_only else ():
+            if not frames:
+                logger.warning('split %s has no keyframe, so no info file', split)
+                continue
             write_infos(work / f'ssl_bev_infos_{split}.pkl', frames, dataset, dataset)
         move_into_place(work, out, label_dir, () if labels_only else [scene.name for scene in scenes])
     return {split: len(frames) for split, frames in splits.items()}
