@@ -33,7 +33,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_common('--pseudo-labels', nargs='*', type=Path, default=[], help='folders of pseudo-labels')
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument('--fast', action='store_true', help='open every image, look for every label (the default)')
-    depth.add_argument('--full', action='store_true', help='decode every image completely')
+    depth.add_argument('--full', action='store_true', help='read every image, lidar file and label whole')
     parser.add_argument('--sweeps', action='store_true', help='also the camera frames between the keyframes')
     parser.add_argument(
         '--pictures', type=Path, metavar='DIR', help='draw cameras and ground of some frames into this folder'

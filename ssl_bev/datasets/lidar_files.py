@@ -8,6 +8,8 @@ import numpy as np
 
 from ssl_bev.files.manifest_folder import NPZ_ERRORS
 
+NUM_FEATURES = 5  # of nuScenes
+
 
 def read_lidar(path: str | Path, num_features: int, context: str = '') -> np.ndarray:  # (P, F) float32
     """Read the points of a lidar: rows of float32 as in nuScenes and KITTI, or the array `points` of an .npz.

@@ -17,6 +17,7 @@ from ssl_bev.pseudo_labels import PseudoLabelWriter
 
 INFOS = ('ssl_bev_infos_train.pkl', 'ssl_bev_infos_val.pkl')
 IMAGE = 'samples/CAM_BACK/scene-0061-CAM_BACK-3.jpg'
+LIDAR = 'samples/LIDAR_TOP/scene-0061-LIDAR_TOP-{}.jpg'
 LABEL = 'bev_labels/scene-0061-sample1.png'
 PSEUDO = 'pseudo/labels/CAM_BACK/scene-0061-CAM_BACK-3.png'
 
@@ -31,6 +32,11 @@ def prepared(tiny_root, tiny_data, tmp_path_factory):
         for path in (folder / 'samples').rglob('*.jpg'):
             ids = np.zeros(IMAGE_SIZE, np.uint8)
             writer.write(path.parent.name, path.stem, ids, np.full(IMAGE_SIZE, 255, np.uint8))
+    (folder / 'samples' / 'LIDAR_TOP').mkdir()
+    for path in (folder / 'samples' / 'CAM_BACK').glob('*.jpg'):
+        np.ones((4, 5), np.float32).tofile(
+            folder / 'samples' / 'LIDAR_TOP' / path.name.replace('CAM_BACK', 'LIDAR_TOP')
+        )
     return folder
 
 
@@ -54,6 +60,7 @@ def test_good_data_pass(prepared, arguments):
         'calibration': 18,
         'maps': 1,
         'images': 18,
+        'lidar': 9,
         'BEV labels bev_labels': 9,
         'pseudo-labels pseudo': 18,
     }
@@ -218,6 +225,11 @@ DAMAGES = {
     'image missing': (remove(IMAGE), f'images: CAM_BACK of frame {SAMPLE}: picture not found: .*CAM_BACK-3.jpg'),
     'image empty': (overwrite(IMAGE, b''), f'images: CAM_BACK of frame {SAMPLE}: .*CAM_BACK-3.jpg, 0 bytes'),
     'image size': (picture(IMAGE, (50, 96, 3)), r'CAM_BACK-3.jpg .* is \(50, 96\) .*the info file says \(48, 96\)'),
+    'lidar missing': (remove(LIDAR.format(3)), f'lidar: frame {SAMPLE}: lidar file not found: .*LIDAR_TOP-3'),
+    'lidar empty': (
+        overwrite(LIDAR.format(0), b''),
+        'lidar: frame scene-0061-sample0: .*LIDAR_TOP-0.jpg holds no point',
+    ),
     'label missing': (remove(LABEL), f'BEV label of frame {SAMPLE} is missing or empty'),
     'labels of another version': (other_version, 'bev_labels was made from v1.0-trainval, .*train.pkl from v1.0-mini'),
     'no label manifest': (remove('bev_labels/manifest.json'), 'BEV labels bev_labels: BEV label manifest not found'),
@@ -229,6 +241,14 @@ DAMAGES = {
 }
 FULL_DAMAGES = {
     'image truncated': (truncated(IMAGE), f'images: CAM_BACK of frame {SAMPLE}: picture is truncated'),
+    'lidar truncated': (
+        truncated(LIDAR.format(3)),
+        f'lidar: frame {SAMPLE}: .*-3.jpg: 12 numbers are no rows of load_dim=5',
+    ),
+    'lidar not finite': (
+        overwrite(LIDAR.format(3), np.full((2, 5), np.nan, np.float32).tobytes()),
+        f'lidar: frame {SAMPLE}: 2 of 2 points of .*LIDAR_TOP-3.jpg are not finite',
+    ),
     'label truncated': (truncated(LABEL), f'bev_labels: picture is truncated: .*BEV label of frame {SAMPLE}'),
     'label size': (picture(LABEL, (10, 10), 0, np.uint16), r'must be \(120, 240\) uint16 .*, got \(10, 10\)'),
     'label bits': (picture(LABEL, (120, 240), 32, np.uint16), 'has bits beyond the 5 classes of the manifest'),
@@ -270,6 +290,13 @@ def test_unusual_optics_are_no_error(data, cam2img, oddity):
     report = check(data)
     assert report.is_good, str(report)
     assert (f'CAM_BACK: {oddity}' in str(report)) == bool(oddity)
+
+
+def test_cameras_alone_need_no_lidar(data):
+    shutil.rmtree(data / 'samples' / 'LIDAR_TOP')
+    report = check(data, full=True)
+    assert report.is_good
+    assert 'warning: lidar: none of 9 lidar files is there, such as' in str(report)
 
 
 def test_the_first_keyframe_of_a_scene_is_read_whole_by_fast_checks_too(data):

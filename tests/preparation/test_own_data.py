@@ -1,5 +1,7 @@
 """What is described in a drives file reaches training as it would from nuScenes."""
 
+import shutil
+
 import numpy as np
 import own_drive
 import pytest
@@ -75,10 +77,21 @@ def exported(infos):
 
 
 @pytest.fixture(scope='module')
-def again(tiny_root, tiny_data, tmp_path_factory):
+def root(tiny_root, tiny_data, tmp_path_factory):
+    """The tiny root with the lidar files of its keyframes."""
+    root = shutil.copytree(tiny_root, tmp_path_factory.mktemp('lidar') / 'root')
+    (root / 'samples' / 'LIDAR_TOP').mkdir()
+    for split in ('train', 'val'):
+        for frame in read_info_file(tiny_data / f'ssl_bev_infos_{split}.pkl')['data_list']:
+            np.ones((2, 5), np.float32).tofile(root / frame['lidar_points']['lidar_path'])
+    return root
+
+
+@pytest.fixture(scope='module')
+def again(root, tiny_data, tmp_path_factory):
     out = tmp_path_factory.mktemp('again')
     write_drives(out / 'drives.jsonl', exported(tiny_data))
-    assert create_own_data(tiny_root, [out / 'drives.jsonl'], out, show_progress=False) == {'train': 6, 'val': 3}
+    assert create_own_data(root, [out / 'drives.jsonl'], out, show_progress=False) == {'train': 6, 'val': 3}
     return out
 
 
@@ -105,9 +118,9 @@ def test_nuscenes_through_a_drives_file_is_the_same(tiny_root, tiny_data, again,
             np.testing.assert_allclose(b, a, atol=1e-9, err_msg=name)
 
 
-def test_checks_find_nothing_in_it(tiny_root, again):
+def test_checks_find_nothing_in_it(root, again):
     files = [again / own_drive.INFOS, again / own_drive.INFOS.replace('train', 'val')]
-    report = check_data(tiny_root, files, with_sweeps=True, show_progress=False)
+    report = check_data(root, files, with_sweeps=True, show_progress=False)
     assert report.is_good, str(report)
     assert not report.warnings, str(report)
 

@@ -42,6 +42,7 @@ def rotate(*quaternion):
     return {'translation': [0, 0, 0], 'rotation_wxyz': list(quaternion)}
 
 
+LIDAR = {'lidar_to_vehicle': rotate(1, 0, 0, 0), 'num_features': 4}
 FAULTS = {
     # the file
     'no format first': (lambda lines: lines.pop(0), r'line 1 \(rig .car.\): type comes before the format; its first'),
@@ -178,6 +179,10 @@ FAULTS = {
     'image is missing': (
         put(FRAME, 'images', 'front', 'path', 'gone.png'),
         r"line 5 \(frame 'drive-1'\): image not found: .*gone.png \(1 are missing\); mend",
+    ),
+    'lidar file is missing': (
+        lambda lines: (put(RIG, 'lidar', LIDAR)(lines), put(FRAME, 'lidar', 'gone.bin')(lines)),
+        r"line 5 \(frame 'drive-1'\): lidar file not found: .*gone.bin \(1 are missing\); mend",
     ),
     'points of no lidar': (put(FRAME, 'lidar', 'a.bin'), 'lidar needs a rig with a lidar, got .*describe it'),
     'keyframe is a number': (put(FRAME, 'is_keyframe', 1), 'is_keyframe must be true or false, got 1'),

@@ -10,9 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ..calibration import lidar2bev
-from ..lidar_files import read_lidar
-
-_LOAD_DIM = 5  # of nuScenes
+from ..lidar_files import NUM_FEATURES, read_lidar
 
 
 @TRANSFORMS.register_module()
@@ -68,7 +66,7 @@ class LoadBEVPoints(BaseTransform):
                 "frames='keyframes', or a smaller num_frames"
             )
         path = Path(results['data_root'], results['data_prefix'].get('pts', ''), file)
-        load_dim = self.load_dim or frame['lidar_points'].get('num_pts_feats') or _LOAD_DIM
+        load_dim = self.load_dim or frame['lidar_points'].get('num_pts_feats') or NUM_FEATURES
         self._check_columns(self.use_dim, load_dim)
         points = read_lidar(path, load_dim, f'frame {token}')[:, self.use_dim]
         pose = lidar2bev(frame, results['bev_frame'])

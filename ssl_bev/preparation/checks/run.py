@@ -1,4 +1,4 @@
-"""Check a prepared dataset: info files, images, calibration, maps, BEV labels, pseudo-labels."""
+"""Check a prepared dataset: info files, images, lidar, calibration, maps, BEV labels, pseudo-labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ssl_bev.datasets.info_files import read_info_file
 from .bev_labels import check_bev_labels
 from .drives import check_drives
 from .images import check_images
+from .lidar import check_lidar
 from .maps import check_maps
 from .pictures import draw_pictures
 from .pseudo_labels import check_pseudo_labels
@@ -40,8 +41,8 @@ def check_data(
         info_files: of tools/create_data.py.
         label_dirs: folders of BEV labels; without any, maps may be missing.
         pseudo_labels: pseudo-label folders.
-        full: decode every image and label. Otherwise they are only opened; those of the first keyframe of each scene
-            are always decoded.
+        full: read every image, lidar file and label whole. Otherwise only those of the first keyframe of
+            each scene are, and the rest is opened.
         with_sweeps: also the frames between the keyframes.
         num_workers: threads; None: one per CPU.
         max_messages: kept per check.
@@ -71,6 +72,7 @@ def check_data(
     check_drives(scenes, settings, report)
     check_maps(root, mapped, report, are_needed=bool(label_dirs))
     check_images(root, scenes, settings, report)
+    check_lidar(root, scenes, settings, report)
     for folder in label_dirs:
         check_bev_labels(Path(folder), scenes, versions, settings, report)
     for folder in pseudo_labels if versions else ():

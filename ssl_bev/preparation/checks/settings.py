@@ -9,7 +9,7 @@ class Settings(NamedTuple):
     """Settings of the checks.
 
     Attributes:
-        full: decode every image, not only those of the first keyframe of each scene.
+        full: read every image, lidar file and label whole, not only those of the first keyframe of each scene.
         with_sweeps: also the frames between the keyframes.
         num_workers: threads.
         show_progress: draw progress bars.

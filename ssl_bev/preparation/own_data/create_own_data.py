@@ -60,7 +60,7 @@ def create_own_data(
         Keyframes written per split.
 
     Raises:
-        FileNotFoundError: no root, a missing drives file, raster or image.
+        FileNotFoundError: no root, a missing drives file, raster, image or lidar file.
         ValueError: an argument out of range, a file that breaks a rule, scenes whose rasters have other classes, no
             raster with `labels_only`, or another run at the same time.
     """
@@ -76,7 +76,7 @@ def create_own_data(
     check_label_dir(out, label_dir)
     scenes = _without(read_drives(drives), exclude_scenes)
     if not labels_only:
-        _check_images(root, scenes)
+        _check_files(root, scenes)
     labels = SceneLabels([] if infos_only else scenes)
     if labels_only and not labels.files:
         raise ValueError('labels_only: no scene or frame of --drives has a label_raster, so nothing would be written')
@@ -121,13 +121,17 @@ def _without(scenes: list[Scene], exclude: Sequence[str]) -> list[Scene]:
     return left
 
 
-def _check_images(root: Path, scenes: Sequence[Scene]) -> None:
+def _check_files(root: Path, scenes: Sequence[Scene]) -> None:
     index = ImageIndex(root)
     frames = [frame for scene in scenes for frame in scene.frames]
-    missing = [(i.path, frame) for frame in frames for i in frame.images.values() if not index.exists(i.path)]
-    if missing:
-        path, frame = missing[0]
-        raise FileNotFoundError(
-            f'{frame.where}: image not found: {root / path} ({len(missing)} are missing); mend the path or '
-            '--data-root, or take the image out of the frame'
-        )
+    files = {
+        'image': [(image.path, frame) for frame in frames for image in frame.images.values()],
+        'lidar file': [(frame.lidar, frame) for frame in frames if frame.lidar],
+    }
+    for kind, paths in files.items():
+        if missing := [(path, frame) for path, frame in paths if not index.exists(path)]:
+            path, frame = missing[0]
+            raise FileNotFoundError(
+                f'{frame.where}: {kind} not found: {root / path} ({len(missing)} are missing); mend the path or '
+                f'--data-root, or take the {kind} out of the frame'
+            )
