@@ -24,7 +24,11 @@ def read_info_file(path: str | Path, temporal_needs: Sequence[str] = ()) -> dict
         FileNotFoundError: no such file.
         ValueError: a broken file, one that could run code, another format, or missing temporal fields that are needed.
     """
-    content = read_info_content(path, 'ann_file', f'make it with {CREATE_COMMAND}')
+    remedy = f'make it with {CREATE_COMMAND}'
+    path = Path(path)
+    if not path.is_file() and (others := sorted(file.name for file in path.parent.glob('ssl_bev_infos_*.pkl'))):
+        remedy += f' of data with at least one scene of this split; there are only {", ".join(others)}'
+    content = read_info_content(path, 'ann_file', remedy)
     if 'metainfo' not in content:
         raise ValueError(f'ann_file {path} is no info file of mmdet3d v2: it needs the keys metainfo and data_list')
     if temporal_needs:

@@ -6,6 +6,7 @@ import numpy as np
 import own_drive
 import pytest
 
+from ssl_bev.datasets import BEVDataset
 from ssl_bev.datasets.calibration import frame_cameras, frame_poses
 from ssl_bev.preparation.checks import check_data
 from ssl_bev.preparation.own_data import (
@@ -127,6 +128,13 @@ def test_a_split_without_keyframes_has_no_file(tmp_path, caplog):
         assert counts == {'train': 4, 'val': int(is_keyframe)}
     assert [path.name for path in tmp_path.glob('*.pkl')] == [own_drive.INFOS]
     assert 'split val has no keyframe, so no info file' in caplog.text
+
+
+def test_a_config_that_needs_another_split_is_told_so(tmp_path):
+    own_drive.create(tmp_path, own_drive.drive(FRONT))
+    hint = 'val.pkl; make it with .* of data with at least one scene of this split; there are only .*_train.pkl'
+    with pytest.raises(FileNotFoundError, match=f'ann_file not found: .*{hint}'):
+        BEVDataset('ssl_bev_infos_val.pkl', [], data_root=str(tmp_path), with_labels=False)
 
 
 def test_scenes_splits_and_files(tmp_path):
