@@ -1,5 +1,6 @@
 """Each kind of damage is found, and named."""
 
+import copy
 import json
 import pickle
 import re
@@ -99,6 +100,12 @@ def mount(entry, matrix):
     """Turn a camera in its own frame, wherever its calibration stands."""
     turn(entry, matrix)
     entry['cam2ego'] = (entry['cam2ego'] @ np.linalg.inv(matrix)).tolist()
+
+
+def three_look_inwards(frame):
+    frame['images']['CAM_REAR'] = copy.deepcopy(frame['images']['CAM_BACK'])
+    for entry in frame['images'].values():
+        turn(entry, HALF_TURN)
 
 
 def shifted(x, y, z):
@@ -209,7 +216,7 @@ DAMAGES = {
     ),
     'under the road': (damage_frame(1, camera(multiply('lidar2cam', shifted(0, 0, 3)))), 'the camera is -1.50 m above'),
     'all look inwards': (
-        damage_frame(1, lambda f: [turn(c, HALF_TURN) for c in f['images'].values()]),
+        damage_frame(1, three_look_inwards),
         f'calibration: frame {SAMPLE} .*: all cameras look towards the middle of the car',
     ),
     'looks into the sky': (
@@ -334,6 +341,15 @@ def test_unusual_rigs_are_odd_but_not_wrong(data):
         'warning: calibration: frame scene-0061-sample0 .*: CAM_BACK: the camera is not upright', str(report)
     )
     assert 'CAM_BACK: the camera looks towards the middle of the cameras' in str(report)
+
+
+def test_two_cameras_may_look_across_the_bonnet(data):
+    for number in range(3):
+        damage_frame(number, lambda f: [mount(c, HALF_TURN) for c in f['images'].values()])(data)
+    report = check(data)
+    assert report.is_good, str(report)
+    assert report.warnings['calibration'] == 2  # once for each camera of the scene
+    assert str(report).count('the camera looks towards the middle of the cameras') == 2
 
 
 def test_frames_that_lack_a_camera_are_counted(data):

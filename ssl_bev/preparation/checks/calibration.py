@@ -152,9 +152,9 @@ def mounting_oddities(cam2ego: Mapping[str, np.ndarray]) -> Iterator[tuple[str, 
 
 
 def rig_faults(cam2ego: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Impossible combinations of the cameras of a frame."""
+    """Impossible combinations of the cameras of a frame; two may stand on the pillars and look across the bonnet."""
     middle = np.mean([pose[:2, 3] for pose in cam2ego.values()], 0) if cam2ego else np.zeros(2)
-    if len(cam2ego) > 1 and all(looks_inwards(pose, middle) for pose in cam2ego.values()):
+    if len(cam2ego) > 2 and all(looks_inwards(pose, middle) for pose in cam2ego.values()):
         yield 'all cameras look towards the middle of the car instead of outwards; lidar2cam may be inverted'
 
 
