@@ -110,6 +110,11 @@ def register_labels(
     scenes = read_scenes(info_files, with_sweeps=False)
     folder = Path(map_root) / 'maps' / 'expansion'
     locations = sorted({scene[0]['location'] for scene in scenes})
+    if missing := [location for location in locations if not (folder / f'{location}.json').is_file()]:
+        raise FileNotFoundError(
+            f'map expansion not found: {folder} has none of the locations {missing}; registration moves the maps of '
+            'nuScenes (unpack their map expansion, version 1.3, below maps/), and drives of your own have none'
+        )
     geometries = {location: MapGeometry.read(folder / f'{location}.json') for location in locations}
     rasterizers = {name: MapRasterizer(geometries[name], grid, classes, line_width) for name in locations}
     reader = TargetReader(**labels, classes=[name for name, _ in EVIDENCE])

@@ -175,7 +175,7 @@ def test_labels_of_an_offset_map_come_closer_to_the_truth(tiny_data, offset_root
 
 def test_a_failed_run_leaves_nothing(tiny_data, offset_root, tmp_path):
     labels = dict(root=str(offset_root / 'pseudo_labels'), label_map='mapillary_v1')
-    with pytest.raises(FileNotFoundError, match='map expansion not found'):
+    with pytest.raises(FileNotFoundError, match=r'map expansion not found: .*drives of your own have none'):
         register_labels([tiny_data / 'ssl_bev_infos_train.pkl'], tmp_path, labels, tmp_path / 'out', GRID)
     with pytest.raises(ValueError, match='line_width must be positive'):
         register_labels(
