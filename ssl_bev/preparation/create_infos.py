@@ -49,8 +49,7 @@ def create_data(
     """Write `ssl_bev_infos_{train,val}.pkl` (or test) and the folder `label_dir` below `out`.
 
     Everything is first written into a hidden folder of `out` and moved at the end, so a failed run does not change
-    existing files. After an interrupt, the same call continues with the missing labels. Info files of other splits in
-    `out` that hold a scene of this run are removed.
+    existing files. After an interrupt, the same call continues with the missing labels.
 
     Args:
         root: nuScenes-format dataset.
@@ -201,13 +200,17 @@ def check_label_dir(out: Path, label_dir: str) -> None:
 def move_into_place(work: Path, out: Path, label_dir: str, scenes: Collection[str] = ()) -> None:
     """Replace info files and BEV labels of `out` by those of `work`.
 
-    Other info files of `out` that hold one of the scenes, given by token, are removed: it would be in two splits.
-
     Raises:
-        ValueError: a broken info file in `out`.
+        ValueError: another info file of `out` is broken, or holds one of the scenes, given by token: it would be in two
+            splits.
     """
     others = [path for path in out.glob('ssl_bev_infos_*.pkl') if not (work / path.name).exists()]
-    stale = [path for path in others if scenes and _holds_any(path, scenes)]
+    stale = [path.name for path in sorted(others) if scenes and _holds_any(path, scenes)]
+    if stale:
+        raise ValueError(
+            f'--out: {out} has {", ".join(stale)} of an earlier run, whose scenes are in other splits now; delete it '
+            'and run the same command again'
+        )
     target = out / label_dir
     old = work / 'replaced'
     if (work / label_dir).exists():
@@ -216,9 +219,6 @@ def move_into_place(work: Path, out: Path, label_dir: str, scenes: Collection[st
         os.replace(work / label_dir, target)
     for path in work.glob('*.pkl'):
         os.replace(path, out / path.name)
-    for path in stale:
-        logger.warning('%s was removed: it is from an earlier run and holds scenes that are in another split now', path)
-        path.unlink()
 
 
 def _holds_any(path: Path, scenes: Collection[str]) -> bool:

@@ -380,6 +380,9 @@ def test_scenes_in_no_split_are_named(root, caplog):
     create(root, exclude_scenes=['mine'])
     assert not caplog.text
     splits(mini_train=['scene-0061', 'mine'], night=['scene-0103'])(root)
+    with pytest.raises(ValueError, match=r'has ssl_bev_infos_val\.pkl of an earlier run'):
+        create(root)
+    (root.parent / 'out' / 'ssl_bev_infos_val.pkl').unlink()
     assert create(root) == {'train': 6, 'night': 3}
     assert len(frames(root.parent / 'out', 'night')) == 3
 
