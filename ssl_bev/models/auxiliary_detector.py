@@ -51,7 +51,7 @@ class DetectorWithObjectives(BaseModel):
         predict_maps: True: predictions contain `pred_bev_seg`, as for `BEVSegmentor`; False: boxes only.
 
     Raises:
-        ValueError: an unknown tap, a label grid beyond the features, or an objective that reads no map.
+        ValueError: an unknown tap, a label grid beyond the features, or an objective that reads no map or needs several frames.
     """
 
     def __init__(
@@ -86,6 +86,11 @@ class DetectorWithObjectives(BaseModel):
                 raise ValueError(
                     f'objective {name} ({type(objective).__name__}) reads image features; of a detector there are '
                     'maps only'
+                )
+            if objective.min_frames > 1:
+                raise ValueError(
+                    f'objective {name} ({type(objective).__name__}) needs {objective.min_frames} frames; a detector '
+                    'has the current frame only. Leave it out'
                 )
         self._pause = Pause()
         self.set_loss_weights(self.objectives.weights if loss_weights is None else loss_weights)

@@ -30,6 +30,7 @@ class Rival(BaseModel):
         (dict(point_cloud_range=[-8, -8, 8, 8]), 'must be two corners'),
         (dict(point_cloud_range=[-8, -2, -5, 8, 2, 3]), r'y_range \(-4.0, 4.0\) of the grid reaches beyond \(-2, 2\)'),
         (dict(objectives=dict(p=OBJECTIVES['perspective'])), r'objective p \(PerspectiveHead\) reads image features'),
+        (dict(objectives=dict(t=OBJECTIVES['temporal'])), r'objective t \(TemporalConsistencyLoss\) needs 2 frames'),
     ],
 )
 def test_a_wrong_config_is_refused(changes, error):

@@ -1,8 +1,11 @@
 """The wiring, with an encoder of a few lines."""
 
+import logging
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
+from mmengine.logging import MMLogger
 from torch import nn
 from toy_segmentor import ALL, COARSE, FINE, images, make_model, make_sample
 
@@ -89,6 +92,22 @@ def test_an_encoder_without_a_state_sees_no_history():
     model.bev_encoder.calls.clear()
     model(images(1), [make_sample(0)], mode='tensor')
     assert len(model.bev_encoder.calls) == 1
+
+
+def test_a_window_too_short_for_an_objective_is_said_once(caplog, monkeypatch):
+    monkeypatch.setattr(MMLogger, 'get_current_instance', lambda: logging.getLogger('short'))
+    model, sample = make_model(), make_sample(0)
+    model.set_loss_weights(dict(seg=1.0, temporal=1.0))
+    for _ in range(2):
+        model(images(1), [sample], mode='loss')
+    assert not caplog.records
+    for key in ('bev2img', 'bev2global', 'road2bev', 'frame_valid'):
+        sample.set_field(sample.get(key)[-1:], key)
+    for _ in range(2):
+        assert model(dict(img=images(1)['img'][:, -1:]), [sample], mode='loss')['loss_temporal'] == 0
+    (record,) = caplog.records
+    assert 'objective temporal (TemporalConsistencyLoss) trains nothing: it needs 2 frames' in record.message
+    assert 'the window has 1; raise num_frames of the dataset' in record.message
 
 
 def test_a_stage_in_the_image_plane_runs_no_encoder_and_gives_the_same_loss():

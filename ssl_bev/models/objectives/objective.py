@@ -65,6 +65,7 @@ class Objective(BaseModule):
     - `reads`: 'fine' or 'coarse', the map that it trains; None: it reads image features alone. If no objective with
       a weight reads a map, the BEV encoder does not run.
     - `num_frames`: the number of last frames of the window that it trains. The window may have fewer.
+    - `min_frames`: the number of frames without which it has nothing to train.
     - `needs`: fields of the data samples without which it cannot work.
 
     It is built from `objectives=dict(name=dict(type=...))` of a model, logged as `loss_{name}` and weighted by its
@@ -73,6 +74,7 @@ class Objective(BaseModule):
 
     reads: str | None = None
     num_frames: int = 1
+    min_frames: int = 1
     needs: tuple[str, ...] = ()
 
     def loss(self, window: Window) -> Tensor:  # ()

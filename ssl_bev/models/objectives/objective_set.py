@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from mmdet3d.registry import MODELS
+from mmengine.logging import MMLogger
 from mmengine.model import ModuleDict
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ class ObjectiveSet(ModuleDict):
     def __init__(self, configs: Mapping[str, Mapping], weights: Mapping[str, float] | None = None) -> None:
         super().__init__({name: MODELS.build(config) for name, config in configs.items()})
         self.weights: dict[str, float] = {}
+        self._warned: set[str] = set()
         self.set_weights(dict.fromkeys(configs, 1.0) if weights is None else weights)
 
     def set_weights(self, weights: Mapping[str, float]) -> None:
@@ -71,6 +73,7 @@ class ObjectiveSet(ModuleDict):
         for name, objective in self.items():
             if self.weights[name]:
                 self._check(name, objective, window)
+                self._warn_of_few_frames(name, objective, window)
                 losses[f'loss_{name}'] = self.weights[name] * objective.loss(window)
             else:
                 losses[f'loss_{name}'] = torch.zeros((), device=window.rig.bev2img.device)
@@ -85,3 +88,11 @@ class ObjectiveSet(ModuleDict):
                     f'objective {name} ({type(objective).__name__}) needs {", ".join(missing)}, sample '
                     f'{sample.get("sample_token")} has none; load it in the pipeline, or give {name} no weight'
                 )
+
+    def _warn_of_few_frames(self, name: str, objective: Objective, window: Window) -> None:
+        if len(window.frames) < objective.min_frames and name not in self._warned:
+            self._warned.add(name)
+            MMLogger.get_current_instance().warning(
+                f'objective {name} ({type(objective).__name__}) trains nothing: it needs {objective.min_frames} frames, '
+                f'the window has {len(window.frames)}; raise num_frames of the dataset, or give {name} no weight'
+            )

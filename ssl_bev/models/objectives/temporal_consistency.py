@@ -26,14 +26,15 @@ class TemporalConsistencyLoss(Objective):
     """
 
     reads = 'coarse'
+    min_frames = 2
 
     def __init__(self, min_confidence: float = 0.5, max_contrast: float = 0.5, num_frames: int = 2) -> None:
         super().__init__()
         for name, value in (('min_confidence', min_confidence), ('max_contrast', max_contrast)):
             if not 0 <= value <= 1:
                 raise ValueError(f'{name} must lie in 0 ... 1, got {value}')
-        if num_frames < 2:
-            raise ValueError(f'num_frames must be at least 2, got {num_frames}')
+        if num_frames < self.min_frames:
+            raise ValueError(f'num_frames must be at least {self.min_frames}, got {num_frames}')
         self.min_confidence = min_confidence
         self.max_contrast = max_contrast
         self.num_frames = num_frames
@@ -41,7 +42,7 @@ class TemporalConsistencyLoss(Objective):
     def loss(self, window: Window) -> Tensor:
         """Each frame against the one before; 0 if the window has only one frame."""
         frames = window.frames[-self.num_frames :]
-        if len(frames) < 2:
+        if len(frames) < self.min_frames:
             return frames[-1].maps[self.reads].logits.sum() * 0.0
         terms = [self._pair(window, earlier, current) for earlier, current in pairwise(frames)]
         return torch.stack(terms).mean()
