@@ -51,7 +51,8 @@ class DetectorWithObjectives(BaseModel):
         predict_maps: True: predictions contain `pred_bev_seg`, as for `BEVSegmentor`; False: boxes only.
 
     Raises:
-        ValueError: an unknown tap, a label grid beyond the features, or an objective that reads no map or needs several frames.
+        ValueError: an unknown tap, a label grid beyond the features, or an objective that reads no map or needs
+            several frames.
     """
 
     def __init__(

@@ -93,7 +93,16 @@ class BEVSegmentor(BaseModel):
         return logits if mode == 'tensor' else write_predictions(self.seg_head, logits, data_samples)
 
     def loss(self, inputs: dict[str, Any], rig: CameraRig, data_samples: list[BEVDataSample]) -> dict[str, Tensor]:
-        """Weighted losses, always one for each objective."""
+        """Weighted losses, always one for each objective.
+
+        Raises:
+            ValueError: no objective has a weight, or samples lack fields.
+        """
+        if not self.objectives.active:
+            raise ValueError(
+                f'no objective has a weight, so nothing trains: the objectives are {list(self.objectives)}; give one '
+                'a weight in loss_weights of the model, or in losses of the phase'
+            )
         num_frames = min(self.objectives.num_frames, rig.num_frames)
         frames = self.frames(inputs, rig, num_frames, with_maps=bool(self.objectives.reads))
         return self.objectives.losses(Window(frames, rig, data_samples, _image_size(inputs)))

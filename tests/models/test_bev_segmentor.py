@@ -106,7 +106,7 @@ def test_a_window_too_short_for_an_objective_is_said_once(caplog, monkeypatch):
     for _ in range(2):
         assert model(dict(img=images(1)['img'][:, -1:]), [sample], mode='loss')['loss_temporal'] == 0
     (record,) = caplog.records
-    assert 'objective temporal (TemporalConsistencyLoss) trains nothing: it needs 2 frames' in record.message
+    assert 'objective temporal (TemporalConsistencyLoss) trains nothing: it needs 2 frames and' in record.message
     assert 'the window has 1; raise num_frames of the dataset' in record.message
 
 
@@ -228,6 +228,14 @@ def test_an_objective_of_ones_own_is_a_class_and_a_config_key():
 def test_bad_weights(weights, message):
     with pytest.raises(ValueError, match=message):
         make_model().set_loss_weights(weights)
+
+
+def test_training_without_any_weight_is_refused():
+    model = make_model(loss_weights={})
+    for names in ("'seg', 'reprojection', .*", ''):
+        with pytest.raises(ValueError, match=rf'no objective has a weight, .* are \[{names}\]; give one a weight'):
+            model(images(1), [make_sample(0)], mode='loss')
+        model.objectives = ObjectiveSet({})
 
 
 @pytest.mark.parametrize(

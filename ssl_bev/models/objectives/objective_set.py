@@ -93,6 +93,6 @@ class ObjectiveSet(ModuleDict):
         if len(window.frames) < objective.min_frames and name not in self._warned:
             self._warned.add(name)
             MMLogger.get_current_instance().warning(
-                f'objective {name} ({type(objective).__name__}) trains nothing: it needs {objective.min_frames} frames, '
-                f'the window has {len(window.frames)}; raise num_frames of the dataset, or give {name} no weight'
+                f'objective {name} ({type(objective).__name__}) trains nothing: it needs {objective.min_frames} frames '
+                f'and the window has {len(window.frames)}; raise num_frames of the dataset, or give {name} no weight'
             )
