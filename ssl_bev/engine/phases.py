@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
 
 from ssl_bev.files.rules import suggest
 
@@ -15,7 +17,7 @@ class Phase:
     """One phase of a `TwoPhaseHook`, which documents the fields.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value of another type or outside its range, or a part of a config where a complete one must be.
     """
 
     name: str
@@ -33,13 +35,25 @@ class Phase:
             raise ValueError(f'name of a phase must be a non-empty string, got {self.name!r}')
         if not isinstance(self.epochs, int) or self.epochs < 1:
             raise ValueError(f'{where}: epochs must be a positive integer, got {self.epochs!r}')
-        if self.lr is not None and not self.lr > 0:
-            raise ValueError(f'{where}: lr must be positive, got {self.lr}')
+        if self.lr is not None and not (isinstance(self.lr, Real) and self.lr > 0):
+            raise ValueError(f'{where}: lr must be a positive number, got {self.lr!r}')
         if self.init_classes is not None and self.init_classes not in CLASS_INITS:
             raise ValueError(f"{where}: init_classes must be None or 'coarse', got {self.init_classes!r}")
+        if not isinstance(self.losses, Mapping | None):
+            raise ValueError(f'{where}: losses must be a mapping of name -> weight, got {self.losses!r}')
         for loss, weight in (self.losses or {}).items():
-            if weight < 0:
-                raise ValueError(f'{where}: the weight of {loss} must not be negative, got {weight}')
+            if not isinstance(weight, Real) or weight < 0:
+                raise ValueError(f'{where}: the weight of {loss} must be a number and not negative, got {weight!r}')
+        if not isinstance(self.train_dataloader, str | None) and not _has(self.train_dataloader, 'dataset'):
+            raise ValueError(
+                f'{where}: train_dataloader must be a complete config, with a dataset, or the name of one in the '
+                f'config file, got {self.train_dataloader!r}'
+            )
+        if self.optim_wrapper is not None and not _has(self.optim_wrapper, 'optimizer', 'type'):
+            raise ValueError(
+                f'{where}: optim_wrapper must be a complete config, with the type of its optimizer, got '
+                f'{self.optim_wrapper!r}; to change the learning rate alone, use lr'
+            )
 
     @classmethod
     def from_config(cls, config: Mapping) -> Phase:
@@ -69,6 +83,8 @@ class PhasePlan:
     """
 
     def __init__(self, phases: Sequence[Mapping]) -> None:
+        if not isinstance(phases, Sequence) or not all(isinstance(config, Mapping) for config in phases):
+            raise ValueError(f'phases must be a list of mappings, one for each phase, got {phases!r}')
         self.phases = tuple(Phase.from_config(config) for config in phases)
         if not self.phases:
             raise ValueError('phases must name at least one phase')
@@ -113,6 +129,14 @@ class PhasePlan:
         if name not in names:
             raise ValueError(f'there is no phase {name!r}; {suggest(name, names)}')
         return names.index(name)
+
+
+def _has(config: Any, *keys: str) -> bool:
+    for key in keys:
+        if not isinstance(config, Mapping) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def phases_of(config: Mapping) -> Sequence[Mapping]:
