@@ -1,5 +1,6 @@
 import pytest
 import torch
+from toy_segmentor import images, make_model, make_sample
 
 from ssl_bev.models import PerspectiveHead, SegmentationLoss
 from ssl_bev.targets import POSITIVE
@@ -71,3 +72,15 @@ def test_all_ignored_gives_zero_with_a_graph(head, features):
     loss = head.compare(features, (32, 48), (32, 48), target, certain(target))
     loss.backward()
     assert loss.item() == 0 and (head.class_layer.weight.grad == 0).all()
+
+
+def test_a_level_that_the_model_lacks_is_named():
+    for model, level, message in (
+        (make_model(objectives=dict(perspective=dict(level=3))), 3, 'the model has 1 levels$'),
+        (make_model(img_backbone=None), 0, 'the model has 0 levels; it needs an img_backbone'),
+    ):
+        model.set_loss_weights(dict(perspective=1.0))
+        with pytest.raises(ValueError, match=f'PerspectiveHead reads level {level} of the image features, {message}'):
+            model(images(1), [make_sample(0)], mode='loss')
+    with pytest.raises(ValueError, match='num_frames must be at least 1, got 0'):
+        PerspectiveHead(in_channels=8, classes=('a', 'b'), loss=LOSS, num_frames=0)

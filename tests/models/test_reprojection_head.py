@@ -233,6 +233,7 @@ def test_lines_along_the_edge_of_the_road_are_left_out(cameras):
     [
         (dict(inside=dict(marking='road')), r"inside names \['road'\], which are not among \('drivable', 'marking'\)"),
         (dict(inside=dict(drivable='drivable')), r"inside names \['drivable'\], which are not among \('marking',\)"),
+        (dict(num_frames=0), 'num_frames must be at least 1, got 0'),
         (dict(edge_margin=-1.0), 'edge_margin must not be negative, got -1.0'),
     ],
 )

@@ -42,6 +42,8 @@ class PerspectiveHead(Objective):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
         self.classes = tuple(classes)
         self.level = level
         self.num_frames = num_frames
@@ -50,8 +52,18 @@ class PerspectiveHead(Objective):
         self.loss_module = MODELS.build(loss)
 
     def loss(self, window: Window) -> Tensor:
-        """The loss of the last frames' images, weighted by confidence."""
+        """The loss of the last frames' images, weighted by confidence.
+
+        Raises:
+            ValueError: the model does not have this level of image features.
+        """
         frames = window.frames[-self.num_frames :]
+        levels = len(frames[-1].features)
+        if not -levels <= self.level < levels:
+            raise ValueError(
+                f'PerspectiveHead reads level {self.level} of the image features, the model has {levels} levels'
+                + ('' if levels else '; it needs an img_backbone')
+            )
         target, confidence = stack_pseudo_labels(window.data_samples, self.classes, len(frames))
         features = _side_by_side([frame.features[self.level] for frame in frames])
         # Nothing is learnt from a missing image, or a second time from a frame that the window repeats.

@@ -81,6 +81,8 @@ class ReprojectionHead(Objective):
         ):
             if value < 0:
                 raise ValueError(f'{name} must not be negative, got {value}')
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
         if not 0 <= min_confidence <= 1:
             raise ValueError(f'min_confidence must lie in 0 ... 1, got {min_confidence}')
         self.loss_module = MODELS.build(loss)
