@@ -162,5 +162,5 @@ class ExactResumeHook(Hook):
         for sampler in samplers:
             if hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(derive_seed(*place))
-                if sampler.seed == self._seed_before_resume:
+                if getattr(sampler, 'seed', None) == self._seed_before_resume:
                     sampler.seed = self._seed

@@ -9,12 +9,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_toy import RecordHook, ToyDataset, dataloader, make_config, make_runner, run, two_phases, weights_of
+from engine_toy import (
+    PRETRAIN,
+    RecordHook,
+    ToyDataset,
+    dataloader,
+    make_config,
+    make_runner,
+    run,
+    two_phases,
+    weights_of,
+)
+from mmdet3d.registry import DATA_SAMPLERS
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
+from ssl_bev.engine import derive_seed
 from ssl_bev.engine.seeded_loader import SeededLoader
 
 ACCUMULATE = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01), accumulative_counts=3)
@@ -173,6 +185,21 @@ def test_workers_stay_and_read_the_same(shuffle: type) -> None:
         torch.testing.assert_close(read(reader, seed, first), read(SeededLoader(loader()), seed)[2 * first :], **EXACT)
         workers.append({process.pid for process in multiprocessing.active_children()})
     assert len(workers[0]) == 2 and workers[0] == workers[1] == workers[2]
+
+
+def test_a_sampler_without_a_seed_is_told_the_epoch(tmp_path: Path) -> None:
+    @DATA_SAMPLERS.register_module(force=True)
+    class SeedlessSampler(SequentialSampler):
+        def __init__(self, dataset: ToyDataset, seed: int | None = None) -> None:
+            super().__init__(dataset)
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+    loader = dataloader()
+    loader['sampler'] = dict(type='SeedlessSampler')
+    runner, rows = run(tmp_path, [dict(PRETRAIN, epochs=1)], 'seedless', train_dataloader=loader)
+    assert len(rows) == 4 and runner.train_loop.dataloader.sampler.epoch == derive_seed('pretrain', 0)
 
 
 def test_pinned_memory_is_for_gpus(recwarn: pytest.WarningsRecorder) -> None:
