@@ -42,12 +42,12 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, (str, int))
 
 
-def _arrays(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
+def _arrays(value: Any, path: str) -> Iterator[tuple[str, Tensor | np.ndarray]]:
     value = getattr(value, 'tensor', value)  # boxes and points of mmdet3d
     if isinstance(value, Tensor):
         yield path, value.detach()
     elif isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
-        yield path, torch.from_numpy(value)
+        yield path, value
     elif isinstance(value, (Mapping, BaseDataElement)):
         for key, item in value.items():
             yield from _arrays(item, f'{path}.{key}' if path else key)
@@ -56,8 +56,10 @@ def _arrays(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
             yield from _arrays(item, f'{path}[{index}]')
 
 
-def _range(values: Tensor) -> dict[str, Any]:
-    finite = values[values.isfinite()]
-    low, high = (finite.min().item(), finite.max().item()) if finite.numel() else (None, None)
+def _range(values: Tensor | np.ndarray) -> dict[str, Any]:
+    is_finite = torch.isfinite if isinstance(values, Tensor) else np.isfinite  # torch reads not all arrays of numpy
+    finite = values[is_finite(values)]
+    size, count = math.prod(values.shape), math.prod(finite.shape)
+    low, high = (finite.min().item(), finite.max().item()) if count else (None, None)
     kind = str(values.dtype).removeprefix('torch.')
-    return dict(shape=list(values.shape), dtype=kind, min=low, max=high, not_finite=values.numel() - finite.numel())
+    return dict(shape=list(values.shape), dtype=kind, min=low, max=high, not_finite=size - count)

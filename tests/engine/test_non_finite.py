@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from engine_toy import ToySegmentor, make_runner, run, run_distributed, two_phases, weights_of
@@ -19,6 +20,7 @@ from processes import on_processes
 from waits import counted_waits
 
 from ssl_bev.engine import NonFiniteHook, ReadLossesHook
+from ssl_bev.engine.batch_report import batch_ranges
 
 
 class SpoilHook(Hook):
@@ -221,3 +223,12 @@ def test_each_hook_reads_the_device_once() -> None:
         ReadLossesHook().after_train_iter(runner, 0, outputs=outputs)
     assert waits == {'cpu': 1}
     assert {name: float(value) for name, value in outputs.items()} == dict(loss=6, loss_seg=2, number=1)
+
+
+def test_ranges_of_arrays_that_torch_cannot_read() -> None:
+    mirrored = np.array([[1.0, np.nan, 3.0]])[:, ::-1]
+    assert batch_ranges(dict(a=mirrored, b=np.array([3, 65535], np.uint16), c=np.zeros((0, 2)))) == dict(
+        a=dict(shape=[1, 3], dtype='float64', min=1.0, max=3.0, not_finite=1),
+        b=dict(shape=[2], dtype='uint16', min=3, max=65535, not_finite=0),
+        c=dict(shape=[0, 2], dtype='float64', min=None, max=None, not_finite=0),
+    )
