@@ -24,7 +24,7 @@ class FixedLengthSampler(Sampler):
         seed: of the shuffling; None: a seed that all processes share.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or an empty dataset.
 
     Example:
         >>> train_dataloader = dict(
@@ -38,6 +38,8 @@ class FixedLengthSampler(Sampler):
         if min(batch_size, batches) < 1:
             raise ValueError(f'batch_size and batches must be at least 1, got {batch_size} and {batches}')
         self.dataset_size = len(dataset)
+        if not self.dataset_size:
+            raise ValueError('FixedLengthSampler needs a dataset with at least one sample, got an empty one')
         self.batch_size = batch_size
         self.batches = batches
         self.rank, self.world_size = get_dist_info()

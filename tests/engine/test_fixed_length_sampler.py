@@ -38,3 +38,8 @@ def test_numbers_below_1_are_named(numbers) -> None:
     message = 'batch_size and batches must be at least 1, got {batch_size} and {batches}'.format(**numbers)
     with pytest.raises(ValueError, match=message):
         FixedLengthSampler(range(3), **numbers)
+
+
+def test_an_empty_dataset_is_refused() -> None:
+    with pytest.raises(ValueError, match='needs a dataset with at least one sample'):
+        FixedLengthSampler([], batch_size=1, batches=1)
