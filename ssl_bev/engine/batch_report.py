@@ -57,7 +57,9 @@ def _arrays(value: Any, path: str) -> Iterator[tuple[str, Tensor | np.ndarray]]:
 
 
 def _range(values: Tensor | np.ndarray) -> dict[str, Any]:
-    is_finite = torch.isfinite if isinstance(values, Tensor) else np.isfinite  # torch reads not all arrays of numpy
+    is_finite: Any = (
+        torch.isfinite if isinstance(values, Tensor) else np.isfinite
+    )  # torch reads not all arrays of numpy
     finite = values[is_finite(values)]
     size, count = math.prod(values.shape), math.prod(finite.shape)
     low, high = (finite.min().item(), finite.max().item()) if count else (None, None)
