@@ -37,7 +37,7 @@ class PreemptionHook(Hook):
         filename: of the checkpoint in the work directory; the next one replaces it.
 
     Raises:
-        ValueError: an unknown signal.
+        ValueError: an unknown signal, or a name that is not in a list.
 
     Example:
         >>> custom_hooks = [dict(type='ExactResumeHook'), dict(type='PreemptionHook')]
@@ -47,6 +47,8 @@ class PreemptionHook(Hook):
 
     def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGUSR1'), filename: str = 'preempted.pth') -> None:
         known = signal.Signals.__members__
+        if isinstance(signals, str):
+            raise ValueError(f'signals must be a list of names, got {signals!r}')
         if unknown := [name for name in signals if name not in known]:
             raise ValueError(f'signals must be names such as SIGTERM and SIGUSR1, got {", ".join(unknown)}')
         self.signals = [known[name] for name in signals]

@@ -147,5 +147,7 @@ def test_children_that_inherit_the_handler_can_be_terminated() -> None:
 
 
 def test_unknown_signals_are_named() -> None:
+    with pytest.raises(ValueError, match="signals must be a list of names, got 'SIGTERM'"):
+        PreemptionHook(signals='SIGTERM')
     with pytest.raises(ValueError, match='signals must be names such as SIGTERM and SIGUSR1, got USR1'):
         PreemptionHook(signals=['SIGTERM', 'USR1'])
