@@ -7,7 +7,7 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.logging import MMLogger
 from torch import nn
-from toy_segmentor import ALL, COARSE, FINE, images, make_model, make_sample
+from toy_segmentor import ALL, COARSE, FINE, OBJECTIVES, images, make_model, make_sample
 
 from ssl_bev.models import BEVEncoder, Objective, ObjectiveSet
 
@@ -214,6 +214,21 @@ def test_an_objective_of_ones_own_is_a_class_and_a_config_key():
     model.objectives = ObjectiveSet(dict(brightness=dict(type='Brightness')))
     losses = model(images(1), [make_sample(0)], mode='loss')
     assert list(losses) == ['loss_brightness'] and losses['loss_brightness'] > 0
+
+
+@pytest.mark.parametrize('name', ['type', 'reads', 'training', 'weights', 'a.b'])
+def test_names_that_no_objective_can_have(name):
+    with pytest.raises(ValueError, match=rf"objectives cannot be called \['{name}'\]"):
+        ObjectiveSet({name: OBJECTIVES['seg']})
+
+
+def test_an_objective_of_an_unknown_map_is_refused():
+    @MODELS.register_module(name='Typo', force=True)
+    class Typo(Objective):
+        reads = 'course'
+
+    with pytest.raises(ValueError, match="reads of objective x must be None, 'fine' or 'coarse', got 'course'"):
+        ObjectiveSet(dict(x=dict(type='Typo')))
 
 
 @pytest.mark.parametrize(

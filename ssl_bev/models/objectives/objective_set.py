@@ -21,12 +21,21 @@ class ObjectiveSet(ModuleDict):
     Args:
         configs: name -> config of an `Objective`.
         weights: name -> weight; see `set_weights`. None: all are 1.
+
+    Raises:
+        ValueError: a name that a module cannot have, or an objective that reads an unknown map.
     """
 
     def __init__(self, configs: Mapping[str, Mapping], weights: Mapping[str, float] | None = None) -> None:
-        super().__init__({name: MODELS.build(config) for name, config in configs.items()})
+        super().__init__()
         self.weights: dict[str, float] = {}
         self._warned: set[str] = set()
+        if taken := [name for name in configs if '.' in name or hasattr(self, name)]:
+            raise ValueError(f'objectives cannot be called {taken}: torch takes no dot and no name of an attribute')
+        self.update({name: MODELS.build(config) for name, config in configs.items()})
+        for name, objective in self.items():
+            if objective.reads not in (None, 'fine', 'coarse'):
+                raise ValueError(f"reads of objective {name} must be None, 'fine' or 'coarse', got {objective.reads!r}")
         self.set_weights(dict.fromkeys(configs, 1.0) if weights is None else weights)
 
     def set_weights(self, weights: Mapping[str, float]) -> None:
