@@ -32,6 +32,9 @@ def test_bad_head_arguments():
     arguments = dict(in_channels=8, grid=GRID, classes=FINE, coarse_classes=COARSE)
     with pytest.raises(ValueError, match='exactly once'):
         BEVSegHead(**{**arguments, 'coarse_classes': dict(drivable=['drivable_area'])})
+    for wrong in (dict(new_classes='walk'), dict(coarse_classes=dict(drivable='walk'))):
+        with pytest.raises(ValueError, match=r"must be lists of names, got \['walk'\]"):
+            BEVSegHead(**{**arguments, **wrong})
     with pytest.raises(ValueError, match=r'BEVSegHead has no argument loss any more; use objectives=dict\(seg='):
         BEVSegHead(**arguments, loss=dict(type='SegmentationLoss'))
     with pytest.raises(ValueError, match="predict_classes must be 'fine' or 'coarse'"):

@@ -232,7 +232,8 @@ def test_lines_along_the_edge_of_the_road_are_left_out(cameras):
     ('options', 'message'),
     [
         (dict(inside=dict(marking='road')), r"inside names \['road'\], which are not among \('drivable', 'marking'\)"),
-        (dict(inside=dict(drivable='drivable')), r"inside names \['drivable'\], which are not among \('marking',\)"),
+        (dict(inside=dict(drivable='drivable')), r"inside is for lines: line_width must name \['drivable'\]"),
+        (dict(inside=dict(paint='drivable')), r"inside names \['paint'\], which are not among \('marking',\)"),
         (dict(num_frames=0), 'num_frames must be at least 1, got 0'),
         (dict(edge_margin=-1.0), 'edge_margin must not be negative, got -1.0'),
     ],

@@ -119,5 +119,8 @@ def test_gradients_of_every_term(options):
 
 
 def test_bad_options():
+    for options in (dict(positive_weight=-1.0), dict(positive_weight=[]), dict(dice_weight=-1)):
+        with pytest.raises(ValueError, match=r'positive_weight \(at least one\) and dice_weight must not be negative'):
+            SegmentationLoss(**options)
     with pytest.raises(ValueError, match='positive_weight has 2 values for 3 classes'):
         SegmentationLoss(positive_weight=[1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))

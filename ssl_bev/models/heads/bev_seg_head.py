@@ -144,6 +144,8 @@ class BEVSegHead(BaseModule):
 def _parents(
     classes: Sequence[str], coarse_classes: Mapping[str, Sequence[str]], new_classes: Sequence[str]
 ) -> tuple[int | None, ...]:
+    if strings := [fine for fine in (*coarse_classes.values(), new_classes) if isinstance(fine, str)]:
+        raise ValueError(f'fine classes of coarse_classes and new_classes must be lists of names, got {strings}')
     members = [name for fine in (*coarse_classes.values(), new_classes) for name in fine]
     if sorted(members) != sorted(classes):
         raise ValueError(

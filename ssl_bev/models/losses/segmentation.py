@@ -74,6 +74,9 @@ class SegmentationLoss(nn.Module):
         positive_weight: factor of positive cells, one for each class or one for all; rare classes need more
             (tools/class_weights.py proposes values).
         dice_weight: weight of the Dice term beside the cross-entropy.
+
+    Raises:
+        ValueError: a negative weight, or none.
     """
 
     positive_weight: Tensor
@@ -81,6 +84,11 @@ class SegmentationLoss(nn.Module):
     def __init__(self, positive_weight: float | Sequence[float] = 1.0, dice_weight: float = 0.0) -> None:
         super().__init__()
         weights = torch.atleast_1d(torch.tensor(positive_weight, dtype=torch.float32))
+        if not len(weights) or (weights < 0).any() or dice_weight < 0:
+            raise ValueError(
+                'positive_weight (at least one) and dice_weight must not be negative, got '
+                f'{positive_weight} and {dice_weight}'
+            )
         self.register_buffer('positive_weight', weights, persistent=False)
         self.dice_weight = dice_weight
 

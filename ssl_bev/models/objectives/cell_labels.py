@@ -47,6 +47,8 @@ def reading_rules(
     if isinstance(classes, int):
         classes = [str(plane) for plane in range(classes)]
     planes = [name for name in classes if name not in edges]
+    if without := sorted(set(inside).intersection(planes).difference(line_width)):
+        raise ValueError(f'inside is for lines: line_width must name {without}')
     for argument, names, allowed in (
         ('line_width', line_width, classes),
         ('edges', edges, classes),
