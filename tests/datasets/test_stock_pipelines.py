@@ -11,7 +11,14 @@ from mmdet3d.registry import TRANSFORMS
 from mmdet3d.structures import LiDARInstance3DBoxes, LiDARPoints
 from mmengine.registry import DefaultScope
 
-from ssl_bev.datasets import AdaptMultiViewImages, LoadPseudoLabels, PackDetectionWithBEV
+from ssl_bev.datasets import (
+    AdaptMultiViewImages,
+    BEVFlipRotate,
+    LoadAccumulatedTargets,
+    LoadPseudoLabels,
+    PackDetectionWithBEV,
+)
+from ssl_bev.datasets.accumulated_target_files import start_folder, write_target
 from ssl_bev.datasets.stock_augmentation import lidar_augmentation
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.pseudo_labels import PseudoLabelWriter
@@ -265,6 +272,42 @@ def test_bev_labels_follow_augmented_points(info, tiny_data):
     cells = grid.cell_index(old)
     expected = np.append(before['gt_bev_seg'][0].ravel(), 255)[cells]
     assert (after['gt_bev_seg'][0] == expected).mean() > 0.999
+
+
+@pytest.fixture
+def targets(tmp_path):
+    """Random targets of the sample: folder, and the arrays on a grid of 20 m by 20 m in the lidar frame."""
+    grid = dict(x_range=[-10, 10], y_range=[-10, 10], cell_size=1.0)
+    start_folder(tmp_path / 'targets', dict(classes=['drivable', 'marking'], **grid, bev_frame='lidar'))
+    arrays = np.random.default_rng(0).integers(1, 256, (2, 2, 20, 20)).astype(np.uint8)
+    write_target(tmp_path / 'targets', 'one', *(arrays / 255))
+    return str(tmp_path / 'targets'), arrays
+
+
+def test_accumulated_targets_follow_augmented_points(info, targets):
+    np.random.seed(6)  # noqa: NPY002
+    folder, arrays = targets
+    turn = dict(type='GlobalRotScaleTrans', rot_range=[0.3, 0.5], scale_ratio_range=[1.1, 1.1])
+    flip = dict(type='RandomFlip3D', sync_2d=False, flip_ratio_bev_horizontal=1.0)
+    plain = LoadAccumulatedTargets(folder)(AdaptMultiViewImages()(run(copy.deepcopy(info))))
+    moved = LoadAccumulatedTargets(folder, ['marking'])(AdaptMultiViewImages()(run(info, turn, flip)))
+    grid = moved['accumulated_grid']
+    centers = np.concatenate([grid.cell_centers().double(), np.zeros((*grid.shape, 1)), np.ones((*grid.shape, 1))], -1)
+    cells = grid.cell_index(torch.from_numpy((centers @ np.linalg.inv(moved['bev_aug']).T)[..., :2]))
+    for name, values in zip(('probability', 'weight'), arrays, strict=True):
+        np.testing.assert_array_equal(plain[f'accumulated_{name}'], values)
+        expected = np.append(values[1].ravel(), 0)[cells]
+        assert (moved[f'accumulated_{name}'][0] == expected).mean() > 0.99 and (expected == 0).any()
+
+
+def test_targets_may_be_loaded_before_or_after_the_bev_frame_is_flipped(targets):
+    folder, arrays = targets
+    frame = dict(frames=[dict(token='one')], bev_frame='lidar')
+    load, flip = LoadAccumulatedTargets(folder), BEVFlipRotate(flip_x=1)
+    for first, second in ((load, flip), (flip, load)):
+        found = second(first(dict(frame)))
+        np.testing.assert_array_equal(found['accumulated_probability'], arrays[0][..., ::-1])
+        np.testing.assert_array_equal(found['accumulated_weight'], arrays[1][..., ::-1])
 
 
 def test_some_scenes_are_labelled(info, tiny_data, tmp_path):

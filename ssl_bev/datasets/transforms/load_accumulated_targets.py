@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ..accumulated_target_files import read_target, read_target_manifest
+from ..move_labels import move_labels
 
 # Both may be in one sample. The loss of the same name reads them, for the coarse or the fine map.
 KINDS = ('accumulated', 'completed')
@@ -17,9 +19,9 @@ KINDS = ('accumulated', 'completed')
 class LoadAccumulatedTargets(BaseTransform):
     """Read the soft BEV targets of a window's current frame, for `TargetMapLoss`.
 
-    Put it before `BEVFlipRotate`, which also moves these targets.
+    If the frame was rotated, mirrored or scaled before, the targets follow; cells from outside have no weight.
 
-    Required Keys: frames, bev_frame
+    Required Keys: frames, bev_frame; optional bev_aug
 
     Added Keys (of kind 'completed' they begin with `completed_`):
         - accumulated_probability: (K, H, W) uint8, 255 = certainly present
@@ -60,7 +62,11 @@ class LoadAccumulatedTargets(BaseTransform):
         names, grid = self.manifest['classes'], self.manifest['grid']
         probability, weight = read_target(self.root, results['frames'][-1]['token'], (len(names), *grid.shape))
         chosen = [names.index(name) for name in self.classes]
-        content = dict(probability=probability[chosen], weight=weight[chosen], classes=list(self.classes), grid=grid)
+        probability, weight = probability[chosen], weight[chosen]
+        bev_aug = results.get('bev_aug', np.eye(4))
+        if not np.array_equal(bev_aug, np.eye(4)):
+            probability, weight = (move_labels(values, grid, bev_aug, 0) for values in (probability, weight))
+        content = dict(probability=probability, weight=weight, classes=list(self.classes), grid=grid)
         results.update({f'{self.kind}_{name}': value for name, value in content.items()})
         return results
 
