@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from mmdet3d.structures import LiDARPoints
 
 from ssl_bev.datasets import BEVFlipRotate
 from ssl_bev.geometry import BEVGrid, ground_homography, pixels_to_ground, warp_bev
@@ -115,3 +116,15 @@ def test_labels_move_alike_without_cameras():
         moved.append(BEVFlipRotate(0.5, 0.5, 0.5).transform(results))
     np.testing.assert_array_equal(*(each['gt_bev_seg'] for each in moved))
     assert not np.array_equal(moved[0]['gt_bev_seg'], labels) and 'bev2cam' not in moved[1]
+
+
+def test_a_second_augmentation_adds_to_the_first():
+    before = bev_window()
+    after = BEVFlipRotate(flip_y=1, max_rotation=0.5).transform(BEVFlipRotate(flip_x=1, max_rotation=0.5)(before))
+    np.testing.assert_allclose(after['bev2cam'] @ after['bev_aug'], bev_window()['bev2cam'], atol=1e-12)
+
+
+def test_the_points_of_a_detector_are_refused():
+    points = LiDARPoints(torch.rand(5, 4), points_dim=4)
+    with pytest.raises(ValueError, match='not the LiDARPoints of a detector; use RandomFlip3D and GlobalRotScaleTrans'):
+        BEVFlipRotate(flip_x=1).transform(bev_window() | {'points': points})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import BasePoints
 
 from ssl_bev.geometry import BEVGrid
 from ssl_bev.targets import IGNORE
@@ -20,18 +21,19 @@ class BEVFlipRotate(BaseTransform):
 
     Labels are read at the nearest cell, which is exact for a flip of a range that is symmetric about 0; cells from
     outside are ignored. One draw is used for all frames of a window, so their relative motion is that of the mirrored,
-    rotated world. Put it after `LoadBEVMasks`, `LoadAccumulatedTargets` and `LoadBEVPoints`.
+    rotated world. Put it after `LoadBEVPoints`.
 
     It is for models without images, such as `MapCompletion`, or models that lift by geometry alone, such as LSS. It is
-    not for BEVFormer, which learns sampling offsets in the image that a mirrored map contradicts.
+    not for BEVFormer, which learns sampling offsets in the image that a mirrored map contradicts, nor for the points of
+    a detector, whose own augmentation also moves its boxes.
 
-    Optional Keys: bev2cam, bev2global, road2bev, points; gt_bev_seg with x_range, y_range, cell_size, and
+    Optional Keys: bev_aug, bev2cam, bev2global, road2bev, points; gt_bev_seg with x_range, y_range, cell_size, and
     accumulated_probability and accumulated_weight with accumulated_grid; the same of kind 'completed'
 
-    Modified Keys: bev2cam, bev2global, road2bev, points, gt_bev_seg, accumulated_probability, accumulated_weight,
-    completed_probability, completed_weight
+    Modified Keys: bev_aug, bev2cam, bev2global, road2bev, points, gt_bev_seg, accumulated_probability,
+    accumulated_weight, completed_probability, completed_weight
 
-    Added Keys: bev_aug, (4, 4) float64, from the frame before to the frame after
+    Added Keys: bev_aug, (4, 4) float64, from the frame before all augmentation to the frame after
 
     Args:
         flip_x: probability of x -> -x.
@@ -39,7 +41,7 @@ class BEVFlipRotate(BaseTransform):
         max_rotation: largest angle either way, radians.
 
     Raises:
-        ValueError: an argument out of range.
+        ValueError: an argument out of range, or the points of a detector.
     """
 
     def __init__(self, flip_x: float = 0.0, flip_y: float = 0.0, max_rotation: float = 0.0) -> None:
@@ -53,6 +55,11 @@ class BEVFlipRotate(BaseTransform):
         self.max_rotation = max_rotation
 
     def transform(self, results: dict) -> dict:
+        if isinstance(results.get('points'), BasePoints):
+            raise ValueError(
+                f'BEVFlipRotate moves the points of LoadBEVPoints, not the {type(results["points"]).__name__} of a '
+                'detector; use RandomFlip3D and GlobalRotScaleTrans before AdaptMultiViewImages, which follows them'
+            )
         flips = np.random.uniform(size=2) < (self.flip_x, self.flip_y)
         angle = np.random.uniform(-1, 1) * self.max_rotation
         mirror = np.diag([*np.where(flips, -1.0, 1.0), 1.0, 1.0])
@@ -67,7 +74,7 @@ class BEVFlipRotate(BaseTransform):
             results['road2bev'] = old2new @ results['road2bev']
         if 'points' in results:
             results['points'] = [_move_points(points, old2new) for points in results['points']]
-        results['bev_aug'] = old2new
+        results['bev_aug'] = old2new @ results.get('bev_aug', np.eye(4))
         if 'gt_bev_seg' in results:
             grid = BEVGrid(results['x_range'], results['y_range'], results['cell_size'])
             results['gt_bev_seg'] = move_labels(results['gt_bev_seg'], grid, old2new, IGNORE)
