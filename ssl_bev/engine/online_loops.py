@@ -85,7 +85,10 @@ class _Steps:
     def __call__(self, batch: Mapping) -> list[BEVDataSample]:
         predicted = []
         for i, sample in enumerate(batch['data_samples']):
-            inputs = {name: values[i] for name, values in batch['inputs'].items()}
+            inputs = {  # points are collated as clouds of each frame
+                name: [clouds[i] for clouds in values] if name == 'points' else values[i]
+                for name, values in batch['inputs'].items()
+            }
             frame = dict(inputs=inputs, data_samples=sample)
             samples, self.state = self.predict(frame, self.state)
             predicted += samples

@@ -29,11 +29,12 @@ class Predictions(BaseMetric):
 
 
 def with_truth(packed: dict) -> dict:
-    """The packed sample with a random truth, the same for a frame in each window."""
+    """The packed sample with a random truth and cloud, the same for a frame in each window."""
     sample = packed['data_samples']
     generator = torch.Generator().manual_seed(sum(map(ord, sample.sample_token)))
     sample.gt_bev_seg = torch.randint(0, 2, (2, 16, 24), generator=generator, dtype=torch.uint8)
     sample.set_metainfo(dict(bev_classes=('road', 'line')))
+    packed['inputs']['points'] = [torch.rand(3, 4, generator=generator)] * len(sample.timestamps)
     return packed
 
 
@@ -97,6 +98,17 @@ def test_whole_scenes_are_windows_as_long_as_a_scene(evaluate) -> None:
 def test_single_frames_are_evaluated_as_ever(evaluate) -> None:
     expected, _ = evaluate(WindowLoop, 1, DefaultSampler)
     assert_equal(evaluate(OnlineTestLoop, 1, DefaultSampler)[0], expected)
+
+
+def test_each_sample_of_a_batch_keeps_its_points(evaluate, runner: Runner) -> None:
+    clouds = []
+    hook = runner.model.bev_encoder.register_forward_pre_hook(lambda _, inputs: clouds.extend(inputs[0].points))
+    try:
+        evaluate(OnlineTestLoop, 2, whole_scenes=True)
+    finally:
+        hook.remove()
+    for cloud, sample in zip(clouds, runner.test_loop.dataloader.dataset, strict=True):
+        assert torch.equal(cloud, *sample['inputs']['points'])
 
 
 def test_processes_have_whole_scenes(evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
