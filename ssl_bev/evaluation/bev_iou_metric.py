@@ -42,7 +42,7 @@ class BEVIoUMetric(BaseMetric):
     Args:
         classes: names to report. Each is a class of prediction and ground truth, or a key of `merge`.
         thresholds: candidates for the best one.
-        rings: (inner, outer) distances of cell centres from the origin of the BEV frame, metres; must not overlap.
+        rings: (inner, outer) distances of cell centres from the BEV origin, metres; none or more, without overlap.
         merge: coarse class -> fine classes that make it up, if prediction or ground truth has no class of the coarse
             name: a cell is positive if any of them is; its probability is the highest of theirs.
         chosen_thresholds: class -> threshold chosen elsewhere (on validation data), reported in addition.
@@ -192,7 +192,7 @@ class BEVIoUMetric(BaseMetric):
         for threshold in (*self.candidates, *self.chosen.values()):
             if not 0 < threshold < 1:
                 raise ValueError(f'thresholds must lie between 0 and 1, got {threshold}')
-        for (inner, outer), following in zip(self.rings, [*self.rings[1:], (float('inf'), 0)], strict=True):
+        for (inner, outer), following in zip(self.rings, [*self.rings, (float('inf'), 0)][1:], strict=True):
             if not 0 <= inner < outer or outer > following[0]:
                 raise ValueError(f'rings must be (inner, outer), ascending, without overlap, got {self.rings}')
         for argument, names in (('merge', self.merge), ('chosen_thresholds', self.chosen)):

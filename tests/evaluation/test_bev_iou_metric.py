@@ -215,6 +215,12 @@ def test_bad_arguments(options: dict, message: str) -> None:
         BEVIoUMetric(**options)
 
 
+def test_without_rings() -> None:
+    samples = random_samples(2)
+    figures = evaluate(samples)
+    assert evaluate(samples, rings=()) == {name: value for name, value in figures.items() if not name.endswith('m')}
+
+
 def test_bad_samples() -> None:
     element = random_samples(1)[0]
     with pytest.raises(
