@@ -16,6 +16,9 @@ from ssl_bev.targets import is_positive, known
 
 from .gathering import gather_by_token
 
+NEEDED = ('pred_bev_seg', 'pred_classes', 'x_range', 'y_range', 'cell_size', 'bev2img', 'road2bev', 'camera_names')
+NEEDED += ('pseudo_target', 'pseudo_classes')
+
 
 @METRICS.register_module()
 class ReprojectedIoUMetric(BaseMetric):
@@ -32,7 +35,7 @@ class ReprojectedIoUMetric(BaseMetric):
         prefix: of the reported names.
 
     Raises:
-        ValueError: a class that is not among those predicted and labelled.
+        ValueError: a class that is not among those predicted and labelled, a sample that lacks fields, or no sample.
     """
 
     default_prefix = 'image'
@@ -44,6 +47,11 @@ class ReprojectedIoUMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count intersections and unions of one batch, see `BEVDataSample` for the fields."""
         for sample in data_samples:
+            if lacking := [key for key in NEEDED if key not in sample]:
+                raise ValueError(
+                    f'sample {sample["sample_token"]} has no {", ".join(lacking)}, which ReprojectedIoUMetric needs; '
+                    'for pseudo_target and pseudo_classes add LoadPseudoLabels to the pipeline'
+                )
             for kind in ('pred_classes', 'pseudo_classes'):
                 missing = [name for name in self.classes if name not in sample[kind]]
                 if missing:
@@ -55,7 +63,8 @@ class ReprojectedIoUMetric(BaseMetric):
             size = tuple(target.shape[-2:])
             bev2img = sample['bev2img'][-1:]
             road = Road(sample['road2bev'], sample.get('road_heights'), sample.get('road_grid'))[-1:]
-            bev2img = scale_pixels(bev2img, size[1] / sample['img_shape'][1], size[0] / sample['img_shape'][0])
+            height, width = (sample.get('image_size') or sample['img_shape'])[:2]  # as in CameraRig
+            bev2img = scale_pixels(bev2img, size[1] / width, size[0] / height)
             projected, _, valid = reproject(predicted[None].float(), grid, bev2img, road, size, 1)
             overlap = _overlap(projected[0], target, valid)
             self.results.append((sample['sample_token'], (tuple(sample['camera_names']), overlap.tolist())))
@@ -71,7 +80,13 @@ class ReprojectedIoUMetric(BaseMetric):
         return {f'{self.prefix}/{name}': value for name, value in self.compute_metrics(overlaps).items()}
 
     def compute_metrics(self, results: list[tuple[tuple[str, ...], list]]) -> dict[str, float]:
-        """IoU from the summed counts."""
+        """IoU from the summed counts.
+
+        Raises:
+            ValueError: no sample was evaluated.
+        """
+        if not results:
+            raise ValueError('ReprojectedIoUMetric has no sample to evaluate; is the validation dataset empty?')
         counts: dict[str, Tensor] = {}
         for cameras, overlap in results:
             for camera, count in zip(cameras, torch.tensor(overlap), strict=True):

@@ -84,6 +84,19 @@ def test_a_class_that_is_not_predicted_is_named(sample):
         evaluate({**sample, 'pred_classes': ('drivable', 'crosswalk')})
 
 
+def test_an_image_size_for_each_view_of_a_detector(sample):
+    views = {**sample, 'img_shape': [(50, 110), (50, 110)], 'image_size': (60, 120)}
+    assert evaluate(views) == evaluate(sample)
+
+
+def test_what_is_missing_is_named(sample):
+    unlabelled = {key: value for key, value in sample.items() if not key.startswith('pseudo_')}
+    with pytest.raises(ValueError, match=r'sample 0 has no pseudo_target, pseudo_classes, .*add LoadPseudoLabels'):
+        evaluate(unlabelled)
+    with pytest.raises(ValueError, match='ReprojectedIoUMetric has no sample to evaluate'):
+        evaluate()
+
+
 def spoilt(sample, part):
     """The sample with a part of its prediction missing."""
     prediction = sample['pred_bev_seg'].clone()
