@@ -41,12 +41,17 @@ class CameraRig:
         """Stack the windows of a batch.
 
         Raises:
-            ValueError: the images of the samples differ in size.
+            ValueError: the images of the samples differ in size, or the samples in their number of frames or cameras.
         """
         # A detector's img_shape may be a list of one for each view.
         sizes = {tuple((sample.get('image_size') or sample.img_shape)[:2]) for sample in data_samples}
         if len(sizes) != 1:
             raise ValueError(f'the images of a batch must have one size (height, width), got {sorted(sizes)}')
+        shapes = [tuple(sample.bev2img.shape[:-2]) for sample in data_samples]
+        if len(set(shapes)) > 1:
+            tokens = [sample.get('sample_token', 'unnamed') for sample in data_samples]
+            got = ', '.join(f'{token}: {shape}' for token, shape in zip(tokens, shapes, strict=True))
+            raise ValueError(f'samples of a batch must have equally many frames and cameras, got {got}')
         names = ('bev2img', 'bev2global', 'road2bev', 'frame_valid')
         stacked = {name: torch.stack([getattr(sample, name) for sample in data_samples]) for name in names}
         every = torch.ones_like(stacked['bev2img'][0, :, :, 0, 0], dtype=torch.bool)

@@ -97,6 +97,14 @@ def test_a_missing_camera_is_neither_seen_nor_taught():
     )
 
 
+def test_samples_with_other_numbers_of_cameras_are_named():
+    batch = [make_sample(0), make_sample(1)]
+    batch[1].bev2img = batch[1].bev2img[:, :1]
+    first, second = (sample.sample_token for sample in batch)
+    with pytest.raises(ValueError, match=rf'frames and cameras, got {first}: \(\d, 2\), {second}: \(\d, 1\)'):
+        CameraRig.from_data_samples(batch)
+
+
 def test_the_ground_that_only_a_missing_camera_sees_is_not_observed():
     sample = make_sample(0)
     grid = make_model().seg_head.grid
