@@ -56,6 +56,7 @@ class BEVDataset(BaseDataset):
         disjoint_from: tokens or names of scenes that must not be among those used, such as the scenes of another
             split, or a file of them.
         serialize_data: has no effect; samples are arrays, frames are serialised.
+        indices: as in mmengine: the samples to keep, or the number of the first (negative: last) ones.
 
     Raises:
         FileNotFoundError: no info file, or no roads.
@@ -93,6 +94,7 @@ class BEVDataset(BaseDataset):
         test_mode: bool = False,
         serialize_data: bool = True,
         lazy_init: bool = False,
+        indices: int | Sequence[int] | None = None,
     ) -> None:
         for name, value in (
             ('num_frames', num_frames),
@@ -134,6 +136,7 @@ class BEVDataset(BaseDataset):
             pipeline=[TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline],
             test_mode=test_mode,
             lazy_init=lazy_init,
+            indices=indices,
         )
         self.data_root = data_root
 
@@ -212,6 +215,11 @@ class BEVDataset(BaseDataset):
         if sample is None:
             raise ValueError(f'a transform of the pipeline returned None for sample {token} of {self.ann_file}')
         return sample
+
+    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> Sequence[dict]:
+        if isinstance(indices, Sequence):
+            return self.data_list.take(np.array(indices, int))  # a table, as before
+        return super()._get_unserialized_subset(indices)
 
     def _open_infos(self) -> InfoTable:
         temporal_needs = [f'num_frames={self.num_frames}'] * (self.num_frames > 1)

@@ -187,6 +187,18 @@ def test_samples_survive_a_subset_and_a_worker(tiny_data, tiny_root):
     assert dataset.metainfo['version'] == 'v1.0-mini'
 
 
+def test_the_history_of_a_subset_can_be_dropped(tiny_data, tiny_root):
+    dataset = build(tiny_data, tiny_root, num_frames=2)
+    expected = [tokens(dataset[i])[-1:] for i in (3, 4, 5)]
+    last_scene = build(tiny_data, tiny_root, num_frames=2, indices=[3, 4, 5])
+    dataset.get_subset_(range(3, 6))
+    for part in (dataset, last_scene):
+        part.drop_history()
+        assert [tokens(sample) for sample in part] == expected
+    with pytest.raises(ValueError, match='the history of a sample is not the samples before it'):
+        build(tiny_data, tiny_root, num_frames=2, indices=[0, 2]).drop_history()
+
+
 def stock_infos(tiny_data, path):
     """The info file as mmdet3d's own converter writes it: without temporal fields."""
     content = pickle.loads((tiny_data / 'ssl_bev_infos_train.pkl').read_bytes())
