@@ -11,8 +11,9 @@ from mmengine.visualization import Visualizer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ssl_bev.engine import BEVVisualizationHook, load_config
+from ssl_bev.geometry import BEVGrid
 from ssl_bev.structures import BEVDataSample
-from ssl_bev.visualization import draw_sample
+from ssl_bev.visualization import draw_bev, draw_sample
 
 CONFIG = """
 default_hooks = dict(visualization=dict(type='BEVVisualizationHook', num_samples=2))
@@ -64,6 +65,29 @@ def test_scalars_and_panels_reach_tensorboard(tmp_path):
     assert [file.name for file in files] == ['val_0_7.png', 'val_1_7.png']
 
     assert np.array_equal(cv2.imread(str(files[1])), expected)  # colours in their order
+
+
+def drawn(inputs, sample):
+    pictures = []
+    visualizer = SimpleNamespace(add_image=lambda name, picture, step: pictures.append(picture))
+    BEVVisualizationHook().after_val_iter(
+        SimpleNamespace(rank=0, epoch=1, visualizer=visualizer), 0, dict(inputs=inputs), [sample]
+    )
+    (picture,) = pictures
+    return picture[..., ::-1]
+
+
+def test_images_of_a_detector_have_no_time():
+    data, (sample,) = batch(2)
+    (window,) = data['inputs']['img']
+    assert np.array_equal(drawn(dict(img=[window[0]]), sample), draw_sample(window[0], sample))
+
+
+def test_without_images_the_map_is_drawn_alone():
+    sample = predicted(8)
+    grid = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
+    expected = draw_bev(sample.pred_bev_seg.numpy(), ['marking'], grid)
+    assert np.array_equal(drawn(dict(points=[[torch.zeros(3, 4)]]), sample), expected)
 
 
 def test_one_process_draws_and_the_number_is_checked(tmp_path):
