@@ -46,7 +46,7 @@ class AdaptMultiViewImages(BaseTransform):
 
     Points and boxes that were flipped, rotated, scaled or translated define a new lidar frame, and all matrices refer
     to it; the frame 'ego' is then given by `lidar2ego` from there. A scale changes the length of a metre in the BEV
-    frame. `LoadBEVMasks` reads its labels through `bev_aug`.
+    frame. `LoadBEVMasks` and `LoadAccumulatedTargets` follow `bev_aug`.
 
     Required Keys: images, lidar_points (with lidar2ego), ego2global, token; with images cam2img, ori_cam2img,
     lidar2cam, img; optional scene_token, scene_name, img_crop_offset, flip, flip_direction, homography_matrix,
