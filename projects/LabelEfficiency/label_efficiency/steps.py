@@ -58,7 +58,7 @@ class Steps:
             seconds = before.get('seconds', 0.0) + cores * (time.monotonic() - started)
             with self._lock:
                 path = self.folder / 'steps.json'
-                write_json(path, {**read_json(path), name: {'done': code == 0, 'seconds': round(seconds, 1)}})
+                write_json(path, {**read_json(path), name: {'done': code == 0, 'seconds': round(seconds, 3)}})
         if code:
             lines = log.read_text(errors='replace').splitlines()[-15:]
             raise StepError('\n'.join([*lines, f'{name} failed with exit code {code}; the whole log: {log}']))
