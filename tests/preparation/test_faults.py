@@ -341,7 +341,7 @@ def test_no_map_for_pretraining(root, capsys):
     assert len(NuScenesBEVDataset(INFOS, [], data_root=str(root), info_root=str(out), with_labels=False)) == 6
     report = check_data(root, [out / INFOS], show_progress=False)
     assert report.is_good
-    assert report.warnings == {'maps': 1, 'lidar': 1}
+    assert report.warnings == {'maps': 1}
     from tools import check_data as tool
 
     assert tool.main(['--data-root', str(root), '--info-root', str(out), '--quiet']) == 0

@@ -15,7 +15,7 @@ from .settings import Settings
 
 
 def check_lidar(root: Path, scenes: Sequence[Sequence[Mapping]], settings: Settings, report: Report) -> None:
-    """Check the lidar files of all keyframes; training on images alone needs none, so that all may be missing.
+    """Check the lidar files of all keyframes. If none is there, 0 are counted: training on images needs no lidar.
 
     Args:
         root: folder that lidar paths are relative to.
@@ -24,10 +24,8 @@ def check_lidar(root: Path, scenes: Sequence[Sequence[Mapping]], settings: Setti
         report: gets the counts, errors and warnings.
     """
     scenes = [[frame for frame in scene if _lidar_path(frame)] for scene in scenes]
-    frames = [frame for scene in scenes for frame in scene]
-    if not any((root / _lidar_path(frame)).is_file() for frame in frames):
-        if frames:
-            report.warn('lidar', f'none of {len(frames)} lidar files is there, such as {root / _lidar_path(frames[0])}')
+    if not any((root / _lidar_path(frame)).is_file() for scene in scenes for frame in scene):
+        report.count('lidar', 0)
         return
     for scene in tqdm(scenes, 'lidar', unit='scene', disable=not settings.show_progress):
         report.count('lidar', len(scene))
