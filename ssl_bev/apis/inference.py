@@ -15,7 +15,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ssl_bev.engine import building, load_config, load_weights, predict_online
+from ssl_bev.engine import building, load_config, load_weights
+from ssl_bev.engine.online import OnlineSteps
 from ssl_bev.engine.pinned_memory import unpin_without_gpu
 from ssl_bev.structures import BEVDataSample
 
@@ -114,22 +115,17 @@ def inference(
             the data must be in order of time.
 
     Yields:
-        The images of the current frame (N, 3, H, W) uint8 BGR, as augmented by the pipeline, and the data sample on the
-        CPU with `pred_bev_seg` (K, H, W) and the metainfo `pred_classes`, `x_range`, `y_range`, `cell_size`.
+        The images of the current frame (N, 3, H, W) uint8 BGR, as augmented by the pipeline (N = 0 without images), and
+        the data sample on the CPU with `pred_bev_seg` (K, H, W) and the metainfo `pred_classes`, `x_range`, `y_range`,
+        `cell_size`.
     """
     if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=1, collate_fn=pseudo_collate)
-    state = None
+    step = OnlineSteps(model) if online else model.test_step
     for batch in data:
-        images = [window[-1] for window in batch['inputs']['img']]
-        if online:
-            samples = []
-            for window, sample in zip(batch['inputs']['img'], batch['data_samples'], strict=True):
-                frame = dict(inputs=dict(img=window), data_samples=sample)
-                predicted, state = predict_online(model, frame, state)
-                samples += predicted
-        else:
-            with torch.no_grad():
-                samples = model.test_step(batch)
+        windows = batch['inputs'].get('img')
+        images = [torch.zeros(0, 3, 1, 1)] * len(batch['data_samples']) if windows is None else [w[-1] for w in windows]
+        with torch.no_grad():
+            samples = step(batch)
         for frame_images, sample in zip(images, samples, strict=True):
             yield frame_images, sample.cpu()

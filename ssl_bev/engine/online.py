@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,3 +99,27 @@ def predict_online(
         states = states[max(len(states) + 1 - num_frames, 0) :]
     samples = write_predictions(model.seg_head, model.seg_head(encoded[0][0]), samples)
     return samples, OnlineState(states, scenes, times)
+
+
+class OnlineSteps:
+    """`val_step` and `test_step` of a model that remembers the samples before.
+
+    Args:
+        model, num_frames, max_time_gap: see `predict_online`.
+    """
+
+    def __init__(self, model: BaseModel, num_frames: int | None = None, max_time_gap: float = MAX_TIME_GAP) -> None:
+        self.predict = partial(predict_online, model, num_frames=num_frames, max_time_gap=max_time_gap)
+        self.state: OnlineState | None = None
+
+    def __call__(self, batch: Mapping) -> list[BEVDataSample]:
+        predicted = []
+        for i, sample in enumerate(batch['data_samples']):
+            inputs = {  # points are collated as clouds of each frame
+                name: [clouds[i] for clouds in values] if name == 'points' else values[i]
+                for name, values in batch['inputs'].items()
+            }
+            frame = dict(inputs=inputs, data_samples=sample)
+            samples, self.state = self.predict(frame, self.state)
+            predicted += samples
+        return predicted

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from mmdet3d.registry import LOOPS
 from mmengine.model import BaseModel
 from mmengine.runner import BaseLoop, TestLoop, ValLoop
 
-from ssl_bev.structures import BEVDataSample
-
 from .model_wrappers import unwrapped
-from .online import OnlineState, predict_online
+from .online import OnlineSteps
 from .pinned_memory import unpin_without_gpu
 from .scene_sampler import SceneContiguousSampler
 
@@ -47,7 +44,7 @@ class _OnlineLoop(BaseLoop):
         if not self.is_online:
             return super().run()
         model = unwrapped(self.runner.model)
-        with _steps_replaced(model, _Steps(model, self.num_frames, self.dataloader.dataset.max_time_gap)):
+        with _steps_replaced(model, OnlineSteps(model, self.num_frames, self.dataloader.dataset.max_time_gap)):
             return super().run()
 
 
@@ -75,28 +72,8 @@ class OnlineTestLoop(_OnlineLoop, TestLoop):
     """mmengine's `TestLoop`, as `OnlineValLoop`."""
 
 
-class _Steps:
-    """`val_step` and `test_step` of a model that remembers the samples before."""
-
-    def __init__(self, model: BaseModel, num_frames: int | None, max_time_gap: float) -> None:
-        self.predict = partial(predict_online, model, num_frames=num_frames, max_time_gap=max_time_gap)
-        self.state: OnlineState | None = None
-
-    def __call__(self, batch: Mapping) -> list[BEVDataSample]:
-        predicted = []
-        for i, sample in enumerate(batch['data_samples']):
-            inputs = {  # points are collated as clouds of each frame
-                name: [clouds[i] for clouds in values] if name == 'points' else values[i]
-                for name, values in batch['inputs'].items()
-            }
-            frame = dict(inputs=inputs, data_samples=sample)
-            samples, self.state = self.predict(frame, self.state)
-            predicted += samples
-        return predicted
-
-
 @contextmanager
-def _steps_replaced(model: BaseModel, steps: _Steps) -> Iterator[None]:
+def _steps_replaced(model: BaseModel, steps: OnlineSteps) -> Iterator[None]:
     model.val_step = model.test_step = steps
     try:
         yield

@@ -25,6 +25,7 @@ CAPTION = 22
 BEV_HEIGHTS = (500, 720)
 LEGEND_HEIGHT = 60
 TILE_WIDTHS = (320, 680)
+LEGEND_WIDTH = 480  # without cameras
 
 
 def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
@@ -34,7 +35,7 @@ def camera_places(camera_names: Sequence[str]) -> tuple[list[int], int]:
     """
     if sorted(camera_names) == sorted(NUSCENES_PLACES):
         return [list(camera_names).index(name) for name in NUSCENES_PLACES], 3
-    return sorted(range(len(camera_names)), key=lambda index: camera_names[index]), min(3, len(camera_names))
+    return sorted(range(len(camera_names)), key=lambda index: camera_names[index]), min(3, len(camera_names)) or 1
 
 
 def draw_panel(
@@ -59,7 +60,7 @@ def draw_panel(
     arrays have x along the columns and y along the rows; the panel turns them so that forward is up.
 
     Args:
-        images: one picture per camera, uint8.
+        images: one picture per camera, uint8; none: maps and legend alone.
         camera_names: the N names.
         probabilities: the prediction, 0 .. 1.
         classes: its K class names.
@@ -96,7 +97,7 @@ def draw_panel(
         for n in order
     ]
     rows = -(-len(tiles) // columns)
-    cameras_height = rows * (max(tile.shape[0] for _, tile in tiles) + CAPTION + GAP) - CAPTION
+    cameras_height = rows * (max((tile.shape[0] for _, tile in tiles), default=0) + CAPTION + GAP) - CAPTION
     height = float(np.clip(cameras_height + LEGEND_HEIGHT, *BEV_HEIGHTS))
     bevs = [('BEV prediction, forward is up', _bev(probabilities.float().numpy(), classes, grid, bev_frame, height))]
     shown = list(classes)
@@ -113,6 +114,8 @@ def draw_panel(
 
 def _fill_height(images: Sequence[np.ndarray], columns: int) -> int:
     """Return the tile width at which the rows of cameras and the legend are about as high as the BEV pictures."""
+    if not images:
+        return TILE_WIDTHS[0]
     rows = -(-len(images) // columns)
     aspect = max(image.shape[0] / image.shape[1] for image in images)
     height = (BEV_HEIGHTS[1] - LEGEND_HEIGHT) / rows - CAPTION - GAP
@@ -173,7 +176,8 @@ def compose_panel(
     Returns:
         (height, width, 3) uint8 BGR.
     """
-    tile_height, tile_width = max(tile.shape[0] for _, tile in tiles), tiles[0][1].shape[1]
+    sizes = [tile.shape[:2] for _, tile in tiles] or [(0, LEGEND_WIDTH)]
+    tile_height, tile_width = max(height for height, _ in sizes), sizes[0][1]
     rows = -(-len(tiles) // columns)
     cameras_width = columns * (tile_width + GAP) - GAP
     explanation = below(cameras_width)

@@ -18,7 +18,7 @@ def draw_sample(
     """Draw the panel of a predicted sample, with BEV labels if it has `gt_bev_seg`; missing cameras are left out.
 
     Args:
-        images: of the current frame, from `inference`.
+        images: of the current frame, from `inference`; N = 0: maps and legend alone.
         sample: with `pred_bev_seg`.
         title: by default the scene and the sample token.
 
@@ -40,7 +40,7 @@ def draw_sample(
         }
     scene = sample.get('scene_name') or ''
     valid = sample.camera_valid[-1].tolist() if 'camera_valid' in sample else [True] * len(images)
-    cameras = [n for n, there in enumerate(valid) if there]
+    cameras = [n for n, there in enumerate(valid[: len(images)]) if there]
     return draw_panel(
         [np.ascontiguousarray(images[n].permute(1, 2, 0).cpu().numpy()) for n in cameras],
         [sample.camera_names[n] for n in cameras],

@@ -109,6 +109,16 @@ def test_inference_yields_current_images_and_predictions_in_order(config, checkp
         assert sample.pred_bev_seg[1].mean().item() == pytest.approx(50 * index / 255)
 
 
+def test_a_model_without_images(config, checkpoint, monkeypatch):
+    """As of lidar points; its panel has no camera."""
+    model, (batch, *_) = init_model(config, checkpoint), build_test_dataloader(config)
+    (of_cameras, sample), *_ = inference(model, [batch])
+    monkeypatch.setattr(model, 'test_step', lambda batch: [sample])
+    ((none, same),) = inference(model, [dict(inputs=dict(points=[[torch.zeros(5, 4)]]), data_samples=[sample])])
+    assert none.shape[0] == 0 and same.sample_token == 'token0'
+    assert draw_sample(none, same).shape[1] < draw_sample(of_cameras, same).shape[1]
+
+
 def test_other_infos_replace_the_data_and_drop_the_label_subset(config, tmp_path):
     infos = tmp_path / 'mine' / 'infos.pkl'
     (infos.parent / 'labels').mkdir(parents=True)

@@ -11,9 +11,8 @@ from mmengine.visualization import Visualizer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ssl_bev.engine import BEVVisualizationHook, load_config
-from ssl_bev.geometry import BEVGrid
 from ssl_bev.structures import BEVDataSample
-from ssl_bev.visualization import draw_bev, draw_sample
+from ssl_bev.visualization import draw_sample
 
 CONFIG = """
 default_hooks = dict(visualization=dict(type='BEVVisualizationHook', num_samples=2))
@@ -83,11 +82,10 @@ def test_images_of_a_detector_have_no_time():
     assert np.array_equal(drawn(dict(img=[window[0]]), sample), draw_sample(window[0], sample))
 
 
-def test_without_images_the_map_is_drawn_alone():
-    sample = predicted(8)
-    grid = BEVGrid(sample.x_range, sample.y_range, sample.cell_size)
-    expected = draw_bev(sample.pred_bev_seg.numpy(), ['marking'], grid)
-    assert np.array_equal(drawn(dict(points=[[torch.zeros(3, 4)]]), sample), expected)
+def test_without_images_the_maps_are_drawn_alone():
+    _, (sample,) = batch(2)
+    panel = drawn(dict(points=[[torch.zeros(3, 4)]]), sample)
+    assert np.array_equal(panel, draw_sample(torch.zeros(0, 3, 1, 1), sample))
 
 
 def test_one_process_draws_and_the_number_is_checked(tmp_path):
