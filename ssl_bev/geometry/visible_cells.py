@@ -20,7 +20,7 @@ class VisibleCells:
     Args:
         camera: flat index into (B, N), (V,), int64.
         cell: flat index into (B, H, W), (V,), int64.
-        pixels: (u, v) of S points around each cell's centre on the road, (V, S, 2).
+        pixels: (u, v) of S points around each cell's centre on the road, (2, S, V).
         area: ground area that one pixel covers at the centre, square metres, (V,).
     """
 
@@ -72,7 +72,7 @@ def visible_cells(
     # A step on the ground is a step in the homogeneous pixel; on a plane it is the same everywhere in one image.
     if road.is_plane:
         steps = (homography[..., :2] @ offsets.to(homography).mT).flatten(0, 1)  # (B N, 3, S)
-        du, dv, dd = (part.index_select(0, camera) for part in steps.unbind(1))
+        du, dv, dd = (part.mT.index_select(1, camera) for part in steps.unbind(1))  # (S, V)
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / d^3; it grows with the square of the focal
         # length.
         area = depth**3 / determinant_of(homography).abs().flatten().index_select(0, camera)
@@ -80,8 +80,8 @@ def visible_cells(
         slope = road.slope(centers.flatten(0, 1)).expand(*homography.shape[:2], -1, -1).flatten(0, 2)[index]  # (V, 2)
         up = bev2img[..., :3, 2].flatten(0, 1)[camera]  # (V, 3)
         steps = homography[..., :2].flatten(0, 1)[camera] + up[..., None] * slope[:, None]  # (V, 3, 2)
-        du, dv, dd = (steps @ offsets.to(steps).mT).unbind(1)
+        du, dv, dd = torch.einsum('vij,sj->isv', steps, offsets.to(steps))  # (S, V)
         area = covered_area(steps, torch.stack([u, v, depth], -1))
-    near = (depth[:, None] + dd).clamp(min=MIN_DEPTH)
-    pixels = torch.stack([(u[:, None] + du) / near, (v[:, None] + dv) / near], -1)
+    near = (depth + dd).clamp(min=MIN_DEPTH)
+    pixels = torch.stack([u + du, v + dv]).div_(near)
     return VisibleCells(camera, cell, pixels, area)

@@ -104,12 +104,12 @@ class SceneEvidence:
         covered = abs(np.linalg.det(view.plane2img)) / depth**3 * self.grid.cell_size**2
         weight = np.minimum(covered, self.max_pixels) * view.confidence[pixels[0][inside], pixels[1][inside]] / 255
         at_center, *labels = (self._labels(view, targets, centers + offset) for offset in ((0.0, 0.0), *self._offsets))
-        labels = torch.stack(labels, 1) if labels else None  # (P, S, K')
+        labels = torch.stack(labels) if labels else None  # (S, P, K')
         for k, (rule, asked, around) in enumerate(zip(self.rules, self._asked, self._around, strict=True)):
-            points = at_center[:, None] if rule.radius is None else labels[:, asked]
+            points = at_center[None] if rule.radius is None else labels[asked]
             share, certain = rule.read(points[..., rule.plane])
             if rule.inside is not None:
-                share = share * lies_inside(labels[:, around, rule.inside])
+                share = share * lies_inside(labels[around, :, rule.inside])
             share, certain = share.numpy(), certain.numpy()
             # Every cell occurs once, so this adds nothing twice.
             self.votes[0, k, rows[i], columns[j]] += (1 - share) * certain * weight

@@ -108,12 +108,12 @@ def test_cells_as_projected_point_by_point(cameras, road):
     sample, number, cell = visible.nonzero(as_tuple=True)
     assert torch.equal(cells.camera, sample * 2 + number)
     assert torch.equal(cells.cell, sample * len(centers) + cell)
-    torch.testing.assert_close(cells.pixels[:, 0], pixels[sample, number, cell], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(cells.pixels[:, 0].mT, pixels[sample, number, cell], rtol=1e-4, atol=1e-3)
     for k in (1, 2):
         moved = lift_to_road(centers + OFFSETS[k], road)[:, None]
         near = (centers[cell].norm(dim=-1) > 4).nonzero()[:, 0]  # where a pixel is not all too small
         expected = project_points(moved, cameras, SIZE)[0][sample, number, cell]
-        assert (cells.pixels[near, k] - expected[near]).norm(dim=-1).max() < 0.3
+        assert (cells.pixels[:, k, near].mT - expected[near]).norm(dim=-1).max() < 0.3
     flat = visible_cells(GRID, cameras, road.road2bev, SIZE, OFFSETS)
     assert len(flat.cell) != len(cells.cell)
 
@@ -123,7 +123,7 @@ def test_each_camera_may_have_its_own_road(cameras, road):
     cells = visible_cells(GRID, cameras, both, SIZE, OFFSETS)
     for number, own in enumerate((road, road[[1, 0]])):
         alone = visible_cells(GRID, cameras[:, [number]], own, SIZE, OFFSETS)
-        torch.testing.assert_close(cells.pixels[cells.camera % 2 == number], alone.pixels)
+        torch.testing.assert_close(cells.pixels[..., cells.camera % 2 == number], alone.pixels)
 
 
 def test_a_ramp_of_heights_is_a_tilted_plane(cameras):

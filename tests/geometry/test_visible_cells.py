@@ -36,7 +36,7 @@ def test_a_cell_by_hand(cameras):
     expected = torch.tensor(
         [[40 - 40 * y / x, 15 + 40 * 1.5 / x] for x, y in ((10.25, 0.25), (10.45, 0.25), (10.15, 0.5))]
     )
-    torch.testing.assert_close(cells.pixels[at], expected)
+    torch.testing.assert_close(cells.pixels[..., at].mT, expected)
     # A pixel is 10.25 / 40 m wide and spans d(1.5 f / depth) = 1: depth^2 / (1.5 f) m along the road.
     assert cells.area[at].item() == pytest.approx(10.25 / 40 * 10.25**2 / 60, rel=1e-5)
 
@@ -51,14 +51,14 @@ def test_every_pair_and_no_other_as_projected_point_by_point(cameras, road):
             sample, number, cell = visible.nonzero(as_tuple=True)
             assert torch.equal(cells.camera, sample * 2 + number)
             assert torch.equal(cells.cell, sample * len(centers) + cell)
-        torch.testing.assert_close(cells.pixels[:, k], pixels[sample, number, cell], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(cells.pixels[:, k].mT, pixels[sample, number, cell], rtol=1e-4, atol=1e-3)
 
 
 def test_nothing_in_sight(cameras, road):
     away = cameras.clone()
     away[..., 1, :] += 1e4 * away[..., 2, :]
     cells = visible_cells(GRID, away, road, SIZE, OFFSETS)
-    assert cells.pixels.shape == (0, 3, 2) and cells.area.shape == cells.camera.shape == (0,)
+    assert cells.pixels.shape == (2, 3, 0) and cells.area.shape == cells.camera.shape == (0,)
 
 
 def test_autocast_rounds_nothing(cameras, road):

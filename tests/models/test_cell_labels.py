@@ -95,7 +95,7 @@ def test_points_of_one_cell():
         edge_in_cells: ([1, 0, 0, 1], [1, 1, 0, 1]),
     }
     for read, (share, certain) in expected.items():
-        for found, wanted in zip(read(labels), (share, certain), strict=True):
+        for found, wanted in zip(read(labels.mT), (share, certain), strict=True):
             torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float32))
 
 

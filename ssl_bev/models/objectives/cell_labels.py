@@ -16,7 +16,7 @@ class ReadingRule(NamedTuple):
 
     plane: int  # of the labels
     radius: float | None  # of the points around a cell's centre, metres; None: those in the cell
-    read: Callable[[Tensor], tuple[Tensor, Tensor]]  # labels (V, S) -> probability (V,), known share (V,)
+    read: Callable[[Tensor], tuple[Tensor, Tensor]]  # labels (S, V) -> probability (V,), known share (V,)
     inside: int | None = None  # plane of the area in which a line must lie, its edge left out
     margin: float | None = None  # how wide that edge is, metres
 
@@ -73,45 +73,41 @@ def reading_rules(
     return rules
 
 
+# Labels of one point of all cells lie side by side, and stay bytes as long as possible: that is what makes these fast.
 def area_in_cells(
-    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+    labels: Tensor,  # (S, V) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
     """An area covers a fraction of the known points."""
-    share, is_known = _shares(labels)
-    certain = is_known.float().mean(1)
-    return share.mean(1) / certain.clamp(min=1e-6), certain
+    is_known = known(labels)
+    certain = is_known.float().mean(0)
+    share = torch.where(is_known, labels, 0).float().mean(0) / POSITIVE
+    return share / certain.clamp(min=1e-6), certain
 
 
 def line_in_cells(
-    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+    labels: Tensor,  # (S, V) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
     """A line is present if one of the points has it; then it is known, whatever the other points are."""
-    share, is_known = _shares(labels)
-    share = share.amax(1)
-    return share, torch.maximum(is_known.float().mean(1), share)
+    is_known = known(labels)
+    share = torch.where(is_known, labels, 0).amax(0).float() / POSITIVE
+    return share, torch.maximum(is_known.float().mean(0), share)
 
 
 def edge_in_cells(
-    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore
+    labels: Tensor,  # (S, V) uint8, 0 ... 254 or 255 = ignore
 ) -> tuple[Tensor, Tensor]:  # (V,), (V,)
     """The edge of an area is present if one point is in the area and another one outside of it.
 
     If a vehicle hides some of the points, the edge is known only if it is found among the others.
     """
-    share, is_known = _shares(labels)
-    outside = torch.where(is_known, 1 - share, 0.0)
-    edge = torch.minimum(share.amax(1), outside.amax(1))
-    return edge, torch.maximum(is_known.all(1).float(), edge)
+    is_known = known(labels)
+    inside, outside = (torch.where(is_known, share, 0).amax(0) for share in (labels, POSITIVE - labels))
+    edge = torch.minimum(inside, outside).float() / POSITIVE
+    return edge, torch.maximum(is_known.all(0).float(), edge)
 
 
 def lies_inside(
-    labels: Tensor,  # (V, S) uint8, 0 ... 254 or 255 = ignore, on a circle around each cell
+    labels: Tensor,  # (S, V) uint8, 0 ... 254 or 255 = ignore, on a circle around each cell
 ) -> Tensor:  # (V,)
     """How far no point is known to lie outside of an area."""
-    share, is_known = _shares(labels)
-    return torch.where(is_known, share, 1.0).amin(1)
-
-
-def _shares(labels: Tensor) -> tuple[Tensor, Tensor]:
-    is_known = known(labels)
-    return torch.where(is_known, labels, 0).float() / POSITIVE, is_known
+    return labels.amin(0).clamp(max=POSITIVE).float() / POSITIVE

@@ -179,28 +179,26 @@ class ReprojectionHead(Objective):
         reach = (tuple(rule.radius for rule in rules), tuple(rule.margin for rule in rules))
         offsets, in_cell, asked, around = cell_points(grid.cell_size, *reach, bev2img.device)
         cells = visible_cells(grid, bev2img, road, image_size, offsets)
-        u, v = cells.pixels.unbind(-1)  # (V, S)
-        column = (u * (width / image_size[1])).long().clamp(0, width - 1)
-        row = (v * (height / image_size[0])).long().clamp(0, height - 1)
-        pixel = row * width + column
+        u, v = cells.pixels  # (S, V)
+        column = (u * (width / image_size[1])).clamp_(0, width - 1).int()
+        row = (v * (height / image_size[0])).clamp_(0, height - 1).int()
         size = height * width  # of one plane of labels
+        pixel = row.mul_(width).add_(column) + cells.camera * size  # flat index into (B, N, h, w)
 
-        sure = confidence.flatten().take(pixel[:, :in_cell] + cells.camera[:, None] * size).float().mean(1) / 255
+        sure = confidence.flatten().take(pixel[:in_cell]).float().mean(0) / 255
         ground = cells.area * (image_size[0] * image_size[1] / size)  # that one pixel of the labels covers
         counts = ground.clamp(max=self.max_area).pow(self.area_power) / ground
         counts = counts * sure.pow(self.confidence_power) * (sure >= self.min_confidence)
         if camera_weight is not None:
             counts = counts * camera_weight.flatten()[cells.camera]
 
-        image = cells.camera[:, None] * (num_planes * size)
+        planes = target.movedim(2, 0).flatten(1)
         nearness = ground.reciprocal()  # pixels a square metre: who stands nearer sees it better
         shares, weights = [], []
         for rule, near, circle in zip(rules, asked, around, strict=True):
-            points = pixel[:, :in_cell] if rule.radius is None else pixel.index_select(1, near)
-            share, certain = rule.read(target.flatten().take(points + (image + rule.plane * size)))
+            share, certain = rule.read(planes[rule.plane].take(pixel[near]))
             if rule.inside is not None:
-                surroundings = pixel.index_select(1, circle) + (image + rule.inside * size)
-                share = share * lies_inside(target.flatten().take(surroundings))
+                share = share * lies_inside(planes[rule.inside].take(pixel[circle]))
             shares.append(share)
             weights.append(certain * counts)
         weight = torch.stack(weights)  # (K, V)
