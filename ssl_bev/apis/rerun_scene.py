@@ -18,6 +18,7 @@ from ssl_bev.visualization import draw_bev, draw_overlay
 from ssl_bev.visualization.bev_image import GROUND, opacity
 from ssl_bev.visualization.label_sheet import draw_targets
 from ssl_bev.visualization.palette import paint
+from ssl_bev.visualization.sample_panel import shown_labels
 
 APPLICATION = 'ssl_bev'
 VEHICLE = dict(centers=[[0.4, 0, 0.8]], half_sizes=[[2.0, 0.9, 0.8]])  # metres, as the arrow head in our pictures
@@ -142,7 +143,8 @@ def _log_maps(rr, recording, sample: BEVDataSample, grid: BEVGrid, road: Road) -
     probabilities, classes = sample.pred_bev_seg.float().numpy(), list(sample.pred_classes)
     pictures = {'prediction': draw_bev(probabilities, classes, grid, bev_frame=sample.bev_frame)}
     if 'gt_bev_seg' in sample:
-        truth, names = sample.gt_bev_seg.numpy(), list(sample.bev_classes)
+        labels, names = shown_labels(sample)
+        truth = labels.numpy()
         fine = grid.with_cell_size((grid.y_range[1] - grid.y_range[0]) / truth.shape[-2])
         known = ~(truth == IGNORE).all(0)
         scale = 3 * fine.cell_size / grid.cell_size

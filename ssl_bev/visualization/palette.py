@@ -38,9 +38,9 @@ STYLES: dict[str, ClassStyle] = {
     'lane_divider': _style('D55E00', LINE),
     'divider': _style('D55E00', LINE),
     'marking': _style('E69F00', LINE),
-    'boundary': _style('1A1A1A', LINE),
+    'boundary': _style('CC79A7', LINE),
 }
-_SPARE_RGB = ('CC79A7', '56B4E9', '7A3E9D', '8C510A', '4D7C0F', 'B2182B', '01665E', '737373')
+_SPARE_RGB = ('F5C7A9', '56B4E9', '7A3E9D', '8C510A', '4D7C0F', 'B2182B', '01665E', '737373')
 
 
 def class_styles(classes: Sequence[str]) -> list[ClassStyle]:

@@ -32,11 +32,11 @@ def draw_sample(
     grid = BEVGrid(tuple(sample.x_range), tuple(sample.y_range), sample.cell_size)
     truth = {}
     if 'gt_bev_seg' in sample:
-        rows = sample.gt_bev_seg.shape[-2]
+        labels, names = shown_labels(sample)
         truth = {
-            'truth': sample.gt_bev_seg,
-            'truth_classes': list(sample.bev_classes),
-            'truth_grid': grid.with_cell_size((grid.y_range[1] - grid.y_range[0]) / rows),
+            'truth': labels,
+            'truth_classes': names,
+            'truth_grid': grid.with_cell_size((grid.y_range[1] - grid.y_range[0]) / labels.shape[-2]),
         }
     scene = sample.get('scene_name') or ''
     valid = sample.camera_valid[-1].tolist() if 'camera_valid' in sample else [True] * len(images)
@@ -53,6 +53,14 @@ def draw_sample(
         title=title or f'{scene}  {sample.sample_token}'.strip(),
         **truth,
     )
+
+
+def shown_labels(sample: BEVDataSample) -> tuple[Tensor, list[str]]:  # (K, H, W), K names
+    """The BEV labels of the predicted classes, not those of other line widths; all if a predicted class has none."""
+    names, predicted = list(sample.bev_classes), list(sample.pred_classes)
+    if not set(predicted).issubset(names):
+        predicted = names
+    return sample.gt_bev_seg[[names.index(name) for name in predicted]], predicted
 
 
 def check_predicted(sample: BEVDataSample) -> None:
