@@ -119,11 +119,14 @@ class Experiment:
             '--resume', result=self._last_checkpoint(run),
         )  # fmt: skip
         scalars = read_scalars(work_dir)
-        validations = [point for point in scalars if 'bev/mIoU' in point]
+        steps, phases = max(point['steps'] for point in scalars), phases_of(run.config)
+        # Only the last phase teaches the head that is evaluated.
+        before = steps * (1 - phases[-1]['epochs'] / run.config.train_cfg.max_epochs)
+        validations = [point for point in scalars if 'bev/mIoU' in point and point['steps'] > before]
         record = read_json(path) | dict(
-            steps=max(point['steps'] for point in scalars),
+            steps=steps,
             data_seconds=self._data_seconds(run),
-            seconds=phase_seconds(scalars, phases_of(run.config)),
+            seconds=phase_seconds(scalars, phases),
             curve=[[point[key] for key in ('steps', 'seconds', 'bev/mIoU')] for point in validations],
         )
         write_json(path, {**record, self.on: self._evaluate(run)})
