@@ -1,6 +1,6 @@
 # Ours with a scene's votes as they are: they teach all frames in a first phase, published labels in a second.
 _base_ = './_base_.py'
-votes = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/votes', classes=_base_.names)
+votes = dict(type='LoadAccumulatedTargets', root=f'{_base_.data_root}/votes')
 train_dataloader = _base_.frame_dataloader
 train_dataloader.dataset.pipeline = [*_base_.images, _base_.pseudo_labels_4, votes, *_base_.augment_and_pack]
 model = dict(img_backbone=dict(init_cfg=_base_.teacher_backbone))
