@@ -71,6 +71,15 @@ def test_maps_are_those_that_were_completed_on_the_same_labels(tmp_path):
     assert other.label_dir == 'bev_labels'
 
 
+@pytest.mark.parametrize('protocol', [None, 'hdmapnet'])
+def test_votes_teach_all_coarse_classes_of_a_protocol(protocol, tmp_path):
+    config = Run(tmp_path, 'ours_without_completion', protocol=protocol).config
+    (votes,) = (step for step in config.train_dataloader.dataset.pipeline if step.type == 'LoadAccumulatedTargets')
+    names = [name for name, _ in config.model.seg_head.coarse_classes]
+    assert ('boundary' in names) == (protocol == 'hdmapnet')
+    assert votes.get('classes', names) == names
+
+
 def test_a_run_is_named_after_all_that_it_is(tmp_path):
     runs = [
         Run(tmp_path, 'ours', 0.5), Run(tmp_path, 'ours', 0.1), Run(tmp_path, 'ours', 0.5, seed=1),
