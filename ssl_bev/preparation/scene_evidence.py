@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ssl_bev.geometry import BEVGrid, cell_points, sample_bev
 from ssl_bev.geometry.projection import MIN_DEPTH
 from ssl_bev.models.objectives.cell_labels import ReadingRule, lies_inside
-from ssl_bev.targets import IGNORE, POSITIVE
+from ssl_bev.targets import IGNORE, POSITIVE, known
 
 Targets = Callable[[np.ndarray, np.ndarray], np.ndarray]
 MIN_SPREAD = 0.2  # metres: paint slips between a single point in a cell and those around it
@@ -42,19 +41,30 @@ class View(NamedTuple):
     def read(
         self,
         xy: np.ndarray,  # (P, 2) metres in the plane
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:  # (P,), (rows (P,), columns (P,)), (P,) bool
-        """Depth and pixel of places on the ground, and which of them the image shows; others get its first pixel."""
-        projected = xy @ self.plane2img[:, :2].T + self.plane2img[:, 2]
+    ) -> tuple[np.ndarray, np.ndarray]:  # (P,), (P,)
+        """Depth and pixel of places on the ground; the index of a pixel in the image, row by row, or behind the last.
+
+        That is the pixel of places that the image does not show.
+        """
+        projected = self.plane2img[:, :2] @ xy.T + self.plane2img[:, 2:]
         if self.rise is not None:
-            projected = projected + self.rise(xy)[:, None] * self.up2img
-        u, v, depth = projected.T
+            projected += self.up2img[:, None] * self.rise(xy)
+        u, v, depth = projected
         in_front = depth > MIN_DEPTH
         safe = np.where(in_front, depth, 1.0)
         u, v = np.floor(u / safe), np.floor(v / safe)
         height, width = self.ids.shape
         inside = in_front & (u >= 0) & (u < width) & (v >= 0) & (v < height)
-        row, column = (np.where(inside, index, 0).astype(np.int64) for index in (v, u))
-        return depth, (row, column), inside
+        return depth, np.where(inside, v * width + u, self.ids.size).astype(np.intp)
+
+    def planes(
+        self,
+        targets: Targets,
+    ) -> np.ndarray:  # (K', h w + 1) uint8, 0, POSITIVE or IGNORE
+        """The labels of all pixels, and of places that the image does not show."""
+        values = targets(self.ids.ravel(), self.confidence.ravel()).T
+        values = np.where(known(values), POSITIVE * values, IGNORE).astype(np.uint8)
+        return np.pad(values, ((0, 0), (0, 1)), constant_values=IGNORE)
 
 
 class SceneEvidence:
@@ -98,29 +108,25 @@ class SceneEvidence:
         near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
         i, j = np.nonzero(near)
         centers = np.stack([x[i, j], y[i, j]], -1)
-        depth, pixels, inside = view.read(centers)
-        i, j, depth, centers = i[inside], j[inside], depth[inside], centers[inside]
+        depth, pixel = view.read(centers)
+        seen = pixel < view.ids.size
+        i, j, depth, pixel, centers = i[seen], j[seen], depth[seen], pixel[seen], centers[seen]
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / depth^3.
         covered = abs(np.linalg.det(view.plane2img)) / depth**3 * self.grid.cell_size**2
-        weight = np.minimum(covered, self.max_pixels) * view.confidence[pixels[0][inside], pixels[1][inside]] / 255
-        at_center, *labels = (self._labels(view, targets, centers + offset) for offset in ((0.0, 0.0), *self._offsets))
-        labels = torch.stack(labels) if labels else None  # (S, P, K')
-        for k, (rule, asked, around) in enumerate(zip(self.rules, self._asked, self._around, strict=True)):
-            points = at_center[None] if rule.radius is None else labels[asked]
-            share, certain = rule.read(points[..., rule.plane])
+        weight = np.minimum(covered, self.max_pixels) * view.confidence.ravel()[pixel] / 255
+        planes = view.planes(targets)
+        around = np.empty((len(self._offsets), len(centers)), np.intp)
+        for n, offset in enumerate(self._offsets):
+            around[n] = view.read(centers + offset)[1]
+        for k, (rule, asked, circle) in enumerate(zip(self.rules, self._asked, self._around, strict=True)):
+            points = pixel[None] if rule.radius is None else around[asked]
+            share, certain = rule.read(torch.from_numpy(planes[rule.plane].take(points)))
             if rule.inside is not None:
-                share = share * lies_inside(labels[around, :, rule.inside])
+                share = share * lies_inside(torch.from_numpy(planes[rule.inside].take(around[circle])))
             share, certain = share.numpy(), certain.numpy()
             # Every cell occurs once, so this adds nothing twice.
             self.votes[0, k, rows[i], columns[j]] += (1 - share) * certain * weight
             self.votes[1, k, rows[i], columns[j]] += share * certain * weight
-
-    @staticmethod
-    def _labels(view: View, targets: Targets, xy: np.ndarray) -> Tensor:  # (P, K') uint8, 0, POSITIVE or IGNORE
-        _, pixels, inside = view.read(xy)
-        values = targets(view.ids[pixels], view.confidence[pixels])
-        values = np.where(inside[:, None] & (values != IGNORE), POSITIVE * values, IGNORE)
-        return torch.from_numpy(values.astype(np.uint8))
 
     def crop(
         self,
