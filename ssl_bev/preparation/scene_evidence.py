@@ -38,14 +38,11 @@ class View(NamedTuple):
     rise: Callable[[np.ndarray], np.ndarray] | None = None
     up2img: np.ndarray | None = None  # (3,)
 
-    def read(
+    def project(
         self,
         xy: np.ndarray,  # (P, 2) metres in the plane
     ) -> tuple[np.ndarray, np.ndarray]:  # (P,), (P,)
-        """Depth and pixel of places on the ground; the index of a pixel in the image, row by row, or behind the last.
-
-        That is the pixel of places that the image does not show.
-        """
+        """The depth of places on the ground and the index of their pixels, row by row; h w if the image shows none."""
         projected = self.plane2img[:, :2] @ xy.T + self.plane2img[:, 2:]
         if self.rise is not None:
             projected += self.up2img[:, None] * self.rise(xy)
@@ -61,7 +58,7 @@ class View(NamedTuple):
         self,
         targets: Targets,
     ) -> np.ndarray:  # (K', h w + 1) uint8, 0, POSITIVE or IGNORE
-        """The labels of all pixels, and of places that the image does not show."""
+        """The labels of all pixels, row by row, and last IGNORE, for what the image does not show."""
         values = targets(self.ids.ravel(), self.confidence.ravel()).T
         values = np.where(known(values), POSITIVE * values, IGNORE).astype(np.uint8)
         return np.pad(values, ((0, 0), (0, 1)), constant_values=IGNORE)
@@ -108,7 +105,7 @@ class SceneEvidence:
         near = (x - view.camera_xy[0]) ** 2 + (y - view.camera_xy[1]) ** 2 <= self.max_distance**2
         i, j = np.nonzero(near)
         centers = np.stack([x[i, j], y[i, j]], -1)
-        depth, pixel = view.read(centers)
+        depth, pixel = view.project(centers)
         seen = pixel < view.ids.size
         i, j, depth, pixel, centers = i[seen], j[seen], depth[seen], pixel[seen], centers[seen]
         # d(u, v)/d(x, y) of a homography M has the determinant det(M) / depth^3.
@@ -117,7 +114,7 @@ class SceneEvidence:
         planes = view.planes(targets)
         around = np.empty((len(self._offsets), len(centers)), np.intp)
         for n, offset in enumerate(self._offsets):
-            around[n] = view.read(centers + offset)[1]
+            around[n] = view.project(centers + offset)[1]
         for k, (rule, asked, circle) in enumerate(zip(self.rules, self._asked, self._around, strict=True)):
             points = pixel[None] if rule.radius is None else around[asked]
             share, certain = rule.read(torch.from_numpy(planes[rule.plane].take(points)))

@@ -126,8 +126,10 @@ class TargetReader:
         confidence: np.ndarray,  # (...) uint8
     ) -> np.ndarray:  # (..., K) uint8
         """The value of each target: 1, 0 or 255 = ignore."""
-        values = self.table[ids]
-        values[confidence[..., None] < self.min_confidence] = IGNORE
+        values = self.table.take(ids, axis=0)
+        for k, threshold in enumerate(self.min_confidence):
+            if threshold:
+                values[confidence < threshold, k] = IGNORE
         return values
 
     def soft_targets(
